@@ -1,0 +1,107 @@
+"""What a cluster holds, as last seen: capacity, workloads, and how old the sight is."""
+
+from dataclasses import dataclass
+
+from failover.model.ids import ApplicationName, ClusterName
+from failover.model.policy import WorkloadRef
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resources:
+    """CPU in millicores, memory in bytes, number of pods."""
+
+    cpu_m: int = 0
+    memory: int = 0
+    pods: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Autoscaler:
+    """The HorizontalPodAutoscaler that owns a workload's replicas: its `minReplicas` is moved instead."""
+
+    name: str
+    min_replicas: int
+    max_replicas: int
+    resource_version: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkloadState:
+    """One workload in one cluster. `exists` False: the object is not there (then all counts are 0; not a target).
+
+    `wanted`: spec.replicas; `ready`: status.readyReplicas; `settled`: observedGeneration >= generation;
+    `managers`: field managers that wrote `spec.replicas`, latest last; `single_writer`: StatefulSet or an RWO volume.
+    """
+
+    ref: WorkloadRef
+    exists: bool
+    wanted: int = 0
+    ready: int = 0
+    settled: bool = True
+    resource_version: str = ""
+    requests: Resources = Resources()
+    autoscaler: Autoscaler | None = None
+    managers: tuple[str, ...] = ()
+    single_writer: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeState:
+    """One schedulable ready node's free resources (allocatable minus requested by its pods, never below 0)."""
+
+    name: str
+    free: Resources
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterInventory:
+    """One look at a cluster through its API server. Never partial: a list that broke off raises instead (I1).
+
+    `uid`: of the namespace kube-system (its identity). `taken_mono`: controller's monotonic seconds when the look began.
+    `odd`: sentences about objects that could not be understood and were left out of `nodes` (never credited).
+    """
+
+    cluster: ClusterName
+    uid: str
+    taken_mono: float
+    nodes_total: int = 0
+    nodes_ready: int = 0
+    nodes: tuple[NodeState, ...] = ()
+    workloads: tuple[WorkloadState, ...] = ()
+    fence_epoch: int | None = None
+    odd: tuple[str, ...] = ()
+
+    def workload(self, ref: WorkloadRef) -> WorkloadState | None:
+        return next((state for state in self.workloads if state.ref == ref), None)
+
+    def places_for(self, requests: Resources) -> int:
+        """How many more replicas of these requests fit, node by node (a replica never straddles nodes)."""
+        return sum(places_on(node.free, requests) for node in self.nodes)
+
+
+def places_on(free: Resources, requests: Resources) -> int:
+    """Replicas of `requests` that one node's free resources hold."""
+    limits = [free.pods // max(1, requests.pods)]
+    if requests.cpu_m > 0:
+        limits.append(free.cpu_m // requests.cpu_m)
+    if requests.memory > 0:
+        limits.append(free.memory // requests.memory)
+    return max(0, min(limits))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Demand:
+    """Replicas that clients need of one workload, fleet-wide: highest ready count of 24 h, at most the replicas wanted."""
+
+    application: ApplicationName
+    workload: WorkloadRef
+    replicas: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RightProblem:
+    """Something that a failover would need and that a cluster or a zone refuses (validate --live)."""
+
+    target: str
+    sentence: str
+    warning: bool = False

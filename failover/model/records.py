@@ -1,0 +1,171 @@
+"""DNS record sets as values, and the fence record that travels with every change of them."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from failover.model.ids import ApplicationName, Epoch, ZoneName
+
+
+class RecordType(StrEnum):
+    """The types that we manage. Never NS, SOA, DS (I14)."""
+
+    A = "A"
+    AAAA = "AAAA"
+    CNAME = "CNAME"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordSet:
+    """All records of one name and type. `name`: absolute, lower case, with the final dot; `values` sorted; `ttl` seconds."""
+
+    name: str
+    record_type: RecordType
+    ttl: int
+    values: tuple[str, ...]
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return (self.name, self.record_type.value)
+
+    def same_data(self, other: "RecordSet | None") -> bool:
+        """Equal in everything that a client sees."""
+        return (
+            other is not None
+            and self.key == other.key
+            and self.values == other.values
+            and self.ttl == other.ttl
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FenceRecord:
+    """TXT `_failover-fence.<application>.<zone>`: who changed an application's names last (DESIGN section 6).
+
+    `text` is the exact TXT string: `v=1 owner=… app=… plan=… gen=… epoch=… holder=…`, no spaces inside values.
+    """
+
+    owner: str
+    application: ApplicationName
+    plan: str
+    generation: str
+    epoch: Epoch
+    holder: str
+
+    @property
+    def text(self) -> str:
+        parts = {
+            "v": "1",
+            "owner": self.owner,
+            "app": self.application,
+            "plan": self.plan,
+            "gen": self.generation,
+            "epoch": str(int(self.epoch)),
+            "holder": self.holder,
+        }
+        return " ".join(f"{key}={value.replace(' ', '_') or '-'}" for key, value in parts.items())
+
+    @classmethod
+    def parse(cls, text: str) -> "FenceRecord":
+        """The fence from its TXT string. Raises ValueError for anything that is not one of ours."""
+        parts = dict(part.partition("=")[::2] for part in text.split())
+        if parts.get("v") != "1":
+            raise ValueError(f"not a failover fence: {text[:80]!r}")
+        try:
+            return cls(
+                owner=parts["owner"],
+                application=ApplicationName(parts["app"]),
+                plan=parts["plan"],
+                generation=parts["gen"],
+                epoch=Epoch(int(parts["epoch"])),
+                holder=parts["holder"],
+            )
+        except KeyError as error:
+            raise ValueError(f"the fence lacks {error.args[0]}") from None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ZoneState:
+    """What one zone holds of the names that we asked for, read at its primary at one moment.
+
+    `record_sets`: only existing ones of the asked names; `fences`: by application, only where one exists;
+    `serial`: of the SOA. `read_mono`: controller's monotonic seconds. A zone that could not be read has no
+    ZoneState (the reader raises): a partial read is never a state.
+    """
+
+    zone: ZoneName
+    record_sets: tuple[RecordSet, ...]
+    fences: tuple[FenceRecord, ...] = ()
+    serial: int = 0
+    read_mono: float = 0.0
+
+    def find(self, name: str, record_type: RecordType) -> RecordSet | None:
+        return next((item for item in self.record_sets if item.key == (name, record_type.value)), None)
+
+    def fence(self, application: ApplicationName) -> FenceRecord | None:
+        return next((fence for fence in self.fences if fence.application == application), None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordChange:
+    """One record set's move from what must be there now to what shall be there. `before` None: must not exist.
+
+    `after` is never empty and never None: a managed record set is never removed (I13).
+    """
+
+    before: RecordSet | None
+    after: RecordSet
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ZoneChange:
+    """One atomic update of one application's names in one zone, fence included (compare-and-swap)."""
+
+    zone: ZoneName
+    application: ApplicationName
+    changes: tuple[RecordChange, ...]
+    fence_before: FenceRecord | None
+    fence_after: FenceRecord
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerAnswer:
+    """What one authoritative server answers. `answered` False: silent (never taken as empty); `matches`: as intended."""
+
+    server: str
+    answered: bool
+    matches: bool
+    serial: int | None = None
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verification:
+    """Read-back of a change at every authoritative address of the zone (I15).
+
+    Effective when every server that answers matches and at least one answers; `silent` are asked again outside the run.
+    """
+
+    zone: ZoneName
+    servers: tuple[ServerAnswer, ...]
+    checked_at: datetime
+
+    @property
+    def effective(self) -> bool:
+        answered = [server for server in self.servers if server.answered]
+        return bool(answered) and all(server.matches for server in answered)
+
+    @property
+    def silent(self) -> tuple[str, ...]:
+        return tuple(server.server for server in self.servers if not server.answered)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ZoneCapabilities:
+    """What a provider can do. `atomic_names`: names that one atomic change holds. `weights`: weighted record sets."""
+
+    provider: str
+    record_types: tuple[RecordType, ...]
+    weights: bool
+    atomic_names: int
+    minimum_ttl: int = 1

@@ -1,0 +1,57 @@
+"""One frozen sight of the world for the planner: verdicts, inventories, record sets, people's words."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from failover.model.ids import ApplicationName, ClusterName, Domain, RunId
+from failover.model.inventory import ClusterInventory, Demand
+from failover.model.plan import Plan
+from failover.model.records import ZoneState
+from failover.model.time import Now
+from failover.model.verdict import Judgement, Verdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cordon:
+    """A domain that is kept from being a target, or a vantage kept from voting (`vantage/NAME`)."""
+
+    target: str
+    by: str
+    reason: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Displacement:
+    """What a finished run took away from a domain and nobody brought back yet: what a failback undoes."""
+
+    run: RunId
+    domain: Domain
+    plan: Plan
+    finished_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """Everything that a plan may depend on.
+
+    `inventories`: the latest complete look at each cluster, however old (age = now.mono - taken_mono decides its use);
+    a cluster never seen is absent. `zones`: only zones that were read whole; an absent one is unknown.
+    `busy`: applications with an unfinished run, by run.
+    """
+
+    now: Now
+    policy_generation: str
+    judgement: Judgement
+    inventories: tuple[ClusterInventory, ...] = ()
+    zones: tuple[ZoneState, ...] = ()
+    demands: tuple[Demand, ...] = ()
+    cordons: tuple[Cordon, ...] = ()
+    displacements: tuple[Displacement, ...] = ()
+    busy: tuple[tuple[ApplicationName, RunId], ...] = field(default=())
+
+    def inventory(self, cluster: ClusterName) -> ClusterInventory | None:
+        return next((item for item in self.inventories if item.cluster == cluster), None)
+
+    def verdict(self, cluster: ClusterName) -> Verdict | None:
+        return self.judgement.of_cluster(cluster)
