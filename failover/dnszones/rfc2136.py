@@ -1,0 +1,317 @@
+"""A zone on any name server that takes RFC 2136 updates with TSIG: BIND, Knot, PowerDNS."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import dns.flags
+import dns.message
+import dns.name
+import dns.rcode
+import dns.rdataclass
+import dns.rdatatype
+import dns.rrset
+import dns.tsig
+
+from failover.dnszones.answers import (
+    PRECONDITION_RCODES,
+    WIRE_ERRORS,
+    Found,
+    read_found,
+    refused_update,
+    translate,
+)
+from failover.dnszones.connection import Connection, NotSent, open_connection
+from failover.dnszones.keyfile import load_key
+from failover.dnszones.names import (
+    UNREADABLE_OWNER,
+    absolute_name,
+    canonical_record_set,
+    fence_name,
+    fence_of,
+    rdata_type,
+    record_set_of,
+)
+from failover.dnszones.rehearsal import rehearse
+from failover.dnszones.update import ATOMIC_NAMES, build_update, refuse_unsound
+from failover.dnszones.verify import verify_server
+from failover.model.errors import Conflict, FencedOff, LocalFault, OutcomeUnknown, Rejected, TargetError
+from failover.model.ids import ApplicationName, Epoch
+from failover.model.inventory import RightProblem
+from failover.model.permit import Permit
+from failover.model.policy import Zone
+from failover.model.records import (
+    FenceRecord,
+    RecordSet,
+    RecordType,
+    ServerAnswer,
+    ZoneCapabilities,
+    ZoneChange,
+    ZoneState,
+)
+
+
+class RFC2136Zone:
+    """The DNSZone port over one zone: reads and changes at its primary, read-back at every authoritative address.
+
+    One TCP connection to the primary is kept and shared. One update is under way per zone, and one change (update
+    and its read-back) per application. A change is sent once: what is ambiguous is the caller's to read back.
+    """
+
+    def __init__(self, zone: Zone, *, mono: Callable[[], float]) -> None:
+        self.name = zone.name
+        self._zone = zone
+        self._apex = absolute_name(zone.apex)
+        self._mono = mono
+        self._target = f"zone {zone.name}: primary {zone.primary.address} port {zone.primary.port}"
+        self._key: dns.tsig.Key | None = None
+        self._connection: Connection | None = None
+        self._connecting = asyncio.Lock()
+        self._writing = asyncio.Lock()
+        self._applications: defaultdict[ApplicationName, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._serial: int | None = None
+
+    @property
+    def capabilities(self) -> ZoneCapabilities:
+        """Plain record sets: no weights (duplicate records collapse), one message of 64 KiB is atomic."""
+        return ZoneCapabilities(
+            provider="rfc2136",
+            record_types=(RecordType.A, RecordType.AAAA, RecordType.CNAME),
+            weights=False,
+            atomic_names=ATOMIC_NAMES,
+        )
+
+    async def read(
+        self, names: Sequence[RecordSet | tuple[str, str]], applications: Sequence[ApplicationName]
+    ) -> ZoneState:
+        """The asked record sets and fences at the primary, each whole; a CNAME that stands in their place as well.
+
+        The fences are asked first: a change that lands in between makes the fence older than the data, and a
+        compare-and-swap built on that fails. Raises Unavailable, Rejected, LocalFault; never a partial state.
+        """
+        pairs = dict.fromkeys(item.key if isinstance(item, RecordSet) else item for item in names)
+        questions = [(absolute_name(name), rdata_type(kind)) for name, kind in pairs]
+        serial = await self._read_serial()
+        fences = await self._read_fences(tuple(dict.fromkeys(applications)))
+        record_sets: dict[tuple[str, str], RecordSet] = {}
+        for found in await self._ask_all(questions):
+            for rrset in (found.rrset, found.alias):
+                if rrset is not None:
+                    record_set = record_set_of(rrset)
+                    record_sets[record_set.key] = record_set
+        return ZoneState(
+            zone=self.name,
+            record_sets=tuple(record_sets[key] for key in sorted(record_sets)),
+            fences=fences,
+            serial=serial,
+            read_mono=self._mono(),
+        )
+
+    async def change(self, permit: Permit, change: ZoneChange) -> None:
+        """One atomic update, fence included, then a look at the primary whether it took effect.
+
+        Raises Conflict or FencedOff (nothing changed), Rejected, LocalFault, Unavailable (not sent), OutcomeUnknown.
+        """
+        refuse_unsound(self._zone, permit, change)
+        async with self._applications[change.application]:
+            rcode = await self._send_update(permit, change)
+            if rcode in PRECONDITION_RCODES:
+                raise await self._why_not(change, dns.rcode.to_text(rcode))
+            if rcode != dns.rcode.NOERROR:
+                raise refused_update(rcode, zone=self.name, apex=self._zone.apex, key=self._key_name())
+            await self._read_back(change)
+
+    async def verify(self, record_sets: Sequence[RecordSet]) -> tuple[ServerAnswer, ...]:
+        """Ask every authoritative address at once, in the policy's order, each for at most the zone's timeout."""
+        wanted = tuple(canonical_record_set(item) for item in record_sets)
+        answers = await asyncio.gather(
+            *(
+                verify_server(
+                    server,
+                    wanted,
+                    self._apex,
+                    timeout_s=self._zone.timeout_s,
+                    expected_serial=self._serial,
+                )
+                for server in self._zone.authoritative
+            )
+        )
+        return tuple(answers)
+
+    async def check(self, names: Sequence[tuple[str, str]]) -> tuple[RightProblem, ...]:
+        """Everything that a failover would need of this zone, asked without changing anything."""
+        return await rehearse(self._zone, names, ask=self._ask, exchange=self._exchange_signed)
+
+    async def close(self) -> None:
+        """Close the connection; the zone may be used again afterwards."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.close()
+
+    # The wire.
+
+    async def _connect(self) -> Connection:
+        async with self._connecting:
+            if self._connection is None or not self._connection.usable:
+                await self.close()
+                if not self._zone.tsig_key_file:
+                    raise LocalFault(
+                        f"zone {self.name}: no `tsigKeyFile`: updates are always signed", target=self.name
+                    )
+                self._key = load_key(Path(self._zone.tsig_key_file))
+                primary = self._zone.primary
+                self._connection = await open_connection(
+                    primary.address, primary.port, timeout_s=self._zone.timeout_s
+                )
+            return self._connection
+
+    def _key_name(self) -> str:
+        return str(self._key.name) if self._key is not None else "(none)"
+
+    def _translate(self, error: Exception, *, sent_changes: bool) -> TargetError:
+        assert isinstance(error, WIRE_ERRORS)
+        return translate(error, target=self._target, key=self._key_name(), sent_changes=sent_changes)
+
+    async def _exchange_signed(self, message: dns.message.Message) -> dns.message.Message:
+        """Ask the primary something that changes nothing; once more where a kept connection had gone stale."""
+        for attempt in (1, 2):
+            fresh = self._connection is None
+            try:
+                connection = await self._connect()
+                message.use_tsig(self._key)
+                return await connection.exchange(message, timeout_s=self._zone.timeout_s)
+            except WIRE_ERRORS as error:
+                stale = not fresh and not self._connection_usable()
+                if attempt == 2 or not stale or isinstance(error, dns.tsig.PeerError):
+                    raise self._translate(error, sent_changes=False) from None
+        raise AssertionError("unreachable: the second attempt returns or raises")
+
+    def _connection_usable(self) -> bool:
+        return self._connection is not None and self._connection.usable
+
+    async def _ask(self, name: dns.name.Name, kind: dns.rdatatype.RdataType) -> Found:
+        question = dns.message.make_query(name, kind, flags=dns.flags.Flag(0))
+        answer = await self._exchange_signed(question)
+        return read_found(answer, name, kind, self._apex, target=self._target)
+
+    async def _ask_all(self, questions: Sequence[tuple[dns.name.Name, dns.rdatatype.RdataType]]) -> list[Found]:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(self._ask(*question)) for question in questions]
+        return [task.result() for task in tasks]
+
+    async def _read_serial(self) -> int:
+        found = await self._ask(self._apex, dns.rdatatype.SOA)
+        if found.rrset is None:
+            raise Rejected(f"{self._target} has no zone {self._zone.apex}", target=self.name)
+        return int(found.rrset[0].serial)
+
+    async def _read_fences(self, applications: Sequence[ApplicationName]) -> tuple[FenceRecord, ...]:
+        questions = [(fence_name(item, self._apex), dns.rdatatype.TXT) for item in applications]
+        fences = []
+        for application, found in zip(applications, await self._ask_all(questions), strict=True):
+            rrset = found.rrset or found.alias
+            if rrset is not None:
+                fences.append(fence_of(rrset, application))
+        return tuple(fences)
+
+    # Changing.
+
+    async def _send_update(self, permit: Permit, change: ZoneChange) -> dns.rcode.Rcode:
+        def permitted() -> None:
+            if not permit.still_good(self._mono()):
+                raise FencedOff(
+                    f"zone {self.name}: the permit for {permit.intent} has expired (the lease ends soon or ended); "
+                    "nothing was sent",
+                    target=self.name,
+                )
+
+        async with self._writing:
+            try:
+                connection = await self._connect()
+            except NotSent as error:
+                raise self._translate(error, sent_changes=False) from None
+            assert self._key is not None
+            message = build_update(self._zone, self._key, change)
+            try:
+                answer = await connection.exchange(
+                    message, timeout_s=self._zone.timeout_s, before_send=permitted
+                )
+            except WIRE_ERRORS as error:
+                raise self._translate(error, sent_changes=True) from None
+        return answer.rcode()
+
+    async def _why_not(self, change: ZoneChange, rcode: str) -> TargetError:
+        """After a prerequisite failed: a newer or foreign fence means stop, everything else means decide again."""
+        where = f"zone {self.name}, application {change.application}"
+        try:
+            state = await self.read([item.after for item in change.changes], [change.application])
+        except TargetError as error:
+            return Conflict(f"{where}: changed by somebody else ({rcode}); a look failed: {error}", target=self.name)
+        fence, ours = state.fence(change.application), change.fence_after
+        if fence is not None and (foreign := foreign_fence(fence, ours)):
+            return FencedOff(f"{where}: {foreign}", target=self.name)
+        expected = {canonical_record_set(item.after).key: item.before for item in change.changes}
+        actual = {item.key: item for item in state.record_sets}
+        different = sorted(
+            " ".join(key)
+            for key, before in expected.items()
+            if values_of(actual.get(key)) != values_of(before)
+        )
+        aliases = sorted(f"{name} {kind}" for name, kind in actual if (name, kind) not in expected)
+        if text_of(fence) != text_of(change.fence_before):
+            different.append(f"the fence ({text_of(fence) or 'absent'})")
+        different += [f"{alias} in its place" for alias in aliases]
+        what = ", ".join(different[:5]) or "something that has changed back meanwhile, or another type at a name"
+        return Conflict(f"{where}: not as it was read ({rcode}): {what}; nothing was changed", target=self.name)
+
+    async def _read_back(self, change: ZoneChange) -> None:
+        """NOERROR is not proof: servers answer it and ignore what their rules forbid (facts/dns.md 2.3)."""
+        where = f"zone {self.name}, application {change.application}"
+        try:
+            state = await self.read([item.after for item in change.changes], [change.application])
+        except TargetError as error:
+            raise OutcomeUnknown(
+                f"{where}: accepted, but it cannot be read back: {error}", target=self.name
+            ) from None
+        fence = state.fence(change.application)
+        if text_of(fence) != change.fence_after.text:
+            foreign = foreign_fence(fence, change.fence_after) if fence is not None else ""
+            kind = FencedOff if foreign else OutcomeUnknown
+            raise kind(
+                f"{where}: accepted, and then the fence was {text_of(fence) or 'gone'}", target=self.name
+            )
+        self._serial = state.serial
+        actual = {item.key: item for item in state.record_sets}
+        wanted = [canonical_record_set(item.after) for item in change.changes]
+        ignored = [item.name for item in wanted if not item.same_data(actual.get(item.key))]
+        if ignored:
+            raise Rejected(
+                f"{where}: the primary accepted the update and did not apply it to {', '.join(ignored[:5])} "
+                f"({len(ignored)} of {len(wanted)} names); look for records of other types at these names",
+                target=self.name,
+            )
+
+
+def values_of(record_set: RecordSet | None) -> tuple[str, ...]:
+    return () if record_set is None else canonical_record_set(record_set).values
+
+
+def text_of(fence: FenceRecord | None) -> str:
+    """The fence as it stands in the zone; for one that cannot be read, what stands there instead."""
+    if fence is None:
+        return ""
+    return fence.plan if fence.owner == UNREADABLE_OWNER else fence.text
+
+
+def foreign_fence(found: FenceRecord, ours: FenceRecord) -> str:
+    """Why a fence shuts us out, as a sentence; "" if it does not (DESIGN section 6)."""
+    if found.owner == UNREADABLE_OWNER:
+        return f"the fence record cannot be read: {found.plan}"
+    if found.owner != ours.owner:
+        return f"the fence belongs to {found.owner}, not to {ours.owner}"
+    if found.epoch > ours.epoch:
+        return f"the fence is of epoch {found.epoch} by {found.holder}, newer than our {ours.epoch}"
+    if found.epoch == Epoch(ours.epoch) and found.holder != FenceRecord.parse(ours.text).holder:
+        return f"{found.holder} holds our epoch {ours.epoch} as well"
+    return ""

@@ -1,0 +1,115 @@
+"""A zone change as one RFC 2136 message: all preconditions and the whole effect, or nothing (I15, I18)."""
+
+import dns.exception
+import dns.name
+import dns.rdataset
+import dns.rdatatype
+import dns.tsig
+import dns.update
+
+from failover.dnszones.names import (
+    UNREADABLE_OWNER,
+    absolute_name,
+    fence_name,
+    fence_rdata,
+    rdata_of,
+    rdata_type,
+)
+from failover.model.errors import FencedOff, Rejected
+from failover.model.permit import Permit
+from failover.model.policy import Zone
+from failover.model.records import RecordChange, RecordType, ZoneChange
+
+ATOMIC_NAMES = 500
+"""Names that one message surely holds, old and new record sets and the fence included: 64 KiB of TCP (measured)."""
+
+FENCE_TTL_S = 60
+TTL_MAX_S = 7 * 24 * 3600
+
+
+def refuse_unsound(zone: Zone, permit: Permit, change: ZoneChange) -> None:
+    """Raise Rejected or FencedOff for what must never be sent, whatever the guards said (I13, I14, I15, I22)."""
+    where = f"zone {zone.name}, application {change.application}"
+    if not (permit.target == zone.name == change.zone):
+        raise Rejected(f"{where}: the permit is for {permit.target}, the change for zone {change.zone}")
+    if permit.epoch != change.fence_after.epoch:
+        raise Rejected(f"{where}: the permit's epoch {permit.epoch} is not that of the fence")
+    if change.fence_after.application != change.application:
+        raise Rejected(f"{where}: the fence is that of {change.fence_after.application}")
+    if not change.changes:
+        raise Rejected(f"{where}: the change holds no record set")
+    before = change.fence_before
+    if before is not None:
+        if before.owner != change.fence_after.owner:
+            whose = "cannot be read" if before.owner == UNREADABLE_OWNER else f"belongs to {before.owner}"
+            raise FencedOff(f"{where}: the fence record {whose}: {before.text}", target=zone.name)
+        if before.epoch > change.fence_after.epoch:
+            raise FencedOff(f"{where}: the fence is of epoch {before.epoch}, newer than ours", target=zone.name)
+    elif not zone.adopt and any(item.before is not None for item in change.changes):
+        raise Rejected(
+            f"{where}: its names exist without a fence record, and `adopt: false` forbids to claim them",
+            target=zone.name,
+        )
+    seen: dict[dns.name.Name, set[RecordType]] = {}
+    for item in change.changes:
+        _refuse_unsound_record(zone, item, seen)
+
+
+def _refuse_unsound_record(zone: Zone, item: RecordChange, seen: dict[dns.name.Name, set[RecordType]]) -> None:
+    after = item.after
+    name, apex = absolute_name(after.name), absolute_name(zone.apex)
+    what = f"zone {zone.name}: {after.name} {after.record_type}"
+    rdata_type(after.record_type)
+    if not name.is_subdomain(apex):
+        raise Rejected(f"{what}: the name lies outside the zone {zone.apex}", target=zone.name)
+    if not after.values:
+        raise Rejected(f"{what}: a managed record set is never empty", target=zone.name)
+    if item.before is not None and (item.before.key != after.key or not item.before.values):
+        raise Rejected(f"{what}: the old record set is of another name or type, or empty", target=zone.name)
+    if not 0 < after.ttl <= TTL_MAX_S:
+        raise Rejected(f"{what}: a TTL of {after.ttl} s is not between 1 s and a week", target=zone.name)
+    types = seen.setdefault(name, set())
+    if after.record_type in types:
+        raise Rejected(f"{what}: the record set is in the change twice", target=zone.name)
+    types.add(after.record_type)
+    is_cname = after.record_type is RecordType.CNAME
+    if (RecordType.CNAME in types and len(types) > 1) or (
+        is_cname and (name == apex or len(after.values) != 1)
+    ):
+        raise Rejected(f"{what}: a CNAME has one value, stands alone and never at the apex", target=zone.name)
+
+
+def build_update(zone: Zone, key: dns.tsig.Key, change: ZoneChange) -> dns.update.UpdateMessage:
+    """The signed message of a change. Raises Rejected where it exceeds what one atomic message holds.
+
+    Prerequisites: the whole old RRset of every name (RFC 2136 2.4.2; TTLs are not compared there), or its absence; no
+    CNAME where an address is created, nothing at all where a CNAME is created (servers answer NOERROR and ignore
+    such additions); the fence as it was read, or its absence.
+    """
+    apex = absolute_name(zone.apex)
+    message = dns.update.UpdateMessage(apex, keyring=key)
+    for item in change.changes:
+        name = absolute_name(item.after.name)
+        if item.before is not None:
+            message.present(name, *rdata_of(item.before))
+        elif item.after.record_type is RecordType.CNAME:
+            message.absent(name)
+        else:
+            message.absent(name, rdata_type(item.after.record_type))
+            message.absent(name, dns.rdatatype.CNAME)
+        message.replace(name, item.after.ttl, *rdata_of(item.after))
+    fence = fence_name(change.application, apex)
+    if change.fence_before is not None:
+        message.present(fence, fence_rdata(change.fence_before))
+    else:
+        message.absent(fence)
+    message.replace(fence, FENCE_TTL_S, fence_rdata(change.fence_after))
+    try:
+        message.to_wire()
+    except dns.exception.TooBig:
+        raise Rejected(
+            f"zone {zone.name}, application {change.application}: {len(change.changes)} names do not fit one atomic "
+            f"update of 64 KiB (about {ATOMIC_NAMES} do); split the application, or the zone",
+            target=zone.name,
+        ) from None
+    return message
