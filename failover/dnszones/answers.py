@@ -111,7 +111,8 @@ def refused_update(rcode: dns.rcode.Rcode, *, zone: str, apex: str, key: str) ->
     # SERVFAIL too: RFC 2136 says that nothing was changed, but a primary that forwards updates to a hidden one
     # answers the same when only the answer got lost.
     return OutcomeUnknown(
-        f"zone {zone}: the primary answers {dns.rcode.to_text(rcode)} to an update; it must be read back", target=zone
+        f"zone {zone}: the primary answers {dns.rcode.to_text(rcode)} to an update; it must be read back",
+        target=zone,
     )
 
 
@@ -131,10 +132,13 @@ def translate(error: WireError, *, target: str, key: str, sent_changes: bool) ->
             )
         if isinstance(error.cause, dns.tsig.BadTime) and not sent_changes:
             return LocalFault(
-                f"{target}: its signature is too far from this machine's time; check both clocks", target=target
+                f"{target}: its signature is too far from this machine's time; check both clocks",
+                target=target,
             )
     if sent_changes:
-        return OutcomeUnknown(f"{target}: an update was sent and no trustworthy answer came: {error}", target=target)
+        return OutcomeUnknown(
+            f"{target}: an update was sent and no trustworthy answer came: {error}", target=target
+        )
     return Unavailable(f"{target} gave no usable answer: {error}", target=target)
 
 
@@ -142,7 +146,8 @@ def _key_fault(error: dns.tsig.PeerError, *, target: str, key: str) -> TargetErr
     """Why the server refused our signature. It verifies first and acts after: nothing was changed."""
     if isinstance(error, dns.tsig.PeerBadKey):
         return LocalFault(
-            f"{target} does not know the TSIG key {key} (BADKEY); check the key's name and algorithm", target=target
+            f"{target} does not know the TSIG key {key} (BADKEY); check the key's name and algorithm",
+            target=target,
         )
     if isinstance(error, dns.tsig.PeerBadSignature):
         return LocalFault(f"{target} has another secret for the TSIG key {key} (BADSIG)", target=target)

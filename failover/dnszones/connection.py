@@ -22,11 +22,19 @@ IDLE_MAX_S = 3.0
 """A connection unused for longer is not used again: PowerDNS closes after 2 to 5 s, Knot after 10, BIND after 30."""
 
 
-class NotSent(Exception):
+class _Fault(Exception):
+    """Root of the two below. `timed_out`: a deadline passed, so that trying again at once is pointless."""
+
+    def __init__(self, sentence: str, *, timed_out: bool = False) -> None:
+        self.timed_out = timed_out
+        super().__init__(sentence)
+
+
+class NotSent(_Fault):
     """The server was not reached: nothing left this machine."""
 
 
-class NoAnswer(Exception):
+class NoAnswer(_Fault):
     """The message was sent, and no answer came before the deadline or the connection's end."""
 
 
@@ -57,6 +65,7 @@ class Connection:
         self._waiting: dict[int, _Waiting] = {}
         self._slots = asyncio.Semaphore(IN_FLIGHT_MAX)
         self._closed = False
+        self._timed_out = False
         self._used = asyncio.get_running_loop().time()
         self._listener = asyncio.create_task(self._listen(), name="dns-listener")
 
@@ -85,7 +94,7 @@ class Connection:
                     message.use_tsig(message.keyring)  # the signature covers the id
             wire = message.to_wire()
             if self._closed:
-                raise NotSent("the connection was closed by the server")
+                raise NotSent("the connection is closed", timed_out=self._timed_out)
             waiting = _Waiting(message, asyncio.get_running_loop().create_future())
             if before_send is not None:
                 before_send()
@@ -96,11 +105,13 @@ class Connection:
                     await self._writer.drain()
                     return await waiting.answer
             except TimeoutError:
-                self.abort()
-                raise NoAnswer(f"no answer within {timeout_s:g} s") from None
+                fault = NoAnswer(f"no answer within {timeout_s:g} s", timed_out=True)
+                self.abort(fault)
+                raise fault from None
             except OSError as error:
-                self.abort()
-                raise NoAnswer(f"the connection broke: {error}") from None
+                fault = NoAnswer(f"the connection broke: {error}")
+                self.abort(fault)
+                raise fault from None
             finally:
                 self._waiting.pop(message.id, None)
                 if not waiting.answer.cancel() and not waiting.answer.cancelled():
@@ -135,18 +146,19 @@ class Connection:
         else:
             waiting.answer.set_result(answer)
 
-    def abort(self) -> None:
-        """Stop using the connection at once; whoever still waits gets NoAnswer."""
+    def abort(self, fault: NoAnswer) -> None:
+        """Stop using the connection at once; whoever still waits gets the fault."""
         self._closed = True
+        self._timed_out = fault.timed_out
         self._listener.cancel()
         self._writer.transport.abort()  # unlike close() it drops what has not been sent yet
         for waiting in self._waiting.values():
             if not waiting.answer.done():
-                waiting.answer.set_exception(NoAnswer("the connection was given up"))
+                waiting.answer.set_exception(NoAnswer(str(fault), timed_out=fault.timed_out))
 
     async def close(self) -> None:
         """Close and wait until the listener has ended."""
-        self.abort()
+        self.abort(NoAnswer("the connection was closed by us"))
         await asyncio.gather(self._listener, return_exceptions=True)
         with contextlib.suppress(OSError):
             await self._writer.wait_closed()
@@ -158,7 +170,7 @@ async def open_connection(address: str, port: int, *, timeout_s: float) -> Conne
         async with asyncio.timeout(timeout_s):
             reader, writer = await asyncio.open_connection(address, port, limit=2**17)
     except TimeoutError:
-        raise NotSent(f"no connection within {timeout_s:g} s") from None
+        raise NotSent(f"no connection within {timeout_s:g} s", timed_out=True) from None
     except OSError as error:
         raise NotSent(error.strerror or str(error)) from None
     return Connection(reader, writer)

@@ -63,7 +63,9 @@ def parse_key(text: str, *, origin: str) -> dns.tsig.Key:
 def _key(name: str, algorithm: str, secret: str, origin: str) -> dns.tsig.Key:
     known = ALGORITHMS.get(algorithm.lower().rstrip("."))
     if known is None:
-        raise LocalFault(f"{origin}: algorithm {algorithm} is not accepted; use one of {', '.join(ALGORITHMS)}")
+        raise LocalFault(
+            f"{origin}: algorithm {algorithm} is not accepted; use one of {', '.join(ALGORITHMS)}"
+        )
     try:
         raw = base64.b64decode(secret, validate=True)
     except (binascii.Error, ValueError):

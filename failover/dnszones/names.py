@@ -8,13 +8,12 @@ import dns.rdatatype
 import dns.rdtypes.ANY.TXT
 import dns.rrset
 
+from failover.dnszones.fences import UNREADABLE_OWNER
 from failover.model.errors import Rejected
 from failover.model.ids import ApplicationName, Epoch
 from failover.model.records import FenceRecord, RecordSet, RecordType
 
 FENCE_LABEL = "_failover-fence"
-UNREADABLE_OWNER = "unreadable"
-"""Owner of a fence record that is not one of ours or has been tampered with: nobody's changes may go past it."""
 
 
 def absolute_name(text: str) -> dns.name.Name:

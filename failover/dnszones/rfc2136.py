@@ -9,9 +9,7 @@ import dns.flags
 import dns.message
 import dns.name
 import dns.rcode
-import dns.rdataclass
 import dns.rdatatype
-import dns.rrset
 import dns.tsig
 
 from failover.dnszones.answers import (
@@ -22,10 +20,10 @@ from failover.dnszones.answers import (
     refused_update,
     translate,
 )
-from failover.dnszones.connection import Connection, NotSent, open_connection
+from failover.dnszones.connection import BadAnswer, Connection, NoAnswer, NotSent, open_connection
+from failover.dnszones.fences import fence_text, foreign_fence
 from failover.dnszones.keyfile import load_key
 from failover.dnszones.names import (
-    UNREADABLE_OWNER,
     absolute_name,
     canonical_record_set,
     fence_name,
@@ -37,7 +35,7 @@ from failover.dnszones.rehearsal import rehearse
 from failover.dnszones.update import ATOMIC_NAMES, build_update, refuse_unsound
 from failover.dnszones.verify import verify_server
 from failover.model.errors import Conflict, FencedOff, LocalFault, OutcomeUnknown, Rejected, TargetError
-from failover.model.ids import ApplicationName, Epoch
+from failover.model.ids import ApplicationName
 from failover.model.inventory import RightProblem
 from failover.model.permit import Permit
 from failover.model.policy import Zone
@@ -174,31 +172,37 @@ class RFC2136Zone:
         return translate(error, target=self._target, key=self._key_name(), sent_changes=sent_changes)
 
     async def _exchange_signed(self, message: dns.message.Message) -> dns.message.Message:
-        """Ask the primary something that changes nothing; once more where a kept connection had gone stale."""
+        """Ask the primary something that changes nothing; once more where a kept connection has broken off."""
         for attempt in (1, 2):
-            fresh = self._connection is None
             try:
                 connection = await self._connect()
-                message.use_tsig(self._key)
+            except NotSent as error:
+                raise self._translate(error, sent_changes=False) from None
+            message.use_tsig(self._key)
+            try:
                 return await connection.exchange(message, timeout_s=self._zone.timeout_s)
-            except WIRE_ERRORS as error:
-                stale = not fresh and not self._connection_usable()
-                if attempt == 2 or not stale or isinstance(error, dns.tsig.PeerError):
+            except (NotSent, NoAnswer) as error:
+                if attempt == 2 or error.timed_out:
                     raise self._translate(error, sent_changes=False) from None
-        raise AssertionError("unreachable: the second attempt returns or raises")
-
-    def _connection_usable(self) -> bool:
-        return self._connection is not None and self._connection.usable
+            except (BadAnswer, dns.tsig.PeerError) as error:
+                raise self._translate(error, sent_changes=False) from None
+        raise AssertionError("the second attempt returns or raises")
 
     async def _ask(self, name: dns.name.Name, kind: dns.rdatatype.RdataType) -> Found:
         question = dns.message.make_query(name, kind, flags=dns.flags.Flag(0))
         answer = await self._exchange_signed(question)
         return read_found(answer, name, kind, self._apex, target=self._target)
 
-    async def _ask_all(self, questions: Sequence[tuple[dns.name.Name, dns.rdatatype.RdataType]]) -> list[Found]:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(self._ask(*question)) for question in questions]
-        return [task.result() for task in tasks]
+    async def _ask_all(
+        self, questions: Sequence[tuple[dns.name.Name, dns.rdatatype.RdataType]]
+    ) -> list[Found]:
+        results = await asyncio.gather(*(self._ask(*item) for item in questions), return_exceptions=True)
+        found = []
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result  # one unread name is an unread zone
+            found.append(result)
+        return found
 
     async def _read_serial(self) -> int:
         found = await self._ask(self._apex, dns.rdatatype.SOA)
@@ -227,19 +231,20 @@ class RFC2136Zone:
                 )
 
         async with self._writing:
-            try:
-                connection = await self._connect()
-            except NotSent as error:
-                raise self._translate(error, sent_changes=False) from None
-            assert self._key is not None
-            message = build_update(self._zone, self._key, change)
-            try:
-                answer = await connection.exchange(
-                    message, timeout_s=self._zone.timeout_s, before_send=permitted
-                )
-            except WIRE_ERRORS as error:
-                raise self._translate(error, sent_changes=True) from None
-        return answer.rcode()
+            for attempt in (1, 2):
+                try:
+                    connection = await self._connect()
+                    assert self._key is not None
+                    message = build_update(self._zone, self._key, change)
+                    timeout_s = self._zone.timeout_s
+                    answer = await connection.exchange(message, timeout_s=timeout_s, before_send=permitted)
+                    return answer.rcode()
+                except NotSent as error:  # the server closed the kept connection: not a byte has left
+                    if attempt == 2 or error.timed_out:
+                        raise self._translate(error, sent_changes=False) from None
+                except WIRE_ERRORS as error:
+                    raise self._translate(error, sent_changes=True) from None
+        raise AssertionError("the second attempt returns or raises")
 
     async def _why_not(self, change: ZoneChange, rcode: str) -> TargetError:
         """After a prerequisite failed: a newer or foreign fence means stop, everything else means decide again."""
@@ -247,10 +252,14 @@ class RFC2136Zone:
         try:
             state = await self.read([item.after for item in change.changes], [change.application])
         except TargetError as error:
-            return Conflict(f"{where}: changed by somebody else ({rcode}); a look failed: {error}", target=self.name)
+            return Conflict(
+                f"{where}: changed by somebody else ({rcode}); a look failed: {error}", target=self.name
+            )
         fence, ours = state.fence(change.application), change.fence_after
         if fence is not None and (foreign := foreign_fence(fence, ours)):
             return FencedOff(f"{where}: {foreign}", target=self.name)
+        if fence_text(fence) == ours.text:
+            return Conflict(f"{where}: this very change is in the zone already ({rcode})", target=self.name)
         expected = {canonical_record_set(item.after).key: item.before for item in change.changes}
         actual = {item.key: item for item in state.record_sets}
         different = sorted(
@@ -259,11 +268,15 @@ class RFC2136Zone:
             if values_of(actual.get(key)) != values_of(before)
         )
         aliases = sorted(f"{name} {kind}" for name, kind in actual if (name, kind) not in expected)
-        if text_of(fence) != text_of(change.fence_before):
-            different.append(f"the fence ({text_of(fence) or 'absent'})")
+        if fence_text(fence) != fence_text(change.fence_before):
+            different.append(f"the fence ({fence_text(fence) or 'absent'})")
         different += [f"{alias} in its place" for alias in aliases]
-        what = ", ".join(different[:5]) or "something that has changed back meanwhile, or another type at a name"
-        return Conflict(f"{where}: not as it was read ({rcode}): {what}; nothing was changed", target=self.name)
+        what = (
+            ", ".join(different[:5]) or "something that has changed back meanwhile, or another type at a name"
+        )
+        return Conflict(
+            f"{where}: not as it was read ({rcode}): {what}; nothing was changed", target=self.name
+        )
 
     async def _read_back(self, change: ZoneChange) -> None:
         """NOERROR is not proof: servers answer it and ignore what their rules forbid (facts/dns.md 2.3)."""
@@ -275,11 +288,11 @@ class RFC2136Zone:
                 f"{where}: accepted, but it cannot be read back: {error}", target=self.name
             ) from None
         fence = state.fence(change.application)
-        if text_of(fence) != change.fence_after.text:
+        if fence_text(fence) != change.fence_after.text:
             foreign = foreign_fence(fence, change.fence_after) if fence is not None else ""
             kind = FencedOff if foreign else OutcomeUnknown
             raise kind(
-                f"{where}: accepted, and then the fence was {text_of(fence) or 'gone'}", target=self.name
+                f"{where}: accepted, and then the fence was {fence_text(fence) or 'gone'}", target=self.name
             )
         self._serial = state.serial
         actual = {item.key: item for item in state.record_sets}
@@ -294,24 +307,5 @@ class RFC2136Zone:
 
 
 def values_of(record_set: RecordSet | None) -> tuple[str, ...]:
+    """Its values in canonical form; () where there is none."""
     return () if record_set is None else canonical_record_set(record_set).values
-
-
-def text_of(fence: FenceRecord | None) -> str:
-    """The fence as it stands in the zone; for one that cannot be read, what stands there instead."""
-    if fence is None:
-        return ""
-    return fence.plan if fence.owner == UNREADABLE_OWNER else fence.text
-
-
-def foreign_fence(found: FenceRecord, ours: FenceRecord) -> str:
-    """Why a fence shuts us out, as a sentence; "" if it does not (DESIGN section 6)."""
-    if found.owner == UNREADABLE_OWNER:
-        return f"the fence record cannot be read: {found.plan}"
-    if found.owner != ours.owner:
-        return f"the fence belongs to {found.owner}, not to {ours.owner}"
-    if found.epoch > ours.epoch:
-        return f"the fence is of epoch {found.epoch} by {found.holder}, newer than our {ours.epoch}"
-    if found.epoch == Epoch(ours.epoch) and found.holder != FenceRecord.parse(ours.text).holder:
-        return f"{found.holder} holds our epoch {ours.epoch} as well"
-    return ""

@@ -7,8 +7,8 @@ import dns.rdatatype
 import dns.tsig
 import dns.update
 
+from failover.dnszones.fences import foreign_fence
 from failover.dnszones.names import (
-    UNREADABLE_OWNER,
     absolute_name,
     fence_name,
     fence_rdata,
@@ -40,11 +40,8 @@ def refuse_unsound(zone: Zone, permit: Permit, change: ZoneChange) -> None:
         raise Rejected(f"{where}: the change holds no record set")
     before = change.fence_before
     if before is not None:
-        if before.owner != change.fence_after.owner:
-            whose = "cannot be read" if before.owner == UNREADABLE_OWNER else f"belongs to {before.owner}"
-            raise FencedOff(f"{where}: the fence record {whose}: {before.text}", target=zone.name)
-        if before.epoch > change.fence_after.epoch:
-            raise FencedOff(f"{where}: the fence is of epoch {before.epoch}, newer than ours", target=zone.name)
+        if foreign := foreign_fence(before, change.fence_after):
+            raise FencedOff(f"{where}: {foreign}", target=zone.name)
     elif not zone.adopt and any(item.before is not None for item in change.changes):
         raise Rejected(
             f"{where}: its names exist without a fence record, and `adopt: false` forbids to claim them",
@@ -55,7 +52,9 @@ def refuse_unsound(zone: Zone, permit: Permit, change: ZoneChange) -> None:
         _refuse_unsound_record(zone, item, seen)
 
 
-def _refuse_unsound_record(zone: Zone, item: RecordChange, seen: dict[dns.name.Name, set[RecordType]]) -> None:
+def _refuse_unsound_record(
+    zone: Zone, item: RecordChange, seen: dict[dns.name.Name, set[RecordType]]
+) -> None:
     after = item.after
     name, apex = absolute_name(after.name), absolute_name(zone.apex)
     what = f"zone {zone.name}: {after.name} {after.record_type}"

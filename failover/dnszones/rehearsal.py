@@ -1,0 +1,168 @@
+"""What a failover would need of a zone, asked of the real servers without changing anything (`validate --live`)."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+
+import dns.message
+import dns.name
+import dns.rcode
+import dns.rdata
+import dns.rdataclass
+import dns.rdatatype
+import dns.update
+
+from failover.dnszones.answers import Found, refused_update
+from failover.dnszones.names import FENCE_LABEL, absolute_name, rdata_type
+from failover.dnszones.update import ATOMIC_NAMES
+from failover.dnszones.verify import Asker, Silent, read_serial, serial_before
+from failover.model.errors import TargetError
+from failover.model.inventory import RightProblem
+from failover.model.policy import NameServer, Zone
+from failover.model.records import RecordType
+
+Ask = Callable[[dns.name.Name, dns.rdatatype.RdataType], Awaitable[Found]]
+Exchange = Callable[[dns.message.Message], Awaitable[dns.message.Message]]
+
+NAMED_MAX = 20
+"""Refused names that are asked and named one by one."""
+
+_NOBODY = {
+    RecordType.A: "192.0.2.0",
+    RecordType.AAAA: "2001:db8::",
+    RecordType.CNAME: "failover-rehearsal.invalid.",
+}
+
+
+async def rehearse(
+    zone: Zone, names: Sequence[tuple[str, str]], *, ask: Ask, exchange: Exchange
+) -> tuple[RightProblem, ...]:
+    """Every problem that can be found now. `ask` and `exchange` talk to the primary, signed; never raises TargetError."""
+    apex = absolute_name(zone.apex)
+    try:
+        found = await ask(apex, dns.rdatatype.SOA)
+    except TargetError as error:
+        return (RightProblem(target=zone.name, sentence=str(error)),)
+    if found.rrset is None:
+        return (RightProblem(target=zone.name, sentence=f"the primary has no zone {zone.apex}"),)
+    serial = int(found.rrset[0].serial)
+    problems: list[str] = []
+    good: list[tuple[dns.name.Name, dns.rdatatype.RdataType]] = []
+    for name, kind in dict.fromkeys(names):
+        try:
+            item = (absolute_name(name), rdata_type(kind))
+        except TargetError as error:
+            problems.append(str(error))
+        else:
+            if item[0].is_subdomain(apex):
+                good.append(item)
+            else:
+                problems.append(f"{name} lies outside the zone {zone.apex}")
+    problems += await _check_names(good, ask)
+    problems += await _check_updates(zone, apex, good, exchange)
+    warnings = await _check_wildcard(apex, ask)
+    if len(good) > ATOMIC_NAMES:
+        warnings.append(
+            f"{len(good)} names: one application may have about {ATOMIC_NAMES} in a zone, for one message is atomic"
+        )
+    servers = await asyncio.gather(
+        *(_check_server(zone, server, apex, serial) for server in zone.authoritative)
+    )
+    warnings += [sentence for sentences in servers for sentence in sentences]
+    return tuple(RightProblem(target=zone.name, sentence=item) for item in problems) + tuple(
+        RightProblem(target=zone.name, sentence=item, warning=True) for item in warnings
+    )
+
+
+async def _check_names(names: Sequence[tuple[dns.name.Name, dns.rdatatype.RdataType]], ask: Ask) -> list[str]:
+    """Names that are not ours to change, or hold another type in the way."""
+    problems = []
+    looks = await asyncio.gather(*(ask(*item) for item in names), return_exceptions=True)
+    for (name, kind), result in zip(names, looks, strict=True):
+        if isinstance(result, TargetError):
+            problems.append(str(result))
+        elif isinstance(result, BaseException):
+            raise result
+        elif result.alias is not None:
+            problems.append(
+                f"{name}: a CNAME to {result.alias[0]} stands where {dns.rdatatype.to_text(kind)} records shall be; "
+                "remove it first, servers ignore additions beside it"
+            )
+    return problems
+
+
+async def _check_updates(
+    zone: Zone,
+    apex: dns.name.Name,
+    names: Sequence[tuple[dns.name.Name, dns.rdatatype.RdataType]],
+    exchange: Exchange,
+) -> list[str]:
+    """Whether the key may update, then whether it may update these names and the fence."""
+    general = dns.update.UpdateMessage(apex)
+    general.present(apex, dns.rdatatype.SOA)
+    try:
+        answer = await exchange(general)
+        if answer.rcode() != dns.rcode.NOERROR:
+            key = str(general.keyname)
+            return [str(refused_update(answer.rcode(), zone=zone.name, apex=zone.apex, key=key))]
+        fence = absolute_name(f"{FENCE_LABEL}.rehearsal.{zone.apex}")
+        wanted = [*names, (fence, dns.rdatatype.TXT)]
+        if await _impossible(apex, wanted, exchange):
+            return []
+        problems = []
+        for item in wanted[-NAMED_MAX:]:
+            if not await _impossible(apex, [item], exchange):
+                kind = dns.rdatatype.to_text(item[1])
+                problems.append(
+                    f"the primary refuses updates of {item[0]} {kind}; grant them to the key in its policy"
+                )
+    except TargetError as error:
+        return [str(error)]
+    return problems or ["the primary refuses an update of all names together"]
+
+
+async def _impossible(
+    apex: dns.name.Name, names: Sequence[tuple[dns.name.Name, dns.rdatatype.RdataType]], exchange: Exchange
+) -> bool:
+    """Send an update that cannot happen: it requires that the zone has no SOA. True unless the server forbids it.
+
+    Servers that check permissions first answer REFUSED, the others tell nothing by it. Were the requirement ignored,
+    each deletion still names a record that does not exist.
+    """
+    message = dns.update.UpdateMessage(apex)
+    message.absent(apex, dns.rdatatype.SOA)
+    for name, kind in names:
+        text = '"failover rehearsal"' if kind == dns.rdatatype.TXT else _NOBODY[RecordType(kind.name)]
+        message.delete(name, dns.rdata.from_text(dns.rdataclass.IN, kind, text))
+    answer = await exchange(message)
+    return answer.rcode() not in (dns.rcode.REFUSED, dns.rcode.NOTAUTH, dns.rcode.NOTZONE)
+
+
+async def _check_wildcard(apex: dns.name.Name, ask: Ask) -> list[str]:
+    """A wildcard answers for names that do not exist: what is read there can never be what a prerequisite compares."""
+    nowhere = absolute_name(f"_failover-rehearsal.{apex.to_text()}")
+    for kind in (dns.rdatatype.A, dns.rdatatype.AAAA, dns.rdatatype.TXT):
+        try:
+            found = await ask(nowhere, kind)
+        except TargetError:
+            continue  # the names themselves are asked, and reported, elsewhere
+        if found.rrset is not None or found.alias is not None:
+            return [
+                f"a wildcard answers for missing names in {apex}: names that do not exist yet cannot be created"
+            ]
+    return []
+
+
+async def _check_server(zone: Zone, server: NameServer, apex: dns.name.Name, serial: int) -> list[str]:
+    where = f"name server {server.address} port {server.port}"
+    asker = Asker(server, timeout_s=zone.timeout_s)
+    try:
+        theirs = await read_serial(asker, apex)
+    except Silent as error:
+        return [f"{where} does not answer for {zone.apex}: {error}"]
+    except TargetError as error:
+        return [str(error)]
+    finally:
+        await asker.close()
+    if serial_before(theirs, serial):
+        return [f"{where} lags: it has serial {theirs}, the primary {serial}"]
+    return []

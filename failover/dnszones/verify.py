@@ -1,0 +1,172 @@
+"""Read-back at one authoritative server, as a resolver would ask: UDP, then TCP, no recursion, no key (I15)."""
+
+import asyncio
+from collections.abc import Sequence
+
+import dns.asyncquery
+import dns.exception
+import dns.flags
+import dns.message
+import dns.name
+import dns.rcode
+import dns.rdatatype
+import dns.tsig
+
+from failover.dnszones.answers import WIRE_ERRORS, read_found
+from failover.dnszones.connection import Connection, open_connection
+from failover.dnszones.names import absolute_name, rdata_type, record_set_of
+from failover.model.errors import TargetError
+from failover.model.policy import NameServer
+from failover.model.records import RecordSet, ServerAnswer
+
+PARALLEL_PER_SERVER = 16
+UDP_SHARE = 0.3
+"""Share of the deadline that the answer over UDP may take: one lost datagram must leave time for TCP."""
+
+
+class Silent(Exception):
+    """No answer that says anything about the zone's content: silence, SERVFAIL, REFUSED."""
+
+
+async def verify_server(
+    server: NameServer,
+    wanted: Sequence[RecordSet],
+    apex: dns.name.Name,
+    *,
+    timeout_s: float,
+    expected_serial: int | None,
+) -> ServerAnswer:
+    """Whether a server answers every wanted (canonical) record set with AA, exact values and TTL. Never raises.
+
+    It is silent unless it answers for all of them; one that answers something else is wrong even if half silent.
+    """
+    name = f"{server.address} port {server.port}"
+    asker = Asker(server, timeout_s=timeout_s)
+    try:
+        return await _verify(asker, name, wanted, apex, expected_serial)
+    except Silent as error:
+        return ServerAnswer(server=name, answered=False, matches=False, detail=str(error))
+    except TargetError as error:
+        return ServerAnswer(server=name, answered=True, matches=False, detail=str(error))
+    finally:
+        await asker.close()
+
+
+async def _verify(
+    asker: "Asker",
+    name: str,
+    wanted: Sequence[RecordSet],
+    apex: dns.name.Name,
+    expected_serial: int | None,
+) -> ServerAnswer:
+    serial = await read_serial(asker, apex)
+    bound = asyncio.Semaphore(PARALLEL_PER_SERVER)
+
+    async def look(record_set: RecordSet) -> str:
+        async with bound:
+            return await _look(asker, record_set, apex)
+
+    looks = await asyncio.gather(*(look(item) for item in wanted), return_exceptions=True)
+    differences, unanswered = [], []
+    for item, result in zip(wanted, looks, strict=True):
+        if isinstance(result, str):
+            if result:
+                differences.append(f"{item.name} {item.record_type}: {result}")
+        elif isinstance(result, Silent):
+            unanswered.append(f"{item.name} {item.record_type}: {result}")
+        elif isinstance(result, TargetError):
+            differences.append(str(result))
+        else:
+            raise result
+    if not differences and not unanswered:
+        return ServerAnswer(server=name, answered=True, matches=True, serial=serial)
+    problems = differences or unanswered
+    detail = f"{len(problems)} of {len(wanted)} record sets {'differ' if differences else 'unanswered'}: {problems[0]}"
+    if differences and expected_serial is not None and serial_before(serial, expected_serial):
+        detail += f"; it lags: serial {serial}, the primary had {expected_serial}"
+    return ServerAnswer(server=name, answered=bool(differences), matches=False, serial=serial, detail=detail)
+
+
+async def _look(asker: "Asker", record_set: RecordSet, apex: dns.name.Name) -> str:
+    """How the server's answer differs from a wanted record set, "" if it does not."""
+    name, kind = absolute_name(record_set.name), rdata_type(record_set.record_type)
+    answer = await asker.ask(name, kind)
+    found = read_found(answer, name, kind, apex, target=asker.target)
+    if found.rrset is None:
+        return f"a CNAME to {found.alias[0]}" if found.alias is not None else "no such record set"
+    actual = record_set_of(found.rrset)
+    if actual.values != record_set.values:
+        return f"{', '.join(actual.values)} instead of {', '.join(record_set.values)}"
+    if actual.ttl != record_set.ttl:
+        return f"TTL {actual.ttl} instead of {record_set.ttl}"
+    return ""
+
+
+async def read_serial(asker: "Asker", apex: dns.name.Name) -> int:
+    """The zone's serial at a server. Raises Silent, or TargetError where it answers but not for the zone."""
+    found = read_found(
+        await asker.ask(apex, dns.rdatatype.SOA), apex, dns.rdatatype.SOA, apex, target=asker.target
+    )
+    if found.rrset is None:
+        raise Silent("it has no SOA of the zone")
+    return int(found.rrset[0].serial)
+
+
+def serial_before(serial: int, other: int) -> bool:
+    """Whether a serial is older than another (RFC 1982 arithmetic)."""
+    return serial != other and (other - serial) % 2**32 < 2**31
+
+
+class Asker:
+    """Asks one server until one deadline for all of it has passed."""
+
+    def __init__(self, server: NameServer, *, timeout_s: float) -> None:
+        self.target = f"name server {server.address} port {server.port}"
+        self._server = server
+        self._timeout_s = timeout_s
+        self._deadline = asyncio.get_running_loop().time() + timeout_s
+        self._tcp: Connection | None = None
+        self._opening = asyncio.Lock()
+
+    async def ask(self, name: dns.name.Name, kind: dns.rdatatype.RdataType) -> dns.message.Message:
+        """One answer over UDP, or over TCP where UDP is cut short or silent. Raises Silent."""
+        question = dns.message.make_query(name, kind, flags=dns.flags.Flag(0), use_edns=0, payload=1232)
+        answer = await self._by_udp(question)
+        if answer is None:
+            answer = await self._by_tcp(question)
+        if answer.rcode() not in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
+            raise Silent(f"it answers {dns.rcode.to_text(answer.rcode())}")
+        return answer
+
+    async def _by_udp(self, question: dns.message.Message) -> dns.message.Message | None:
+        try:
+            async with asyncio.timeout(min(self._left(), self._timeout_s * UDP_SHARE)):
+                return await dns.asyncquery.udp(
+                    question,
+                    self._server.address,
+                    port=self._server.port,
+                    raise_on_truncation=True,
+                    ignore_errors=True,
+                )
+        except (TimeoutError, OSError, dns.exception.DNSException):
+            return None  # truncated, lost, or nobody there: TCP tells
+
+    async def _by_tcp(self, question: dns.message.Message) -> dns.message.Message:
+        try:
+            async with self._opening:
+                if self._tcp is None or not self._tcp.usable:
+                    await self.close()
+                    self._tcp = await open_connection(
+                        self._server.address, self._server.port, timeout_s=self._left()
+                    )
+            return await self._tcp.exchange(question, timeout_s=self._left())
+        except WIRE_ERRORS as error:
+            raise Silent(str(error)) from None
+
+    def _left(self) -> float:
+        return max(0.0, self._deadline - asyncio.get_running_loop().time())
+
+    async def close(self) -> None:
+        connection, self._tcp = self._tcp, None
+        if connection is not None:
+            await connection.close()
