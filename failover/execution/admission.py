@@ -8,7 +8,7 @@ from failover.execution.rules import refuse
 from failover.execution.runs import AUTOMATION, RunSummary
 from failover.execution.situation import Situation
 from failover.health import suspect_regions
-from failover.model.ids import ApplicationName, RegionName, RunId, Subject
+from failover.model.ids import ApplicationName, ClusterName, RegionName, RunId, Subject
 from failover.model.journal import RunState
 from failover.model.plan import ApplicationPlan, Plan, RunKind
 from failover.model.policy import Mode
@@ -135,7 +135,7 @@ def _others_alive(plan: Plan, situation: Situation, first_failure: float | None)
         yield refuse("others-alive", sentence, *doubtful)
 
 
-def _targets(plan: Plan) -> set[str]:
+def _targets(plan: Plan) -> set[ClusterName]:
     """Clusters that the plan adds replicas or traffic to."""
     return {
         placement.cluster

@@ -135,7 +135,7 @@ def _action_for(
     return Attempt(step=step), None
 
 
-def wait_began(run: Run, step: WaitStep) -> datetime:
+def wait_began(run: Run, step: Step) -> datetime:
     """When the last of the steps that a wait needs was done: the wait is counted from there, restart or not."""
     times = [run.steps[needed].since for needed in step.needs]
     return max(times, default=run.opened_at)

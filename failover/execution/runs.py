@@ -83,7 +83,9 @@ def _widened(run: Run, event: RunWidened, entry: JournalEntry) -> Run:
 
 def _intended(run: Run, event: IntentRecorded, entry: JournalEntry) -> Run:
     intent = event.intent
-    before = run.steps[intent.step]
+    before = run.steps.get(intent.step)
+    if before is None:  # raising a cluster's fence belongs to the run, and to none of its steps
+        return replace(run, epoch=entry.epoch)
     progress = replace(
         before,
         state=StepState.INTENDED,
@@ -98,7 +100,9 @@ def _intended(run: Run, event: IntentRecorded, entry: JournalEntry) -> Run:
 
 
 def _effected(run: Run, event: EffectRecorded, entry: JournalEntry) -> Run:
-    before = run.steps[event.step]
+    before = run.steps.get(event.step)
+    if before is None:
+        return run
     if event.result.landed:
         state = StepState.EFFECTED
     elif event.result is EffectResult.UNKNOWN:

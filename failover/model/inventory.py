@@ -29,7 +29,7 @@ class Autoscaler:
 class WorkloadState:
     """One workload in one cluster. `exists` False: the object is not there (then all counts are 0; not a target).
 
-    `wanted`: spec.replicas; `ready`: status.readyReplicas; `settled`: observedGeneration >= generation;
+    `wanted`: spec.replicas; `ready`: status.readyReplicas; `pods`: status.replicas; `settled`: observedGeneration >= generation;
     `managers`: field managers that wrote `spec.replicas`, latest last; `single_writer`: StatefulSet or an RWO volume.
     """
 
@@ -37,6 +37,7 @@ class WorkloadState:
     exists: bool
     wanted: int = 0
     ready: int = 0
+    pods: int = 0
     settled: bool = True
     resource_version: str = ""
     requests: Resources = Resources()

@@ -1,0 +1,186 @@
+"""The one path of every change: compose, ask for the permit, journal the intent, send, journal what is known."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+
+from failover.controller.context import Context
+from failover.controller.effects import Effect, send
+from failover.execution.admission import is_automatic
+from failover.execution.machine import back_off
+from failover.execution.rules import refuse
+from failover.execution.safety import HALTING, RULES_ASKED, WAITING, grant
+from failover.model.ids import IntentId, StepId
+from failover.model.journal import (
+    Change,
+    EffectRecorded,
+    EffectResult,
+    Entry,
+    Intent,
+    IntentRecorded,
+    Run,
+    RunHalted,
+    RunState,
+    StepDone,
+    StepFailed,
+)
+from failover.model.permit import Permit
+from failover.model.reasons import Refusal
+
+Completed = Callable[[Intent, Effect], Sequence[Entry]]
+"""Further events that follow from an effect that landed (a scale is done at once, a record change is verified first)."""
+
+
+def compose(context: Context, run: Run, step: StepId, change: Change) -> Intent:
+    """The durable record of what is about to be sent."""
+    epoch = context.leadership.epoch
+    assert epoch is not None
+    progress = run.steps.get(step)
+    attempt = (progress.attempts if progress else 0) + 1
+    return Intent(
+        id=IntentId(f"{run.id}/{step}/{attempt}-e{int(epoch)}"),
+        run=run.id,
+        step=step,
+        attempt=attempt,
+        epoch=epoch,
+        change=change,
+        actor=run.actor,
+        reason=run.reason or f"{run.plan.run_kind} of {run.plan.domain}",
+        evidence=_evidence(context, run),
+        rules=RULES_ASKED,
+        overrides=run.plan.overrides,
+    )
+
+
+def _evidence(context: Context, run: Run) -> tuple[str, ...]:
+    """Fresh observations for automation; the person and their probe for a person (I2)."""
+    if not is_automatic(run.actor) or run.dns_written:
+        return run.citations or (f"run={run.id}",)
+    now = context.now().mono
+    cited = [
+        f"{item.observation} {item.signal} {item.outcome} {now - item.measured_mono:.1f}s"
+        for name in run.plan.sources
+        if (verdict := context.judgement.of_cluster(name)) is not None
+        for item in verdict.evidence
+    ]
+    return tuple(cited) or run.citations
+
+
+async def change_all(
+    context: Context,
+    run: Run,
+    wanted: Sequence[tuple[StepId, Change]],
+    *,
+    parallel: int,
+    completed: Completed,
+) -> None:
+    """Carry out several changes at one target: one durable batch of intents, then the sends, then the effects."""
+    permitted: list[tuple[Intent, Permit]] = []
+    refused: list[Entry] = []
+    for step, change in wanted:
+        intent = compose(context, run, step, change)
+        answer = grant(intent, run, context.situation(evidence=run.citations))
+        if isinstance(answer, Permit):
+            permitted.append((intent, answer))
+        elif answer.code in WAITING:
+            break
+        elif answer.code in HALTING:
+            await halt(context, run, answer)
+            return
+        else:
+            refused.append(StepFailed(step=step, refusal=answer))
+    entries: list[Entry] = [*refused, *(IntentRecorded(intent=intent) for intent, _ in permitted)]
+    if not entries:
+        await context.ports.clock.sleep(0.05)
+        return
+    await context.append([(run.id, entry) for entry in entries])
+    gate = asyncio.Semaphore(parallel)
+    effects = await asyncio.gather(
+        *(_send_one(context, intent, permit, gate) for intent, permit in permitted)
+    )
+    await _record(context, run, [intent for intent, _ in permitted], effects, completed)
+
+
+async def _send_one(context: Context, intent: Intent, permit: Permit, gate: asyncio.Semaphore) -> Effect:
+    async with gate:
+        if not permit.still_good(context.now().mono):
+            return Effect(
+                result=EffectResult.UNAVAILABLE, detail="the lease, less its margin, ran out before sending"
+            )
+        return await send(context, intent, permit)
+
+
+async def _record(
+    context: Context, run: Run, intents: Sequence[Intent], effects: Sequence[Effect], completed: Completed
+) -> None:
+    entries: list[Entry] = []
+    fenced = ""
+    for intent, effect in zip(intents, effects, strict=True):
+        entries.append(_recorded(context, intent, effect))
+        if effect.result.landed:
+            entries += completed(intent, effect)
+        elif effect.result is EffectResult.REJECTED:
+            refusal = Refusal(
+                code="target-rejects", sentence=effect.detail or "the target refuses this change"
+            )
+            entries.append(StepFailed(step=intent.step, refusal=refusal))
+        elif effect.result is EffectResult.FENCED:
+            fenced = effect.detail
+    if entries:
+        await context.append([(run.id, entry) for entry in entries])
+    if fenced:
+        await halt(context, run, refuse("epoch", f"a fence refuses our epoch: {fenced}"))
+        context.doubt = f"a fence is above our epoch, so somebody newer has acted: {fenced}"
+        context.tell("doubt", context.doubt, page=True, run=run.id)
+
+
+def _recorded(context: Context, intent: Intent, effect: Effect) -> EffectRecorded:
+    retry = effect.result in (EffectResult.CONFLICT, EffectResult.UNAVAILABLE, EffectResult.THROTTLED)
+    wait = back_off(intent.attempt, effect.retry_after_s) if retry else timedelta()
+    if effect.result is EffectResult.UNKNOWN:
+        wait = back_off(intent.attempt, None)
+    return EffectRecorded(
+        intent=intent.id,
+        step=intent.step,
+        result=effect.result,
+        before=_before(intent),
+        after=effect.after,
+        detail=effect.detail,
+        not_before=context.now().wall + wait if wait else None,
+    )
+
+
+def _before(intent: Intent) -> str:
+    change = intent.change
+    if change.kind == "scale":
+        return f"replicas={change.before}"  # type: ignore[union-attr]
+    if change.kind == "records":
+        return "; ".join(
+            f"{item.after.name} {','.join(item.before.values) if item.before else 'absent'}"
+            for item in change.change.changes  # type: ignore[union-attr]
+        )
+    return ""
+
+
+async def halt(context: Context, run: Run, refusal: Refusal) -> None:
+    """Stop the run at this safe point, once, with the reason."""
+    current = context.runs[run.id]
+    if current.state is RunState.RUNNING and context.leadership.acting(context.now()):
+        await context.append([(run.id, RunHalted(refusal=refusal))])
+        context.tell("run.halted", f"run {run.id} halts: {refusal.sentence}", page=True, run=run.id)
+
+
+def settled(intent: Intent, *, landed: bool, note: str) -> EffectRecorded:
+    """What a read-back found out about an intent (I19)."""
+    return EffectRecorded(
+        intent=intent.id,
+        step=intent.step,
+        result=EffectResult.APPLIED if landed else EffectResult.UNAVAILABLE,
+        before=_before(intent),
+        detail=note,
+    )
+
+
+def done(step: StepId, note: str) -> StepDone:
+    """A step that needs nothing further."""
+    return StepDone(step=step, note=note)

@@ -1,0 +1,173 @@
+"""Record steps in one zone: read, compare-and-swap with the fence, then read back at every authoritative server."""
+
+from collections.abc import Sequence
+
+from failover.controller.changing import change_all, settled
+from failover.controller.context import Context
+from failover.controller.effects import Effect
+from failover.execution.machine import Attempt, Observe, ReadBack
+from failover.execution.rules import refuse
+from failover.model.errors import TargetError
+from failover.model.journal import (
+    EffectRecorded,
+    EffectResult,
+    Entry,
+    Intent,
+    RecordsChange,
+    Run,
+    StepDone,
+    StepFailed,
+    fence_of,
+)
+from failover.model.ids import IntentId
+from failover.model.plan import ChangeRecordsStep
+from failover.model.ports import DNSZone
+from failover.model.reasons import Refusal
+from failover.model.records import RecordChange, RecordType, Verification, ZoneChange, ZoneState
+
+RETRY_READ_S = 0.5
+VERIFY_EVERY_S = 0.1
+VERIFY_DEADLINE_S = 120.0
+
+
+class RecordSteps:
+    """Changes record sets and proves that they are served."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    async def round(self, run: Run, actions: Sequence[Attempt | ReadBack | Observe]) -> None:
+        """One action at a time: there is one writer a zone and application."""
+        action = actions[0]
+        step = action.step
+        if not isinstance(step, ChangeRecordsStep):
+            return
+        zone = self._context.ports.zones.get(step.zone)
+        if zone is None:
+            refusal = Refusal(code="target-missing", sentence=f"zone {step.zone} is not open")
+            await self._context.append([(run.id, StepFailed(step=step.id, refusal=refusal))])
+        elif isinstance(action, Observe):
+            await self._verify(run, step, zone)
+        else:
+            await self._attempt(run, step, zone, settling=isinstance(action, ReadBack))
+
+    async def _attempt(self, run: Run, step: ChangeRecordsStep, zone: DNSZone, *, settling: bool) -> None:
+        context = self._context
+        try:
+            state = await zone.read([change.after.key for change in step.changes], [step.application])
+        except TargetError as error:
+            context.tell("target.trouble", f"zone {step.zone}: {error}", target=step.zone, run=run.id)
+            await context.ports.clock.sleep(RETRY_READ_S)
+            return
+        intent = run.steps[step.id].intent
+        if all(change.after.same_data(state.find(*_key(change))) for change in step.changes):
+            await self._already_there(run, step, intent if settling else None)
+        elif settling and intent is not None:
+            await context.append(
+                [(run.id, settled(intent, landed=False, note="read back: the old records stand"))]
+            )
+        else:
+            stale = _stale(step, state) or self._unowned(run, step, state)
+            if stale is not None:
+                await context.append([(run.id, StepFailed(step=step.id, refusal=stale))])
+                return
+            change = RecordsChange(change=self._zone_change(run, step, state))
+            await change_all(context, run, [(step.id, change)], parallel=1, completed=_completed)
+
+    async def _already_there(self, run: Run, step: ChangeRecordsStep, intent: Intent | None) -> None:
+        event: Entry
+        if intent is not None:
+            event = settled(intent, landed=True, note="read back: it had been applied")
+        else:
+            event = EffectRecorded(
+                intent=IntentId(f"{run.id}/{step.id}/none"),
+                step=step.id,
+                result=EffectResult.UNCHANGED,
+                detail="the records stand as intended",
+            )
+        await self._context.append([(run.id, event)])
+
+    def _zone_change(self, run: Run, step: ChangeRecordsStep, state: ZoneState) -> ZoneChange:
+        """Preconditions are what was read just now: it equals what the plan saw, or `_stale` had refused."""
+        context = self._context
+        epoch = context.leadership.epoch
+        assert epoch is not None
+        changes = tuple(
+            RecordChange(before=state.find(*_key(change)), after=change.after)
+            for change in step.changes
+            if not change.after.same_data(state.find(*_key(change)))
+        )
+        return ZoneChange(
+            zone=step.zone,
+            application=step.application,
+            changes=changes,
+            fence_before=state.fence(step.application),
+            fence_after=fence_of(
+                run,
+                owner=context.policy.fleet.name,
+                application=step.application,
+                epoch=epoch,
+                holder=context.ports.identity.holder,
+            ),
+        )
+
+    def _unowned(self, run: Run, step: ChangeRecordsStep, state: ZoneState) -> Refusal | None:
+        if state.fence(step.application) is None and not self._context.policy.zone(step.zone).adopt:
+            return refuse(
+                "own-names", f"no fence says that {step.application} is ours, and the zone says adopt: false"
+            )
+        del run
+        return None
+
+    async def _verify(self, run: Run, step: ChangeRecordsStep, zone: DNSZone) -> None:
+        """Ask every authoritative server; done when all that answer agree and at least one answers (I15)."""
+        context = self._context
+        progress = run.steps[step.id]
+        answers = await zone.verify([change.after for change in step.changes])
+        now = context.now().wall
+        verification = Verification(zone=step.zone, servers=answers, checked_at=now)
+        if verification.effective:
+            note = f"acked={progress.since.isoformat()}"
+            await context.append([(run.id, StepDone(step=step.id, note=note, verification=verification))])
+            if verification.silent:
+                silent = ", ".join(verification.silent)
+                context.tell(
+                    "dns.silent", f"zone {step.zone}: no answer from {silent}", page=True, run=run.id
+                )
+        elif (now - progress.since).total_seconds() > VERIFY_DEADLINE_S:
+            wrong = [
+                f"{item.server}: {item.detail or 'another answer'}" for item in answers if not item.matches
+            ]
+            sentence = f"zone {step.zone} is not served as intended after {VERIFY_DEADLINE_S:.0f} s: {'; '.join(wrong)}"
+            refusal = Refusal(code="dns-not-effective", sentence=sentence, evidence=tuple(wrong))
+            await context.append([(run.id, StepFailed(step=step.id, refusal=refusal))])
+        else:
+            await context.ports.clock.sleep(VERIFY_EVERY_S)
+
+
+def _completed(intent: Intent, effect: Effect) -> list[Entry]:
+    """An acknowledged change is not yet a served one: it is verified next."""
+    del intent, effect
+    return []
+
+
+def _key(change: RecordChange) -> tuple[str, RecordType]:
+    return change.after.name, change.after.record_type
+
+
+def _stale(step: ChangeRecordsStep, state: ZoneState) -> Refusal | None:
+    """The first record set that is neither what the plan saw nor what it wants."""
+    for change in step.changes:
+        found = state.find(*_key(change))
+        if change.after.same_data(found):
+            continue
+        expected = change.before.values if change.before else ()
+        current = found.values if found else ()
+        if expected != current:
+            return refuse(
+                "stale-plan",
+                f"{change.after.name} {change.after.record_type} changed since the plan was made",
+                f"plan saw {', '.join(expected) or 'nothing'}",
+                f"now {', '.join(current) or 'nothing'}",
+            )
+    return None

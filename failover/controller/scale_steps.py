@@ -1,0 +1,146 @@
+"""Scale steps at one cluster: read, compose, change, settle."""
+
+from collections.abc import Sequence
+
+from failover.controller.changing import change_all, done, settled
+from failover.controller.context import Context
+from failover.controller.effects import Effect
+from failover.execution.machine import Attempt, Observe, ReadBack
+from failover.model.errors import TargetError
+from failover.model.ids import ClusterName, Epoch, StepId
+from failover.model.inventory import WorkloadState
+from failover.model.journal import Entry, Intent, RaiseFence, Run, ScaleChange, StepFailed
+from failover.model.plan import ScaleField, ScaleStep
+from failover.model.policy import FenceMode
+from failover.model.reasons import Refusal
+
+RETRY_READ_S = 0.5
+
+
+class ScaleSteps:
+    """Changes replicas (or an autoscaler's minimum) in clusters."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._fenced: set[tuple[ClusterName, Epoch]] = set()
+
+    async def round(
+        self, run: Run, cluster: ClusterName, actions: Sequence[Attempt | ReadBack | Observe]
+    ) -> None:
+        """One round: as many steps as the velocity allows."""
+        context = self._context
+        port = context.ports.clusters.get(cluster)
+        steps = [action.step for action in actions if isinstance(action.step, ScaleStep)]
+        if port is None:
+            await self._fail_all(run, steps, f"{cluster} is not open")
+            return
+        room = self._room(cluster)
+        if room <= 0:
+            await context.ports.clock.sleep(0.05)
+            return
+        steps = steps[:room]
+        try:
+            states = await port.read_workloads([step.workload for step in steps])
+        except TargetError as error:
+            context.tell("target.trouble", f"{cluster}: {error}", target=cluster, run=run.id)
+            await context.ports.clock.sleep(RETRY_READ_S)
+            return
+        context.world.note_workloads(cluster, states)
+        settle = {action.step.id for action in actions if isinstance(action, ReadBack)}
+        wanted, events = self._sort_out(run, steps, states, settle)
+        if events:
+            await context.append([(run.id, event) for event in events])
+        if wanted and await self._raise_fence(run, cluster):
+            await change_all(
+                context,
+                run,
+                wanted,
+                parallel=context.policy.guards.parallel_per_cluster,
+                completed=self._completed,
+            )
+
+    def _room(self, cluster: ClusterName) -> int:
+        """How many changes may go to this cluster in this second (I12)."""
+        sent = self._context.changes.last_second(self._context.now().mono).get(cluster, 0)
+        return int(self._context.policy.guards.changes_per_second) - sent
+
+    def _sort_out(
+        self, run: Run, steps: Sequence[ScaleStep], states: Sequence[WorkloadState], settle: set[StepId]
+    ) -> tuple[list[tuple[StepId, ScaleChange]], list[Entry]]:
+        """Which steps need a change, and events for those that do not (already there, or the object is gone)."""
+        wanted: list[tuple[StepId, ScaleChange]] = []
+        events: list[Entry] = []
+        for step, state in zip(steps, states, strict=True):
+            intent = run.steps[step.id].intent
+            value = value_of(step, state)
+            if not state.exists or value is None:
+                sentence = f"{step.workload} does not exist in {step.cluster}"
+                events.append(
+                    StepFailed(step=step.id, refusal=Refusal(code="missing-object", sentence=sentence))
+                )
+            elif value == step.after or (step.after > step.before and value > step.after):
+                if step.id in settle and intent is not None:
+                    events.append(settled(intent, landed=True, note="read back: it had been applied"))
+                events.append(done(step.id, f"{step.field} is {value}"))
+            elif step.id in settle and intent is not None:
+                events.append(settled(intent, landed=False, note=f"read back: still {value}"))
+            else:
+                wanted.append((step.id, self._change(step, state, value)))
+        return wanted, events
+
+    def _change(self, step: ScaleStep, state: WorkloadState, value: int) -> ScaleChange:
+        seen = self._context.world.inventories.get(step.cluster)
+        autoscaler = state.autoscaler if step.field is ScaleField.AUTOSCALER_MIN else None
+        return ScaleChange(
+            cluster=step.cluster,
+            cluster_uid=seen.uid if seen else "",
+            workload=step.workload,
+            field=step.field,
+            before=value,
+            after=step.after,
+            resource_version=autoscaler.resource_version if autoscaler else state.resource_version,
+            autoscaler=autoscaler.name if autoscaler else "",
+            autoscaler_max=step.autoscaler_max,
+        )
+
+    def _completed(self, intent: Intent, effect: Effect) -> list[Entry]:
+        """The answer of a scale shows the object as it is now: that is its read-back."""
+        if effect.state is not None and isinstance(intent.change, ScaleChange):
+            self._context.world.note_workloads(ClusterName(intent.change.cluster), [effect.state])
+        return [done(intent.step, effect.after)]
+
+    async def _raise_fence(self, run: Run, cluster: ClusterName) -> bool:
+        """Our epoch stands in the cluster's fence before our first change there (where the policy asks for the fence)."""
+        context = self._context
+        epoch = context.leadership.epoch
+        entry = context.policy.fleet.cluster(cluster)
+        if epoch is None:
+            return False
+        if entry.fence is not FenceMode.POLICY or (cluster, epoch) in self._fenced:
+            return True
+        seen = context.world.inventories.get(cluster)
+        change = RaiseFence(cluster=cluster, cluster_uid=seen.uid if seen else "", epoch=epoch)
+        step = StepId(f"fence/{cluster}")
+        landed: list[bool] = []
+
+        def completed(intent: Intent, effect: Effect) -> list[Entry]:
+            landed.append(True)
+            return []
+
+        await change_all(context, run, [(step, change)], parallel=1, completed=completed)
+        if not landed:
+            await context.ports.clock.sleep(RETRY_READ_S)
+            return False
+        self._fenced.add((cluster, epoch))
+        return True
+
+    async def _fail_all(self, run: Run, steps: Sequence[ScaleStep], sentence: str) -> None:
+        refusal = Refusal(code="target-missing", sentence=sentence)
+        await self._context.append([(run.id, StepFailed(step=step.id, refusal=refusal)) for step in steps])
+
+
+def value_of(step: ScaleStep, state: WorkloadState) -> int | None:
+    """The number that the step moves, as it stands now; None where the autoscaler is gone."""
+    if step.field is ScaleField.REPLICAS:
+        return state.wanted
+    return state.autoscaler.min_replicas if state.autoscaler is not None else None
