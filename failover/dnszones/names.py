@@ -1,5 +1,7 @@
 """Between our record sets and dnspython's: canonical names and values, and the fence as a TXT record."""
 
+from functools import lru_cache
+
 import dns.exception
 import dns.name
 import dns.rdata
@@ -16,6 +18,7 @@ from failover.model.records import FenceRecord, RecordSet, RecordType
 FENCE_LABEL = "_failover-fence"
 
 
+@lru_cache(maxsize=8192)
 def absolute_name(text: str) -> dns.name.Name:
     """A name as written, taken as absolute with or without its final dot, in lower case. Raises Rejected."""
     try:
@@ -60,6 +63,7 @@ def record_set_of(rrset: dns.rrset.RRset) -> RecordSet:
     )
 
 
+@lru_cache(maxsize=8192)
 def canonical_record_set(record_set: RecordSet) -> RecordSet:
     """The same data as a server would give it back: what two record sets are compared by. Raises Rejected."""
     return RecordSet(
