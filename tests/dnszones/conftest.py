@@ -1,0 +1,37 @@
+"""One world per test: `world` on everything that speaks the contract, `faulty` on what can be made to fail."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from .worlds import FaultyWorld, LabWorld, TwinWorld, World
+
+
+@pytest.fixture(params=["twin", "lab", pytest.param("bind", marks=pytest.mark.servers)])
+async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[World]:
+    if request.param == "bind":
+        bind_world = request.getfixturevalue("bind_world")
+        yield bind_world
+        await bind_world.close()
+        return
+    made = TwinWorld() if request.param == "twin" else LabWorld(tmp_path)
+    await made.start()
+    yield made
+    await made.close()
+
+
+@pytest.fixture(params=["twin", "lab"])
+async def faulty(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[FaultyWorld]:
+    made = TwinWorld() if request.param == "twin" else LabWorld(tmp_path)
+    await made.start()
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+async def lab(tmp_path: Path) -> AsyncIterator[LabWorld]:
+    made = LabWorld(tmp_path)
+    await made.start()
+    yield made
+    await made.close()

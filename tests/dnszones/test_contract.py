@@ -1,0 +1,286 @@
+"""The contract of DNSZone, word for word the same on the twin, on the lab's name servers and on BIND."""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from failover.model.errors import Conflict, FencedOff, Rejected
+from failover.model.ids import ApplicationName
+from failover.model.ports import DNSZone
+from failover.model.records import RecordSet, RecordType
+
+from .worlds import SHOP, World, Writer, create, record, values_at
+
+EAST, WEST, NORTH = "192.0.2.10", "198.51.100.10", "203.0.113.10"
+
+
+async def until_effective(zone: DNSZone, *record_sets: RecordSet) -> None:
+    """Ask all servers until they answer as wanted: BIND's secondary takes a moment."""
+    async with asyncio.timeout(20):
+        while True:
+            answers = await zone.verify(record_sets)
+            if all(answer.matches for answer in answers):
+                return
+            await asyncio.sleep(0.02)
+
+
+async def test_a_first_change_creates_names_and_fence_and_every_server_answers_them(world: World) -> None:
+    zone = world.open()
+    shop = record("shop", EAST, WEST)
+    fence = await create(zone, shop)
+    state = await zone.read([shop, ("absent.example.test.", "A")], [SHOP, ApplicationName("other")])
+    assert state.record_sets == (shop,)
+    assert [item.text for item in state.fences] == [fence.text]
+    assert state.find("absent.example.test.", RecordType.A) is None
+    await until_effective(zone, shop)
+    answers = await zone.verify([shop])
+    assert len(answers) == 2 and all(answer.answered and answer.serial for answer in answers)
+
+
+async def test_a_move_replaces_the_whole_set_and_its_ttl(world: World) -> None:
+    zone = world.open()
+    before, after = record("shop", EAST, WEST, ttl=300), record("shop", WEST, ttl=30)
+    fence = await create(zone, before)
+    who = Writer()
+    await zone.change(who.permit(), who.change("plan-1", (before, after), fence_before=fence))
+    assert (await zone.read([after], [SHOP])).record_sets == (after,)
+    await until_effective(zone, after)
+
+
+async def test_every_managed_type_moves_in_one_update(world: World) -> None:
+    zone = world.open()
+    sets = (
+        record("shop", EAST, WEST),
+        record("shop", "2001:db8::10", "2001:db8::20", kind=RecordType.AAAA),
+        record("www", "shop.example.net.", kind=RecordType.CNAME),
+    )
+    await create(zone, *sets)
+    state = await zone.read(sets, [SHOP])
+    assert set(state.record_sets) == set(sets)
+    await until_effective(zone, *sets)
+
+
+@pytest.mark.parametrize("believed", [(NORTH,), (EAST,), (EAST, WEST, NORTH)], ids=["other", "subset", "more"])
+async def test_anything_but_the_exact_old_set_is_a_conflict(world: World, believed: tuple[str, ...]) -> None:
+    zone = world.open()
+    actual = record("shop", EAST, WEST)
+    fence = await create(zone, actual)
+    who = Writer()
+    change = who.change("plan-1", (record("shop", *believed), record("shop", NORTH)), fence_before=fence)
+    with pytest.raises(Conflict, match="shop.example.test. A"):
+        await zone.change(who.permit(), change)
+    state = await zone.read([actual], [SHOP])
+    assert state.record_sets == (actual,) and state.fences == (fence,)
+
+
+async def test_one_stale_name_among_many_changes_none(world: World) -> None:
+    zone = world.open()
+    names = [record(f"shop{number}", EAST) for number in range(5)]
+    fence = await create(zone, *names)
+    await world.outside("shop3", "A", 60, NORTH)
+    who = Writer()
+    moves = [(item, replace(item, values=(WEST,))) for item in names]
+    with pytest.raises(Conflict, match="shop3"):
+        await zone.change(who.permit(), who.change("plan-1", *moves, fence_before=fence))
+    held = await values_at(zone, names)
+    assert held == {item.name: (NORTH,) if "shop3" in item.name else (EAST,) for item in names}
+
+
+async def test_a_name_that_must_not_exist_and_does_is_a_conflict(world: World) -> None:
+    zone = world.open()
+    await world.outside("shop", "A", 60, EAST)
+    who = Writer()
+    with pytest.raises(Conflict):
+        await zone.change(who.permit(), who.change("plan-1", (None, record("shop", WEST))))
+    assert await values_at(zone, [record("shop")]) == {"shop.example.test.": (EAST,)}
+
+
+async def test_a_cname_where_an_address_shall_be_is_seen_and_never_passed_over(world: World) -> None:
+    zone = world.open()
+    await world.outside("shop", "CNAME", 60, "old.example.net.")
+    state = await zone.read([("shop.example.test.", "A")], [])
+    assert state.find("shop.example.test.", RecordType.A) is None
+    assert state.find("shop.example.test.", RecordType.CNAME) is not None
+    who = Writer()
+    with pytest.raises(Conflict, match="CNAME"):
+        await zone.change(who.permit(), who.change("plan-1", (None, record("shop", WEST))))
+    problems = await zone.check([("shop.example.test.", "A")])
+    assert any("CNAME" in problem.sentence and not problem.warning for problem in problems)
+
+
+async def test_an_address_where_a_cname_shall_be_is_a_conflict(world: World) -> None:
+    zone = world.open()
+    await world.outside("shop", "A", 60, EAST)
+    who = Writer()
+    wanted = record("shop", "new.example.net.", kind=RecordType.CNAME)
+    with pytest.raises(Conflict):
+        await zone.change(who.permit(), who.change("plan-1", (None, wanted)))
+    assert await values_at(zone, [record("shop")]) == {"shop.example.test.": (EAST,)}
+
+
+async def test_a_stale_leader_is_fenced_off(world: World) -> None:
+    zone = world.open()
+    shop, moved = record("shop", EAST), record("shop", WEST)
+    old, new = Writer(epoch=1, holder="controller-a"), Writer(epoch=2, holder="controller-b")
+    first = await create(zone, shop, writer=old)
+    await zone.change(new.permit(), new.change("plan-1", (shop, shop), fence_before=first))
+    with pytest.raises(FencedOff, match="epoch 2"):
+        await zone.change(old.permit(), old.change("plan-2", (shop, moved), fence_before=first))
+    with pytest.raises(FencedOff, match="epoch 2"):
+        await zone.change(
+            old.permit(), old.change("plan-2", (shop, moved), fence_before=new.fence("plan-1"))
+        )
+    assert await values_at(zone, [shop]) == {"shop.example.test.": (EAST,)}
+
+
+@pytest.mark.parametrize("honest", [True, False], ids=["fence read", "fence ignored"])
+@pytest.mark.parametrize(
+    ("other", "sentence"),
+    [(Writer(owner="fleet-2"), "belongs to fleet-2"), (Writer(holder="controller-b"), "holds our epoch")],
+    ids=["owner", "holder"],
+)
+async def test_a_fence_of_another_owner_or_holder_shuts_us_out(
+    world: World, other: Writer, sentence: str, honest: bool
+) -> None:
+    zone = world.open()
+    shop = record("shop", EAST)
+    theirs = await create(zone, shop, writer=other)
+    who = Writer()
+    change = who.change("plan-1", (shop, record("shop", WEST)), fence_before=theirs if honest else None)
+    with pytest.raises(FencedOff, match=sentence):
+        await zone.change(who.permit(), change)
+    assert await values_at(zone, [shop]) == {"shop.example.test.": (EAST,)}
+
+
+async def test_an_expired_permit_sends_nothing(world: World) -> None:
+    zone = world.open()
+    shop = record("shop", EAST)
+    before = (await zone.read([shop], [])).serial
+    who = Writer()
+    with pytest.raises(FencedOff, match="expired"):
+        await zone.change(who.permit(seconds=0), who.change("plan-1", (None, shop)))
+    assert (await zone.read([shop], [])).serial == before
+
+
+async def test_what_must_never_be_sent_is_rejected(world: World) -> None:
+    zone = world.open()
+    who = Writer()
+    shop = record("shop", EAST)
+    unsound = {
+        "never empty": who.change("p", (shop, replace(shop, values=()))),
+        "outside the zone": who.change("p", (None, record("shop", EAST, apex="example.org"))),
+        "another name or type": who.change("p", (record("www", EAST), shop)),
+        "twice": who.change("p", (None, shop), (None, record("shop", WEST))),
+        "never at the apex": who.change(
+            "p",
+            (
+                None,
+                RecordSet(name="example.test.", record_type=RecordType.CNAME, ttl=60, values=("a.test.",)),
+            ),
+        ),
+        "not a value": who.change("p", (None, record("shop", "not-an-address"))),
+        "no record set": who.change("p"),
+    }
+    for sentence, change in unsound.items():
+        with pytest.raises(Rejected, match=sentence):
+            await zone.change(who.permit(), change)
+    with pytest.raises(Rejected, match="permit"):
+        await zone.change(replace(who.permit(), target="another"), who.change("p", (None, shop)))
+    with pytest.raises(Rejected, match="epoch"):
+        await zone.change(Writer(epoch=7).permit(), who.change("p", (None, shop)))
+    for kind in ("NS", "SOA", "DS", "MX"):
+        with pytest.raises(Rejected, match="never read or changed"):
+            await zone.read([("example.test.", kind)], [])
+    assert (await zone.read([shop], [SHOP])).record_sets == ()
+
+
+async def test_names_without_a_fence_are_claimed_only_where_the_policy_adopts(world: World) -> None:
+    await world.outside("shop", "A", 60, EAST)
+    shop, moved, who = record("shop", EAST), record("shop", WEST), Writer()
+    strict = world.open(adopt=False)
+    with pytest.raises(Rejected, match="adopt"):
+        await strict.change(who.permit(), who.change("plan-1", (shop, moved)))
+    zone = world.open(adopt=True)
+    await zone.change(who.permit(), who.change("plan-1", (shop, moved)))
+    assert await values_at(zone, [shop]) == {"shop.example.test.": (WEST,)}
+
+
+async def test_five_hundred_names_fit_one_update_and_too_many_are_refused_with_their_number(
+    world: World,
+) -> None:
+    zone = world.open(timeout_s=10.0)
+    names = [record(f"shop{number}", EAST, WEST) for number in range(500)]
+    fence = await create(zone, *names)
+    who = Writer()
+    moves = [(item, replace(item, values=(NORTH,))) for item in names]
+    await zone.change(who.permit(), who.change("plan-1", *moves, fence_before=fence))
+    held = await values_at(zone, names)
+    assert len(held) == 500 and set(held.values()) == {(NORTH,)}
+    many = [(None, record(f"more{number}", EAST, WEST)) for number in range(2000)]
+    with pytest.raises(Rejected, match="2000 names do not fit"):
+        await zone.change(who.permit(), who.change("plan-2", *many, fence_before=who.fence("plan-1")))
+
+
+async def test_twelve_writers_race_and_one_wins_each_round(world: World) -> None:
+    """Every controller believes the same: one compare-and-swap lands, the readers never see anything in between."""
+    zones = [world.open(timeout_s=5.0) for _ in range(12)]
+    reader = world.open(timeout_s=5.0)
+    current = record("shop", "192.0.2.100", "192.0.2.200")
+    fence = await create(zones[0], current)
+    allowed = {current.values}
+    seen: list[tuple[str, ...]] = []
+    stop = asyncio.Event()
+
+    async def read_on() -> None:
+        while not stop.is_set():
+            state = await reader.read([current], [SHOP])
+            seen.append(state.record_sets[0].values if state.record_sets else ())
+            await asyncio.sleep(0)
+
+    reading = asyncio.create_task(read_on())
+    who = Writer()
+    for turn in range(5):
+        wanted = [record("shop", f"192.0.2.{number}", f"198.51.100.{turn + 1}") for number in range(12)]
+        allowed |= {item.values for item in wanted}
+        results = await asyncio.gather(
+            *(
+                zone.change(
+                    who.permit(),
+                    who.change(f"plan-{turn}-{number}", (current, item), fence_before=fence),
+                )
+                for number, (zone, item) in enumerate(zip(zones, wanted, strict=True))
+            ),
+            return_exceptions=True,
+        )
+        winners = [number for number, result in enumerate(results) if result is None]
+        losers = [result for result in results if result is not None]
+        assert len(winners) == 1, results
+        assert all(isinstance(result, Conflict) for result in losers), losers
+        current, fence = wanted[winners[0]], who.fence(f"plan-{turn}-{winners[0]}")
+        state = await reader.read([current], [SHOP])
+        assert state.record_sets == (current,) and state.fences == (fence,)
+    stop.set()
+    await reading
+    assert seen and set(seen) <= allowed
+
+
+async def test_a_sound_zone_passes_the_check_and_is_unchanged_by_it(world: World) -> None:
+    zone = world.open()
+    shop = record("shop", EAST)
+    await create(zone, shop)
+    await until_effective(zone, shop)
+    before = await zone.read([shop], [SHOP])
+    assert await zone.check([("shop.example.test.", "A"), ("new.example.test.", "AAAA")]) == ()
+    after = await zone.read([shop], [SHOP])
+    assert replace(after, read_mono=0.0) == replace(before, read_mono=0.0)
+
+
+async def test_the_check_names_what_lies_outside(world: World) -> None:
+    problems = await world.open().check([("shop.example.org.", "A")])
+    assert any("outside" in problem.sentence for problem in problems)
+
+
+async def test_capabilities_are_honest(world: World) -> None:
+    capabilities = world.open().capabilities
+    assert not capabilities.weights and capabilities.atomic_names == 500

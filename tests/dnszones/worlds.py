@@ -1,0 +1,247 @@
+"""The places that the contract of DNSZone is kept in: the twin, the lab's name servers, and BIND."""
+
+import asyncio
+import base64
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+import dns.asyncquery
+import dns.rcode
+import dns.tsig
+import dns.update
+
+from failover.dnszones.rfc2136 import RFC2136Zone
+from failover.lab.nameserver import Faults, NameServer, empty_zone, new_key
+from failover.lab.twins.zone import TwinZone, ZoneWorld
+from failover.model.ids import ApplicationName, Epoch, IntentId, ZoneName
+from failover.model.permit import Permit
+from failover.model.policy import NameServer as Server
+from failover.model.policy import Zone
+from failover.model.ports import DNSZone
+from failover.model.records import FenceRecord, RecordChange, RecordSet, RecordType, ZoneChange
+from failover.model.time import Now
+
+APEX = "example.test"
+ZONE = ZoneName("example-test")
+SHOP = ApplicationName("shop")
+OWNER = "fleet-1"
+
+
+class LoopClock:
+    """The running loop's clock as the Clock port."""
+
+    def now(self) -> Now:
+        return Now(mono=time.monotonic(), wall=datetime.now(UTC))
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+
+class World(Protocol):
+    """One zone on two authoritative servers, however it is made."""
+
+    zone: Zone
+
+    def open(self, **changed: Any) -> DNSZone: ...
+
+    async def outside(self, name: str, kind: str, ttl: int, *values: str) -> None: ...
+
+
+class FaultyWorld(World, Protocol):
+    """A world whose servers can be made to fail."""
+
+    def faults(self, server: int) -> Faults: ...
+
+    def set_lag(self, lag_s: float) -> None: ...
+
+    async def stop_server(self, server: int) -> None: ...
+
+
+def write_key(path: Path, key: dns.tsig.Key) -> Path:
+    """A key file as tsig-keygen writes it, private."""
+    secret = base64.b64encode(key.secret).decode()
+    algorithm = key.algorithm.to_text(omit_final_dot=True)
+    name = key.name.to_text(omit_final_dot=True)
+    path.touch(mode=0o600)
+    path.write_text(f'key "{name}" {{\n\talgorithm {algorithm};\n\tsecret "{secret}";\n}};\n')
+    return path
+
+
+class _OnTheWire:
+    """Shared by the worlds that RFC2136Zone talks to."""
+
+    zone: Zone
+
+    def __init__(self) -> None:
+        self._opened: list[RFC2136Zone] = []
+
+    def open(self, **changed: Any) -> RFC2136Zone:
+        zone = RFC2136Zone(replace(self.zone, **changed), mono=time.monotonic)
+        self._opened.append(zone)
+        return zone
+
+    async def close(self) -> None:
+        for zone in self._opened:
+            await zone.close()
+
+
+class LabWorld(_OnTheWire):
+    def __init__(self, directory: Path) -> None:
+        super().__init__()
+        self._directory = directory
+        self.key = new_key()
+        contents = [empty_zone(APEX, name_servers=("ns1", "ns2"))]
+        self.servers = [NameServer(contents, keys=[self.key]) for _ in range(2)]
+
+    async def start(self) -> None:
+        for server in self.servers:
+            await server.start()
+        self.servers[0].add_secondary(self.servers[1])
+        addresses = tuple(Server(address=item.address, port=item.port) for item in self.servers)
+        self.zone = Zone(
+            name=ZONE,
+            apex=APEX,
+            primary=addresses[0],
+            authoritative=addresses,
+            tsig_key_file=str(write_key(self._directory / "tsig.key", self.key)),
+            timeout_s=0.5,
+        )
+
+    async def close(self) -> None:
+        await super().close()
+        for server in self.servers:
+            await server.stop()
+
+    async def outside(self, name: str, kind: str, ttl: int, *values: str) -> None:
+        self.servers[0].set_records(APEX, name, kind, ttl, *values)
+
+    def faults(self, server: int) -> Faults:
+        return self.servers[server].faults
+
+    def set_lag(self, lag_s: float) -> None:
+        self.servers[0].set_lag(lag_s)
+
+    async def stop_server(self, server: int) -> None:
+        await self.servers[server].stop()
+
+
+class TwinWorld:
+    def __init__(self) -> None:
+        servers = (Server(address="192.0.2.53"), Server(address="198.51.100.53"))
+        self.zone = Zone(name=ZONE, apex=APEX, primary=servers[0], authoritative=servers, timeout_s=0.05)
+        self.world = ZoneWorld(self.zone, LoopClock())
+
+    async def start(self) -> None:
+        pass
+
+    async def close(self) -> None:
+        pass
+
+    def open(self, **changed: Any) -> DNSZone:
+        if changed:
+            self.world.zone = replace(self.zone, **changed)
+        return TwinZone(self.world, delay_s=0.0005)
+
+    async def outside(self, name: str, kind: str, ttl: int, *values: str) -> None:
+        if kind == "TXT":
+            self.world.set_fence(FenceRecord.parse(values[0].strip('"')))
+        elif values:
+            self.world.set_records(record(name, *values, kind=RecordType(kind), ttl=ttl))
+        else:
+            self.world.set_records(remove=[(f"{name}.{APEX}.", kind)])
+
+    def faults(self, server: int) -> Faults:
+        return self.world.servers[server].faults
+
+    def set_lag(self, lag_s: float) -> None:
+        self.world.servers[1].lag_s = lag_s
+
+    async def stop_server(self, server: int) -> None:
+        self.world.servers[server].stopped = True
+
+
+class BindWorld(_OnTheWire):
+    """A zone of the two BIND servers that the tests start (primary and secondary, notify-delay 0)."""
+
+    def __init__(self, zone: Zone, key: dns.tsig.Key) -> None:
+        super().__init__()
+        self.zone = zone
+        self.key = key
+
+    async def outside(self, name: str, kind: str, ttl: int, *values: str) -> None:
+        """Change records as somebody else with the key would."""
+        message = dns.update.UpdateMessage(self.zone.apex, keyring=self.key)
+        message.delete(name, kind)
+        for value in values:
+            message.add(name, ttl, kind, value)
+        primary = self.zone.primary
+        answer = await dns.asyncquery.tcp(message, primary.address, port=primary.port, timeout=5)
+        assert answer.rcode() == dns.rcode.NOERROR, dns.rcode.to_text(answer.rcode())
+
+
+def record(
+    name: str, *values: str, kind: RecordType = RecordType.A, ttl: int = 60, apex: str = APEX
+) -> RecordSet:
+    """A record set of the zone by its short name."""
+    return RecordSet(name=f"{name}.{apex}.", record_type=kind, ttl=ttl, values=tuple(sorted(values)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Writer:
+    """Somebody who changes records: an epoch and a holder of it."""
+
+    epoch: int = 1
+    holder: str = "controller-a"
+    owner: str = OWNER
+
+    def fence(self, plan: str, application: ApplicationName = SHOP) -> FenceRecord:
+        return FenceRecord(
+            owner=self.owner,
+            application=application,
+            plan=plan,
+            generation="00112233",
+            epoch=Epoch(self.epoch),
+            holder=self.holder,
+        )
+
+    def permit(self, seconds: float = 30.0) -> Permit:
+        return Permit(
+            intent=IntentId("run-1/step-1/1"),
+            epoch=Epoch(self.epoch),
+            target=ZONE,
+            rules=("lease",),
+            expires_mono=time.monotonic() + seconds,
+        )
+
+    def change(
+        self,
+        plan: str,
+        *moves: tuple[RecordSet | None, RecordSet],
+        fence_before: FenceRecord | None = None,
+        application: ApplicationName = SHOP,
+    ) -> ZoneChange:
+        return ZoneChange(
+            zone=ZONE,
+            application=application,
+            changes=tuple(RecordChange(before=before, after=after) for before, after in moves),
+            fence_before=fence_before,
+            fence_after=self.fence(plan, application),
+        )
+
+
+async def create(zone: DNSZone, *record_sets: RecordSet, writer: Writer | None = None) -> FenceRecord:
+    """Create record sets by a first change of `shop`; returns the fence that it left."""
+    who = writer or Writer()
+    change = who.change("plan-0", *((None, item) for item in record_sets))
+    await zone.change(who.permit(), change)
+    return change.fence_after
+
+
+async def values_at(zone: DNSZone, names: Sequence[RecordSet]) -> dict[str, tuple[str, ...]]:
+    """What the primary holds now, by name."""
+    state = await zone.read(names, [SHOP])
+    return {item.name: item.values for item in state.record_sets}
