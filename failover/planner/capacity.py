@@ -1,0 +1,76 @@
+"""Free room of the clusters while one plan is made: shared by all of its workloads, taken node by node."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from failover.model.ids import ClusterName
+from failover.model.inventory import ClusterInventory, Resources, places_on
+
+
+@dataclass(slots=True, kw_only=True)
+class _Room:
+    """One cluster's nodes in the order of their names, and how many replicas of each size they still hold."""
+
+    nodes: list[Resources]
+    places: dict[Resources, int] = field(default_factory=dict)
+
+
+class FreeCapacity:
+    """What is left in each cluster. An application that is left out gives back what it took (`mark`, `give_back`)."""
+
+    def __init__(self, inventories: Mapping[ClusterName, ClusterInventory]) -> None:
+        self._inventories = inventories
+        self._rooms: dict[ClusterName, _Room] = {}
+        self._taken: list[tuple[ClusterName, int, Resources]] = []
+
+    def places(self, cluster: ClusterName, requests: Resources) -> int:
+        """How many more replicas of these requests fit there now; 0 where nothing is known."""
+        room = self._room(cluster)
+        if requests not in room.places:
+            room.places[requests] = sum(places_on(free, requests) for free in room.nodes)
+        return room.places[requests]
+
+    def take(self, cluster: ClusterName, requests: Resources, replicas: int) -> None:
+        """Use up the room of `replicas`; the caller asked `places` before."""
+        room = self._room(cluster)
+        before = self.places(cluster, requests)
+        left = replicas
+        for index, free in enumerate(room.nodes):
+            if left == 0:
+                break
+            number = min(left, places_on(free, requests))
+            if number:
+                self._taken.append((cluster, index, free))
+                room.nodes[index] = _minus(free, requests, number)
+                left -= number
+        if left:
+            raise ValueError(f"{cluster} has no room for {left} of {replicas} replicas")
+        room.places = {requests: before - replicas}
+
+    def mark(self) -> int:
+        """A point to come back to."""
+        return len(self._taken)
+
+    def give_back(self, mark: int) -> None:
+        """Undo everything that was taken since `mark`."""
+        while len(self._taken) > mark:
+            cluster, index, free = self._taken.pop()
+            room = self._room(cluster)
+            room.nodes[index] = free
+            room.places = {}
+
+    def _room(self, cluster: ClusterName) -> _Room:
+        room = self._rooms.get(cluster)
+        if room is None:
+            inventory = self._inventories.get(cluster)
+            nodes = sorted(inventory.nodes, key=lambda node: node.name) if inventory else []
+            room = self._rooms[cluster] = _Room(nodes=[node.free for node in nodes])
+        return room
+
+
+def _minus(free: Resources, requests: Resources, number: int) -> Resources:
+    return Resources(
+        cpu_m=free.cpu_m - requests.cpu_m * number,
+        memory=free.memory - requests.memory * number,
+        pods=free.pods - max(1, requests.pods) * number,
+    )

@@ -1,0 +1,163 @@
+"""The record sets that follow: sources out, carrying clusters in, never empty, no serving member lost on the way."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from failover.model.ids import ApplicationName, ClusterName, ZoneName
+from failover.model.policy import Application, DNSName, Publish
+from failover.model.reasons import Refusal
+from failover.model.records import RecordChange, RecordSet, RecordType
+from failover.planner.world import World, absolute, canonical
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Traffic:
+    """Changes by zone for one application; `refusal`: its traffic cannot be moved at all."""
+
+    changes: tuple[tuple[ZoneName, RecordChange], ...] = ()
+    notes: tuple[str, ...] = ()
+    refusal: Refusal | None = None
+
+    def by_zone(self) -> dict[ZoneName, tuple[RecordChange, ...]]:
+        """Changes of each zone, in the order of the policy: one atomic step a zone."""
+        zones: dict[ZoneName, tuple[RecordChange, ...]] = {}
+        for zone, change in self.changes:
+            zones[zone] = (*zones.get(zone, ()), change)
+        return zones
+
+
+def plan_traffic(
+    world: World,
+    application: Application,
+    added: frozenset[ClusterName],
+    takes_traffic: Callable[[ClusterName], bool],
+) -> Traffic:
+    """The record changes that take the sources out and bring the clusters in that carry the application.
+
+    `added`: clusters that get replicas by this plan; `takes_traffic(cluster)`: it may be published in addition.
+    """
+    changes: list[tuple[ZoneName, RecordChange]] = []
+    notes: dict[str, None] = {}
+    for name in application.dns:
+        if not (world.sources | added) & set(name.clusters) and not _publishes_source(world, name):
+            continue
+        if name.zone not in world.zones:
+            return Traffic(refusal=zone_unreadable(application.name, name.zone))
+        before = current_set(world, name)
+        for value in foreign_values(world, name, before):
+            notes[
+                f"{absolute(name.name)} {name.record_type} holds {value}, which is no cluster's endpoint: kept"
+            ] = None
+        after = _next_values(world, name, before, takes_traffic)
+        if after is None:
+            continue
+        if not any(is_served(world, name.record_type, value) for value in after):
+            return Traffic(notes=tuple(notes), refusal=_nobody_left(application.name, name, before, after))
+        changes.append((name.zone, RecordChange(before=before, after=record_set(name, after))))
+    return Traffic(changes=tuple(changes), notes=tuple(notes))
+
+
+def current_set(world: World, name: DNSName) -> RecordSet | None:
+    """The record set as the zone holds it; the caller knows that the zone was read."""
+    return world.record_sets.get((name.zone, absolute(name.name), name.record_type.value))
+
+
+def record_set(name: DNSName, values: frozenset[str]) -> RecordSet:
+    """The record set with these values and the policy's TTL."""
+    return RecordSet(
+        name=absolute(name.name), record_type=name.record_type, ttl=name.ttl, values=tuple(sorted(values))
+    )
+
+
+def values_of(name: DNSName, held: RecordSet | None) -> frozenset[str]:
+    """Values in canonical text."""
+    return frozenset(canonical(name.record_type, value) for value in held.values) if held else frozenset()
+
+
+def foreign_values(world: World, name: DNSName, held: RecordSet | None) -> tuple[str, ...]:
+    """Values that belong to no cluster of the fleet."""
+    return tuple(
+        value for value in sorted(values_of(name, held)) if (name.record_type, value) not in world.owners
+    )
+
+
+def is_served(world: World, record_type: RecordType, value: str) -> bool:
+    """Some cluster behind this value is no source and serves its clients."""
+    return any(
+        owner not in world.sources and world.kind(owner).serves
+        for owner in world.owners.get((record_type, value), ())
+    )
+
+
+def source_values(world: World, name: DNSName) -> frozenset[str]:
+    """Values behind which there is nothing but sources."""
+    return frozenset(
+        value
+        for source in world.sources
+        for value in world.published.get((name.record_type, source), ())
+        if world.sources.issuperset(world.owners[(name.record_type, value)])
+    )
+
+
+def publishes_one(name: DNSName) -> bool:
+    """A CNAME holds one value; `first` publishes one cluster."""
+    return name.publish is Publish.FIRST or name.record_type is RecordType.CNAME
+
+
+def zone_unreadable(application: ApplicationName, zone: ZoneName) -> Refusal:
+    """What cannot be read is unknown: it is neither empty nor as it was."""
+    return Refusal(
+        code="zone-unreadable",
+        sentence=f"zone {zone} could not be read, so the record sets of {application} are unknown and stay",
+        application=application,
+        overridable=False,
+    )
+
+
+def _publishes_source(world: World, name: DNSName) -> bool:
+    return name.zone in world.zones and bool(
+        values_of(name, current_set(world, name)) & source_values(world, name)
+    )
+
+
+def _next_values(
+    world: World, name: DNSName, before: RecordSet | None, takes_traffic: Callable[[ClusterName], bool]
+) -> frozenset[str] | None:
+    """The values that shall be there, or None where nothing changes."""
+    current = values_of(name, before)
+    leaving = current & source_values(world, name)
+    staying = current - leaving
+    additions = [
+        frozenset(world.published.get((name.record_type, cluster), ()))
+        for cluster in name.clusters
+        if cluster not in world.sources and takes_traffic(cluster)
+    ]
+    additions = [values for values in additions if values]
+    if not publishes_one(name):
+        after = staying.union(*additions)
+    elif any(is_served(world, name.record_type, value) for value in staying) or (current and not leaving):
+        after = staying
+    else:
+        first = additions[0] if additions else frozenset()
+        after = first if name.record_type is RecordType.CNAME and first else staying | first
+    if name.record_type is RecordType.CNAME and len(after) > 1:
+        after = frozenset([min(after)])
+    if after == current or (before is None and not after):
+        return None
+    return after
+
+
+def _nobody_left(
+    application: ApplicationName, name: DNSName, before: RecordSet | None, after: frozenset[str]
+) -> Refusal:
+    held = ", ".join(before.values) if before else "nothing"
+    return Refusal(
+        code="empty-record-set",
+        sentence=(
+            f"no serving cluster would be left in {absolute(name.name)} {name.record_type}; "
+            f"its last good set stays ({held})"
+        ),
+        evidence=(f"left={','.join(sorted(after)) or '-'}",),
+        application=application,
+        overridable=False,
+    )
