@@ -97,7 +97,7 @@ def _read_private(path: Path) -> bytes:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
         raise LocalFault(f"{path}: the TSIG key cannot be read: {error.strerror}") from None
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise LocalFault(f"{path}: a TSIG key must be a plain file")
@@ -106,7 +106,9 @@ def _read_private(path: Path) -> bytes:
         if status.st_mode & 0o077:
             mode = stat.S_IMODE(status.st_mode)
             raise LocalFault(f"{path}: others can read this TSIG key (mode {mode:04o}); run chmod 600 on it")
-        data = file.read(SIZE_MAX + 1)
+        data = os.read(descriptor, SIZE_MAX + 1)
+    finally:
+        os.close(descriptor)
     if len(data) > SIZE_MAX:
         raise LocalFault(f"{path}: larger than a key file can be")
     return data

@@ -119,9 +119,11 @@ class ZoneWorld:
     def throttled(self) -> bool:
         """Whether one more update now would exceed what the fault allows; counts it if not."""
         limit = self.primary.faults.updates_per_s
+        if limit <= 0:
+            return False
         now = self.clock.now().mono
         self._update_times = [at for at in self._update_times if now - at < 1.0]
-        if limit > 0 and len(self._update_times) >= limit:
+        if len(self._update_times) >= limit:
             return True
         self._update_times.append(now)
         return False
