@@ -26,7 +26,7 @@ from failover.model.journal import (
     StepProgress,
     StepState,
 )
-from failover.model.plan import ChangeRecordsStep, Phase, Plan, RunKind
+from failover.model.plan import ChangeRecordsStep, Phase, Plan, RunKind, ScaleStep, Step
 from failover.model.policy import Fleet
 from failover.model.snapshot import Displacement
 
@@ -77,8 +77,22 @@ def _approved(run: Run, event: RunApproved, entry: JournalEntry) -> Run:
 
 
 def _widened(run: Run, event: RunWidened, entry: JournalEntry) -> Run:
-    steps = {step.id: run.steps.get(step.id, StepProgress(since=entry.at)) for step in event.plan.steps}
+    """A step keeps its progress only where it still wants exactly what it wanted."""
+    before = {step.id: _wish(step) for step in run.plan.steps}
+    steps = {
+        step.id: run.steps[step.id] if before.get(step.id) == _wish(step) else StepProgress(since=entry.at)
+        for step in event.plan.steps
+    }
     return replace(run, plan=event.plan, steps=steps, widened=(*run.widened, event.reason), epoch=entry.epoch)
+
+
+def _wish(step: Step) -> object:
+    """What a step wants in the end, whatever it started from."""
+    if isinstance(step, ScaleStep):
+        return (step.cluster, step.workload, step.field, step.after)
+    if isinstance(step, ChangeRecordsStep):
+        return (step.zone, tuple(change.after for change in step.changes))
+    return replace(step, reason="")
 
 
 def _intended(run: Run, event: IntentRecorded, entry: JournalEntry) -> Run:

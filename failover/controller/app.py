@@ -1,0 +1,399 @@
+"""`build(ports, policy)`: the one wiring of a controller, for `run`, the lab, the simulation and commands without one."""
+
+import asyncio
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+from failover.controller.commands import Commands
+from failover.controller.context import Context
+from failover.controller.deciding import Decider
+from failover.controller.inbox import Inbox
+from failover.controller.leadership import Leadership
+from failover.controller.ports import Ports
+from failover.controller.running import Runner
+from failover.controller.status import STATUS_KEY, build_status
+from failover.controller.world import World
+from failover.execution.admission import is_automatic
+from failover.health import DurableHealth, Inputs, durable, initial_state, judge, restart_warm_up, restore
+from failover.model.codec import canonical_json, from_plain
+from failover.model.errors import Conflict, StoreError
+from failover.model.ids import VantageName
+from failover.model.journal import (
+    AbortRequested,
+    LeaderChanged,
+    PolicyLoaded,
+    Run,
+    RunResumed,
+    RunState,
+)
+from failover.model.observation import Observation, ProbeDefinition, VantageReport
+from failover.model.policy import Policy
+from failover.model.reasons import Problem
+from failover.model.time import EPOCH_START, Now
+from failover.model.verdict import Judgement
+from failover.probes import ProbeRunner, SelfCheck, build_definitions
+
+TICK_S = 0.1
+STATUS_EVERY_S = 1.0
+SAVE_EVERY_S = 5.0
+STANDBY_EVERY_S = 1.0
+CLOCK_JUMP_S = 5.0
+HEALTH_KEY = "health"
+DEMAND_KEY = "demand"
+SELF_RESUMING = frozenset({"warm-up", "frozen", "stale-evidence", "lease", "journal"})
+
+
+class Controller:
+    """One controller. `run()` probes, judges, leads and acts until cancelled; `tick()` is one turn of its loop."""
+
+    def __init__(
+        self, ports: Ports, policy: Policy, *, read_ca: Callable[[str], str], alone: bool = False
+    ) -> None:
+        now = ports.clock.now()
+        self.ports = ports
+        self._read_ca = read_ca
+        self.inbox = Inbox()
+        self.problems: Callable[[], tuple[Problem, ...]] = tuple
+        self.jobs: Callable[[], list[dict[str, Any]]] = list
+        self.definitions: tuple[ProbeDefinition, ...] = ()
+        self._hashes: dict[tuple[str, str, str], str] = {}
+        self.context = Context(
+            ports=ports,
+            policy=policy,
+            health=initial_state(now),
+            judgement=Judgement(verdicts=()),
+            world=World(ports),
+            leadership=Leadership(ports, lambda: self.context.policy.fleet.timing),
+        )
+        self.decider = Decider(self.context)
+        self.runner = Runner(self.context)
+        self.commands = Commands(
+            self.context, self.decider, self.runner, lambda: self.definitions, alone=alone
+        )
+        self._versions: dict[str, int] = {}
+        self._written: dict[str, str] = {}
+        self._last: dict[str, float] = {}
+        self._clock_offset: timedelta | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._probing: ProbeRunner | None = None
+        self._self_check: SelfCheck | None = None
+        self._install_policy(policy)
+
+    # -- what the API needs --------------------------------------------------------------------------------------------
+
+    @property
+    def policy(self) -> Policy:
+        return self.context.policy
+
+    @property
+    def acting(self) -> bool:
+        return self.context.leadership.acting(self.context.now())
+
+    @property
+    def journal_head(self) -> int:
+        return self.context.journal_head
+
+    def receive(self, report: VantageReport) -> int:
+        """A vantage's report. One that was told a higher journal head than ours means that ours was restored (I28)."""
+        head = self.context.journal_head
+        if report.journal_head > max(head, self.context.people.doubt_resolved_at_head) and self.acting:
+            self._doubt(
+                f"vantage {report.vantage} was told of journal entry {report.journal_head}, this journal ends at {head}: "
+                "it was restored or replaced; look, then `failover resume`"
+            )
+        return self.inbox.receive(report, self.context.now())
+
+    async def command(self, request: dict[str, Any]) -> dict[str, Any]:
+        return await self.commands.execute(request)
+
+    def _doubt(self, sentence: str) -> None:
+        if not self.context.doubt:
+            self.context.doubt = sentence
+            self.context.tell("doubt", sentence, page=True)
+
+    # -- policy --------------------------------------------------------------------------------------------------------
+
+    def _install_policy(self, policy: Policy) -> None:
+        self.context.policy = policy
+        self.definitions = build_definitions(policy, self.ports.api_servers, self._read_ca)
+        self._hashes = {item.key: item.definition_hash for item in self.definitions}
+
+    async def use_policy(self, policy: Policy) -> None:
+        """Swap a validated policy in. Runs under way keep the plan that they have; new plans see the new policy."""
+        previous = self.context.policy.generation
+        if policy.generation == previous:
+            return
+        self._install_policy(policy)
+        if self._probing is not None:
+            self._probing.update(self.definitions, policy.generation)
+            self.context.world.start(policy)
+        self.context.tell("policy.loaded", f"policy {policy.generation} in force, before it {previous}")
+        if self.acting:
+            await self.context.append([("", PolicyLoaded(generation=policy.generation, previous=previous))])
+
+    # -- life ----------------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Until cancelled. Probing and judging go on as a standby; acting only with the lease."""
+        await self.load()
+        self._start_probing()
+        self.context.world.start(self.context.policy)
+        self._tasks.append(asyncio.ensure_future(self._lead()))
+        try:
+            while True:
+                await self.tick()
+                await self.ports.clock.sleep(TICK_S)
+        finally:
+            await self.stop()
+
+    async def stop(self) -> None:
+        """Stop cleanly: no run is lost, the lease is given up."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self.context.world.stop()
+        if self._probing is not None:
+            self._probing.stop()
+        await self.decider.stop()
+        await self.runner.stop()
+        await self.context.leadership.give_up()
+
+    async def load(self) -> None:
+        """Read everything that outlives a restart."""
+        store, context = self.ports.store, self.context
+        await context.load_people()
+        context.take_in(await store.entries())
+        saved = await store.get(HEALTH_KEY)
+        if saved is not None:
+            self._versions[HEALTH_KEY] = saved[0]
+            previous: DurableHealth = from_plain(DurableHealth, json.loads(saved[1]))
+            context.health = restore(previous, context.now())
+        demand = await store.get(DEMAND_KEY)
+        if demand is not None:
+            self._versions[DEMAND_KEY] = demand[0]
+            context.world.demand.restore(json.loads(demand[1]))
+        status = await store.get(STATUS_KEY)
+        if status is not None:
+            self._versions[STATUS_KEY] = status[0]
+
+    async def lead_once(self, *, take_over: bool = False) -> bool:
+        """Try to become the leader: one more than the highest epoch of the store and of every readable fence."""
+        context = self.context
+        if not await context.leadership.try_acquire(minimum_epoch=self._highest_fence(), take_over=take_over):
+            return False
+        epoch = context.leadership.epoch
+        assert epoch is not None
+        context.runs.clear()
+        context.take_in(await self.ports.store.entries())
+        await context.append([("", LeaderChanged(holder=self.ports.identity.holder, epoch=epoch))])
+        context.health = restart_warm_up(context.health, context.now(), "leadership")
+        context.tell("leader", f"{self.ports.identity.holder} acts with epoch {epoch}")
+        self._check_fences()
+        return True
+
+    def _highest_fence(self) -> int:
+        world = self.context.world
+        fences = [seen.fence_epoch or 0 for seen in world.inventories.values()]
+        fences += [int(fence.epoch) for zone in world.zones.values() for fence in zone.fences]
+        return max(fences, default=0)
+
+    def _check_fences(self) -> None:
+        """A fence above our epoch means that somebody newer acted, or that our store was restored (I28)."""
+        epoch, highest = self.context.leadership.epoch, self._highest_fence()
+        if epoch is not None and highest > epoch:
+            self._doubt(
+                f"a fence carries epoch {highest}, ours is {epoch}: somebody newer has acted; look, then `failover resume`"
+            )
+
+    async def _lead(self) -> None:
+        while True:
+            try:
+                if self.context.leadership.lease is None and await self.lead_once():
+                    await self.context.leadership.keep(self._lost)
+            except StoreError as error:
+                self.context.journal_trouble = str(error)
+                self.context.tell("journal.trouble", str(error), page=True)
+            await self.ports.clock.sleep(STANDBY_EVERY_S)
+
+    def _lost(self, sentence: str) -> None:
+        self.context.tell("leader.lost", f"leadership lost: {sentence}", page=True)
+
+    def _start_probing(self) -> None:
+        mine = next((vantage for vantage in self.policy.fleet.vantages if vantage.controller), None)
+        if mine is None:
+            return
+        timing = self.policy.fleet.timing
+        self._probing = ProbeRunner(
+            vantage=mine.name,
+            boot_id=f"{self.ports.identity.boot_id[:8]}-{self.ports.identity.process}",
+            prober=self.ports.prober,
+            clock=self.ports.clock,
+            source_of_random=self.ports.random,
+            sink=self._observed,
+            jitter=timing.jitter,
+        )
+        self._probing.update(self.definitions, self.policy.generation)
+        self._self_check = SelfCheck(
+            references=mine.references,
+            prober=self.ports.prober,
+            clock=self.ports.clock,
+            interval_s=timing.interval_s,
+            timeout_s=timing.timeout_s,
+        )
+        self._tasks.append(asyncio.ensure_future(self._self_check.run()))
+        self._own = mine.name
+
+    _own: VantageName = VantageName("")
+
+    def _observed(self, observation: Observation, ended_mono: float) -> None:
+        del ended_mono
+        self.inbox.put(observation, self.context.now())
+
+    # -- one turn ------------------------------------------------------------------------------------------------------
+
+    async def tick(self) -> None:
+        """Drain what came in, judge, decide, drive, tell."""
+        context = self.context
+        now = context.now()
+        self._watch_clock(now)
+        if self._self_check is not None:
+            report = VantageReport(
+                vantage=self._own,
+                boot_id="",
+                generation=self.policy.generation,
+                suspect=self._self_check.suspect,
+            )
+            self.inbox.note_self(report, now)
+        received, reports = self.inbox.drain()
+        before = {verdict.subject: verdict.kind for verdict in context.judgement.verdicts}
+        context.health, context.judgement = judge(
+            context.health,
+            Inputs(
+                policy=context.policy,
+                definitions=self._hashes,
+                received=received,
+                reports=reports,
+                cordoned=context.people.cordoned_vantages,
+            ),
+            now,
+        )
+        for verdict in context.judgement.verdicts:
+            if before.get(verdict.subject) not in (None, verdict.kind):
+                context.tell(
+                    "verdict.changed", f"{verdict.subject} is {verdict.kind}: {verdict.sentence}", page=False
+                )
+        try:
+            await self._act(now)
+            await self._save(now)
+        except (StoreError, Conflict) as error:
+            context.journal_trouble = str(error)
+            context.tell("journal.trouble", str(error), page=True)
+
+    async def _act(self, now: Now) -> None:
+        context = self.context
+        if not context.leadership.acting(now):
+            return
+        for run in context.open_runs():
+            await self._attend(run)
+        self.decider.consider()
+        self.runner.poke()
+
+    async def _attend(self, run: Run) -> None:
+        """Resume what was halted for a reason that is over; abort what moves away from a source that serves again."""
+        context = self.context
+        if run.state is not RunState.HALTED or run.halted is None:
+            return
+        code = run.halted.code
+        situation = context.situation()
+        if code == "still-serving" and not run.dns_written:
+            if run.abort is None:
+                reason = f"the source serves again: {run.halted.sentence}"
+                await context.append([(run.id, AbortRequested(actor="automation", reason=reason))])
+            return
+        over = code in SELF_RESUMING or (code == "paused" and not situation.paused)
+        held = is_automatic(run.actor) and (
+            situation.paused
+            or situation.judgement.freeze is not None
+            or situation.judgement.warm_up is not None
+        )
+        if over and not held and not situation.doubt and self._due(f"resume/{run.id}", 1.0):
+            await context.append([(run.id, RunResumed(actor="automation"))])
+
+    def _watch_clock(self, now: Now) -> None:
+        """A wall clock that jumped against the monotonic one starts a new warm-up (I7)."""
+        origin = now.wall - timedelta(seconds=now.mono) - EPOCH_START
+        if (
+            self._clock_offset is not None
+            and abs((origin - self._clock_offset).total_seconds()) > CLOCK_JUMP_S
+        ):
+            self.context.health = restart_warm_up(self.context.health, now, "clock-jump")
+            self.context.tell("clock.jump", "the wall clock jumped: warming up again", page=True)
+        self._clock_offset = origin
+
+    # -- telling and saving --------------------------------------------------------------------------------------------
+
+    def _due(self, what: str, every_s: float) -> bool:
+        now = self.context.now().mono
+        if now - self._last.get(what, float("-inf")) < every_s:
+            return False
+        self._last[what] = now
+        return True
+
+    async def _save(self, now: Now) -> None:
+        """Status each second, health and demand now and then, people's words as another process may have said them."""
+        context = self.context
+        if not context.leadership.acting(now):
+            return
+        if self._due("status", STATUS_EVERY_S):
+            await context.load_people()
+            await self._write(STATUS_KEY, canonical_json(self.status()))
+        if self._due("save", SAVE_EVERY_S):
+            await self._write(HEALTH_KEY, canonical_json(durable(context.health, now)))
+            await self._write(DEMAND_KEY, canonical_json(context.world.demand.dump()))
+
+    async def _write(self, key: str, text: str) -> None:
+        if self._written.get(key) == text:
+            return
+        epoch = self.context.leadership.epoch
+        try:
+            self._versions[key] = await self.ports.store.cas(
+                key, self._versions.get(key, 0), text, epoch=epoch
+            )
+        except Conflict:
+            found = await self.ports.store.get(key)
+            self._versions[key] = found[0] if found else 0
+            return
+        self._written[key] = text
+
+    def status(self) -> dict[str, Any]:
+        """The document that `failover status` shows."""
+        context = self.context
+        now = context.now()
+        leadership = context.leadership
+        return build_status(
+            now=now,
+            policy=context.policy,
+            problems=self.problems(),
+            judgement=context.judgement,
+            world=context.world,
+            people=context.people,
+            vantages_seen=self.inbox.seen,
+            runs=list(context.runs.values())[-20:],
+            refusals=tuple(item for found in context.refusals.values() for item in found),
+            recommendations=self.decider.recommendations.values(),
+            jobs=self.jobs(),
+            leader={
+                "holder": self.ports.identity.holder,
+                "epoch": int(leadership.epoch) if leadership.epoch is not None else None,
+                "trouble": context.journal_trouble or leadership.trouble,
+                "journal_head": context.journal_head,
+            },
+            doubt=context.doubt,
+        )
+
+
+def build(ports: Ports, policy: Policy, *, read_ca: Callable[[str], str], alone: bool = False) -> Controller:
+    """Wire a controller from its ports. `read_ca(path)`: PEM text of a CA bundle; `alone`: a command without a controller."""
+    return Controller(ports, policy, read_ca=read_ca, alone=alone)

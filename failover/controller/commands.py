@@ -1,0 +1,333 @@
+"""What people command, executed by the same code with a running controller and without one.
+
+Each command is a plain request `{"verb": …, "actor": …, …}` and returns plain data; refusals are raised as `Refused`.
+"""
+
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Any
+
+from failover.controller.asking import Asked, citations, own_judgement, probe_once
+from failover.controller.context import Context
+from failover.controller.deciding import Decider
+from failover.controller.people import Pause
+from failover.controller.running import Runner
+from failover.execution.admission import check_applications, check_run, is_automatic
+from failover.execution.rules import RULES, refuse, unknown_overrides
+from failover.health import lift_freeze, release_hold_down
+from failover.model.codec import DecodeError, from_plain, to_plain
+from failover.model.errors import Refused, UsageError
+from failover.model.ids import ApplicationName, ClusterName, Domain, RunId, Subject
+from failover.model.journal import AbortRequested, Entry, PersonSaid, Run, RunApproved, RunResumed, RunState
+from failover.model.observation import ProbeDefinition
+from failover.model.plan import Plan, PlanRequest, RunKind
+from failover.model.reasons import Refusal
+from failover.model.snapshot import Cordon
+from failover.model.verdict import Judgement
+from failover.planner import blast_radius, check_assumptions
+from failover.planner import plan as make_plan
+
+Request = dict[str, Any]
+
+
+class Commands:
+    """Every verb. `alone`: there is no running controller, so verdicts come from one probe from here."""
+
+    def __init__(
+        self,
+        context: Context,
+        decider: Decider,
+        runner: Runner,
+        definitions: Callable[[], tuple[ProbeDefinition, ...]],
+        *,
+        alone: bool = False,
+    ) -> None:
+        self._context = context
+        self._decider = decider
+        self._runner = runner
+        self._definitions = definitions
+        self._alone = alone
+        self._verbs: dict[str, Callable[[Request], Awaitable[dict[str, Any]]]] = {
+            "plan": self._plan,
+            "start": self._start,
+            "apply": self._apply,
+            "approve": self._approve,
+            "abort": self._abort,
+            "resume-run": self._resume_run,
+            "pause": self._pause,
+            "resume": self._resume,
+            "ack": self._ack,
+            "cordon": self._cordon,
+            "uncordon": self._uncordon,
+        }
+
+    async def execute(self, request: Request) -> dict[str, Any]:
+        """Carry out one command. Raises UsageError, Refused, StoreError."""
+        verb = self._verbs.get(str(request.get("verb", "")))
+        if verb is None:
+            raise UsageError(
+                f"there is no command {request.get('verb')!r}; there are {', '.join(sorted(self._verbs))}"
+            )
+        if not str(request.get("actor", "")):
+            raise UsageError("a command names the person who gives it")
+        return await verb(request)
+
+    # -- plans ---------------------------------------------------------------------------------------------------------
+
+    async def _plan(self, request: Request) -> dict[str, Any]:
+        plan, refusals, _ = await self._prepare(request)
+        return self._shown(plan, refusals)
+
+    async def _start(self, request: Request) -> dict[str, Any]:
+        """Plan anew; start only if it is still the very plan that the person saw (`hash`)."""
+        plan, refusals, asked = await self._prepare(request)
+        expected = str(request.get("hash", ""))
+        if expected and plan.hash != expected:
+            raise Refused(
+                [
+                    refuse(
+                        "stale-plan",
+                        "the world changed since you looked; look at the new plan",
+                        f"now={plan.short_hash}",
+                    )
+                ]
+            )
+        return await self._open(plan, refusals, asked, request)
+
+    async def _apply(self, request: Request) -> dict[str, Any]:
+        """Carry out a plan from a file, if every assumption of it still holds."""
+        try:
+            plan: Plan = from_plain(Plan, request.get("plan"))
+        except DecodeError as error:
+            raise UsageError(f"this is not a plan of this version: {error}") from None
+        context = self._context
+        await self._look(plan.sources)
+        asked = await self._ask(plan.sources)
+        judgement = await self._judgement()
+        snapshot = context.snapshot(judgement)
+        stale = check_assumptions(plan, snapshot, context.policy)
+        if stale is not None:
+            raise Refused([stale])
+        checked = check_applications(
+            plan, context.situation(judgement), actor=str(request["actor"]), busy=snapshot.busy
+        )
+        refusals = check_run(checked, context.situation(judgement), actor=str(request["actor"]))
+        return await self._open(checked, refusals, asked, request)
+
+    async def _prepare(self, request: Request) -> tuple[Plan, tuple[Refusal, ...], tuple[Asked, ...]]:
+        context = self._context
+        actor = str(request["actor"])
+        wanted = self._request(request)
+        await self._look(wanted.sources)
+        asked = await self._ask(wanted.sources) if not wanted.assume_down else ()
+        judgement = await self._judgement()
+        snapshot = context.snapshot(judgement)
+        plan = await context.ports.compute.run(make_plan, snapshot, context.policy, wanted)
+        situation = context.situation(judgement)
+        plan = check_applications(plan, situation, actor=actor, busy=snapshot.busy)
+        left_out = [part.left_out for part in plan.applications if part.left_out is not None]
+        refusals = [*plan.refusals, *check_run(plan, situation, actor=actor)]
+        if left_out and len(left_out) == len(plan.applications):
+            refusals += left_out
+        return plan, tuple(refusals), asked
+
+    def _request(self, request: Request) -> PlanRequest:
+        try:
+            kind = RunKind(str(request.get("kind", "evacuation")))
+        except ValueError as error:
+            raise UsageError(str(error)) from None
+        domain = self.find_domain(str(request.get("domain", "")))
+        sources = tuple(sorted(entry.name for entry in self._context.policy.fleet.clusters_in(domain)))
+        overrides = tuple(str(item) for item in request.get("overrides", ()))
+        wrong = unknown_overrides(overrides)
+        if wrong:
+            allowed = ", ".join(sorted(code for code, rule in RULES.items() if rule.overridable))
+            raise UsageError(f"{', '.join(wrong)} cannot be overridden; these can: {allowed}")
+        return PlanRequest(
+            run_kind=kind,
+            domain=domain,
+            sources=sources,
+            by_person=not is_automatic(str(request["actor"])),
+            overrides=overrides,
+            assume_down=sources if request.get("assume_down") else (),
+            applications=tuple(ApplicationName(str(item)) for item in request.get("applications", ())),
+        )
+
+    def find_domain(self, text: str) -> Domain:
+        """The one domain that a person means. Raises UsageError with what there is."""
+        fleet = self._context.policy.fleet
+        found = fleet.find_domains(text)
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise UsageError(
+                f"{text!r} may mean {' or '.join(str(item) for item in found)}: name it with its kind"
+            )
+        raise UsageError(
+            f"there is no domain {text!r}; there are {', '.join(str(item) for item in fleet.domains())}"
+        )
+
+    async def _look(self, sources: tuple[ClusterName, ...]) -> None:
+        """Fresh inventories and zones; a source that does not answer keeps its last look."""
+        del sources
+        context = self._context
+        await context.world.refresh(context.policy, context.ports.clusters, context.ports.zones)
+
+    async def _ask(self, clusters: tuple[ClusterName, ...]) -> tuple[Asked, ...]:
+        return await probe_once(self._context.ports, self._definitions(), clusters)
+
+    async def _judgement(self) -> Judgement:
+        """The quorum's, where a controller watches and has warmed up; otherwise what one look from here says."""
+        context = self._context
+        if not self._alone and context.judgement.warm_up is None:
+            return context.judgement
+        asked = await probe_once(context.ports, self._definitions())
+        return own_judgement(context.policy, asked, context.now())
+
+    async def _open(
+        self, plan: Plan, refusals: tuple[Refusal, ...], asked: tuple[Asked, ...], request: Request
+    ) -> dict[str, Any]:
+        if refusals:
+            raise Refused(refusals)
+        actor = str(request["actor"])
+        if plan.is_empty:
+            return {**self._shown(plan, ()), "run": None}
+        run_id = await self._decider.open(
+            plan, actor=actor, reason=str(request.get("reason", "")), cited=citations(actor, asked)
+        )
+        self._runner.poke()
+        return {**self._shown(plan, ()), "run": run_id}
+
+    def _shown(self, plan: Plan, refusals: tuple[Refusal, ...]) -> dict[str, Any]:
+        return {
+            "plan": json.loads(plan.to_json()),
+            "hash": plan.hash,
+            "empty": plan.is_empty,
+            "refusals": to_plain(refusals),
+            "blast_radius": list(blast_radius(plan, self._context.policy)),
+        }
+
+    # -- runs ----------------------------------------------------------------------------------------------------------
+
+    def _run(self, request: Request) -> Run:
+        run = self._context.runs.get(RunId(str(request.get("run", ""))))
+        if run is None:
+            raise UsageError(f"there is no run {request.get('run')!r}")
+        return run
+
+    async def _approve(self, request: Request) -> dict[str, Any]:
+        """Approve a waiting run: everything that it rests on is checked again."""
+        run, context = self._run(request), self._context
+        if run.state is not RunState.AWAITING_APPROVAL:
+            raise UsageError(f"run {run.id} is {run.state}: only a waiting run can be approved")
+        await self._look(run.plan.sources)
+        stale = check_assumptions(run.plan, context.snapshot(), context.policy)
+        if stale is not None:
+            raise Refused([stale])
+        await context.append([(run.id, RunApproved(actor=str(request["actor"])))])
+        self._runner.poke()
+        return {"run": run.id, "state": "running"}
+
+    async def _abort(self, request: Request) -> dict[str, Any]:
+        run = self._run(request)
+        if run.state.final:
+            raise UsageError(f"run {run.id} is over ({run.state})")
+        event: list[tuple[str, Entry]] = [
+            (run.id, AbortRequested(actor=str(request["actor"]), reason=str(request.get("reason", ""))))
+        ]
+        if run.state is RunState.AWAITING_APPROVAL:
+            event.insert(0, (run.id, RunResumed(actor=str(request["actor"]))))
+        await self._context.append(event)
+        self._runner.poke()
+        note = (
+            "DNS was written already: it goes on to a consistent end"
+            if run.dns_written
+            else "it stops before DNS"
+        )
+        return {"run": run.id, "state": "aborting", "note": note}
+
+    async def _resume_run(self, request: Request) -> dict[str, Any]:
+        run = self._run(request)
+        if run.state is not RunState.HALTED:
+            raise UsageError(f"run {run.id} is {run.state}: only a halted run can be resumed")
+        await self._context.append([(run.id, RunResumed(actor=str(request["actor"])))])
+        self._runner.poke()
+        return {"run": run.id, "state": "running"}
+
+    # -- people's words ------------------------------------------------------------------------------------------------
+
+    async def _say(self, request: Request, target: str = "") -> None:
+        said = PersonSaid(
+            verb=str(request["verb"]),
+            target=target,
+            actor=str(request["actor"]),
+            reason=str(request.get("reason", "")),
+        )
+        await self._context.append([("", said)])
+
+    async def _pause(self, request: Request) -> dict[str, Any]:
+        """Stops automation now, durably, before this returns (I23)."""
+        context = self._context
+        pause = Pause(by=str(request["actor"]), reason=str(request.get("reason", "")), at=context.now().wall)
+        await context.save_people(replace(context.people, pause=pause))
+        await self._say(request)
+        return {"paused": to_plain(pause)}
+
+    async def _resume(self, request: Request) -> dict[str, Any]:
+        """Ends a pause, a freeze and a doubt: a person has looked."""
+        context = self._context
+        ended = [
+            word
+            for word, on in (
+                ("pause", context.people.pause),
+                ("freeze", context.judgement.freeze),
+                ("doubt", context.doubt),
+            )
+            if on
+        ]
+        people = replace(context.people, pause=None, doubt_resolved_at_head=context.journal_head)
+        await context.save_people(people)
+        context.health = lift_freeze(context.health, context.now())
+        context.doubt = ""
+        await self._say(request, target=",".join(ended))
+        return {"ended": ended}
+
+    async def _ack(self, request: Request) -> dict[str, Any]:
+        """Releases a hold-down, of one domain or of all."""
+        context = self._context
+        target = str(request.get("target", ""))
+        if not target:
+            context.health = release_hold_down(context.health, None)
+        else:
+            for entry in context.policy.fleet.clusters_in(self.find_domain(target)):
+                context.health = release_hold_down(context.health, Subject(cluster=entry.name))
+        await self._say(request, target=target)
+        return {"released": target or "all"}
+
+    def _cordon_target(self, request: Request) -> str:
+        text = str(request.get("target", ""))
+        name = text.removeprefix("vantage/")
+        if any(vantage.name == name for vantage in self._context.policy.fleet.vantages) and (
+            text.startswith("vantage/") or not self._context.policy.fleet.find_domains(text)
+        ):
+            return f"vantage/{name}"
+        return str(self.find_domain(text))
+
+    async def _cordon(self, request: Request) -> dict[str, Any]:
+        context, target = self._context, self._cordon_target(request)
+        cordon = Cordon(
+            target=target,
+            by=str(request["actor"]),
+            reason=str(request.get("reason", "")),
+            at=context.now().wall,
+        )
+        await context.save_people(context.people.with_cordon(cordon))
+        await self._say(request, target=target)
+        return {"cordoned": target}
+
+    async def _uncordon(self, request: Request) -> dict[str, Any]:
+        context, target = self._context, self._cordon_target(request)
+        await context.save_people(context.people.without_cordon(target))
+        await self._say(request, target=target)
+        return {"uncordoned": target}

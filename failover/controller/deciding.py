@@ -1,0 +1,316 @@
+"""From verdicts, or a person's command, to a run: plan, guards, and the journal entry that opens it."""
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from failover.controller.context import Context
+from failover.execution.admission import check_applications, check_run, only
+from failover.execution.rules import refuse
+from failover.execution.runs import AUTOMATION
+from failover.model.errors import Refused, StoreError
+from failover.model.ids import ApplicationName, ClusterName, Domain, DomainKind, RegionName, RunId
+from failover.model.journal import Run, RunOpened, RunWidened
+from failover.model.plan import Plan, PlanRequest, RunKind
+from failover.model.policy import ClusterEntry, Mode
+from failover.model.reasons import Refusal
+from failover.model.snapshot import Snapshot
+from failover.model.verdict import Judgement, SignalState, Verdict, VerdictKind
+from failover.planner import plan as make_plan
+
+RECONSIDER_S = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """Something that automation may have to act on: what no longer serves, in one region."""
+
+    region: RegionName
+    run_kind: RunKind
+    sources: tuple[ClusterName, ...]
+    applications: tuple[ApplicationName, ...] = ()
+
+    @property
+    def key(self) -> str:
+        names = "+".join(self.applications)
+        return f"{self.region}/{names}" if names else self.region
+
+
+@dataclass(slots=True)
+class Decider:
+    """Automation's mind. At most one decision is made at a time; the tick only starts it."""
+
+    context: Context
+    recommendations: dict[str, Plan] = field(default_factory=dict)
+    _task: asyncio.Task[None] | None = None
+    _considered: dict[str, tuple[object, float]] = field(default_factory=dict)
+    _settling: dict[RegionName, float] = field(default_factory=dict)
+
+    def consider(self) -> None:
+        """Look at the judgement; start deciding where something new is confirmed, or the last try is a second ago."""
+        context = self.context
+        if self._task is not None and not self._task.done():
+            return
+        cases = self._cases(context.judgement)
+        current = {case.key for case in cases}
+        for key in [key for key in context.refusals if key not in current]:
+            del context.refusals[key]
+            self.recommendations.pop(key, None)
+            self._considered.pop(key, None)
+        now = context.now().mono
+        due = [case for case in cases if self._due(case, now)]
+        if due:
+            self._task = asyncio.ensure_future(self._decide_all(due))
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    def _due(self, case: Case, now: float) -> bool:
+        last = self._considered.get(case.key)
+        return last is None or last[0] != case or now - last[1] >= RECONSIDER_S
+
+    # -- what is the case ----------------------------------------------------------------------------------------------
+
+    def _cases(self, judgement: Judgement) -> list[Case]:
+        fleet = self.context.policy.fleet
+        found: list[Case] = []
+        for region in fleet.regions():
+            entries = [entry for entry in fleet.clusters if entry.region == region]
+            case = self._region_case(region, entries, judgement)
+            if case is not None:
+                found.append(case)
+        taken = {cluster for case in found for cluster in case.sources}
+        for verdict in judgement.verdicts:
+            subject = verdict.subject
+            if subject.application is None or subject.cluster in taken:
+                continue
+            if verdict.kind.no_longer_serves and verdict.confirmed:
+                region = fleet.cluster(subject.cluster).region
+                found.append(
+                    Case(
+                        region=region,
+                        run_kind=RunKind.STEERING,
+                        sources=(subject.cluster,),
+                        applications=(subject.application,),
+                    )
+                )
+        return found
+
+    def _region_case(
+        self, region: RegionName, entries: list[ClusterEntry], judgement: Judgement
+    ) -> Case | None:
+        verdicts = [(entry.name, judgement.of_cluster(entry.name)) for entry in entries]
+        gone = [
+            (name, item)
+            for name, item in verdicts
+            if item is not None and item.kind.no_longer_serves and item.confirmed
+        ]
+        if not gone:
+            self._settling.pop(region, None)
+            return None
+        if self._still_falling(region, [item for _, item in verdicts if item is not None]):
+            return None
+        down = any(item.kind is VerdictKind.DOWN for _, item in gone)
+        kind = RunKind.EVACUATION if down else RunKind.STEERING
+        chosen = [name for name, item in gone if not down or item.kind is VerdictKind.DOWN]
+        return Case(region=region, run_kind=kind, sources=tuple(sorted(chosen)))
+
+    def _still_falling(self, region: RegionName, verdicts: Iterable[Verdict]) -> bool:
+        """D usually falls a moment before C, and one cluster before its neighbour: wait for them, but not for long."""
+        timing = self.context.policy.fleet.timing
+        falling = [item for item in verdicts if _unsettled(item)]
+        if not falling:
+            return False
+        now = self.context.now().mono
+        since = self._settling.setdefault(region, now)
+        return now - since < timing.interval_s + timing.timeout_s
+
+    # -- automation ----------------------------------------------------------------------------------------------------
+
+    async def _decide_all(self, cases: list[Case]) -> None:
+        for case in cases:
+            self._considered[case.key] = (case, self.context.now().mono)
+            try:
+                await self._decide(case)
+            except StoreError as error:
+                self.context.refusals[case.key] = (refuse("journal", str(error)),)
+            except Refused as error:  # something changed between the check and the opening
+                self._remember(case, error.refusals)
+
+    async def _decide(self, case: Case) -> None:
+        context = self.context
+        await context.world.refresh(context.policy, (), context.ports.zones)
+        snapshot = context.snapshot()
+        request = PlanRequest(
+            run_kind=case.run_kind,
+            domain=self._domain(case),
+            sources=case.sources,
+            applications=case.applications,
+        )
+        plan = await context.ports.compute.run(make_plan, snapshot, context.policy, request)
+        running = self._covering(case)
+        if running is not None:
+            await self._widen(running, case, plan, snapshot)
+            return
+        plan = check_applications(plan, context.situation(), actor=AUTOMATION, busy=snapshot.busy)
+        self._recommend(case, plan)
+        left_out = tuple(part.left_out for part in plan.applications if part.left_out is not None)
+        if plan.is_empty:
+            self._remember(case, (*plan.refusals, *left_out))
+            return
+        refusals = (*plan.refusals, *check_run(plan, context.situation(), actor=AUTOMATION))
+        self._remember(case, (*refusals, *left_out))
+        if refusals:
+            return
+        for part in self._by_mode(plan):
+            await self._open_automatic(part)
+
+    def _domain(self, case: Case) -> Domain:
+        entries = [entry.name for entry in self.context.policy.fleet.clusters if entry.region == case.region]
+        if len(case.sources) == 1 and len(entries) > 1:
+            return Domain(kind=DomainKind.CLUSTER, name=case.sources[0])
+        return Domain(kind=DomainKind.REGION, name=case.region)
+
+    def _by_mode(self, plan: Plan) -> list[tuple[Plan, bool]]:
+        """The part that runs now, and the part that waits for a person; each with whether it is approved."""
+        included = [part for part in plan.applications if part.left_out is None]
+        found = []
+        for mode, approved in ((Mode.AUTO, True), (Mode.APPROVE, False)):
+            names = frozenset(part.application for part in included if part.mode is mode)
+            if names:
+                why = refuse("mode", f"belongs to a run of its own (this one holds those in mode {mode})")
+                chosen = only(plan, names, why)
+                if not chosen.is_empty:
+                    found.append((chosen, approved))
+        return found
+
+    async def _open_automatic(self, part: tuple[Plan, bool]) -> None:
+        plan, approved = part
+        context = self.context
+        verdicts = [context.judgement.of_cluster(name) for name in plan.sources]
+        failed, confirmed = self._times([item for item in verdicts if item is not None])
+        cited = tuple(
+            f"{item.observation} {item.signal} {item.outcome}"
+            for verdict in verdicts
+            if verdict is not None
+            for item in verdict.evidence
+        )
+        await self.open(
+            plan, actor=AUTOMATION, reason="", approved=approved, cited=cited, failed=failed, at=confirmed
+        )
+
+    def _times(self, verdicts: list[Verdict]) -> tuple[datetime | None, datetime | None]:
+        """When the first failure was seen and when the last verdict was confirmed, in wall time."""
+        now = self.context.now()
+        firsts = [item.first_failure_mono for item in verdicts if item.first_failure_mono is not None]
+        over = [
+            item.confirming_s - item.confirm_needed_s for item in verdicts if item.confirming_s is not None
+        ]
+        failed = now.wall_of(min(firsts)) if firsts else None
+        confirmed = now.wall_of(now.mono - max(0.0, min(over))) if over else None
+        return failed, confirmed
+
+    def _recommend(self, case: Case, plan: Plan) -> None:
+        shown = [
+            part for part in plan.applications if part.left_out is not None and part.left_out.code == "mode"
+        ]
+        if shown and any(part.placements or part.records for part in shown):
+            self.recommendations[case.key] = plan
+        else:
+            self.recommendations.pop(case.key, None)
+
+    def _remember(self, case: Case, refusals: tuple[Refusal, ...]) -> None:
+        """Keep the reasons for `status`; tell them once."""
+        before = {item.code for item in self.context.refusals.get(case.key, ())}
+        self.context.refusals[case.key] = refusals
+        for item in refusals:
+            if item.code not in before:
+                self.context.tell(
+                    "guard.refused",
+                    f"{case.key}: {item}",
+                    page=item.code not in ("busy", "mode"),
+                    code=item.code,
+                )
+
+    # -- widening ------------------------------------------------------------------------------------------------------
+
+    def _covering(self, case: Case) -> Run | None:
+        """The unfinished automatic run that already moves away from this region, for the same reason."""
+        region_of = {entry.name: entry.region for entry in self.context.policy.fleet.clusters}
+        for run in self.context.open_runs():
+            if run.actor == AUTOMATION and run.plan.run_kind in (RunKind.EVACUATION, RunKind.STEERING):
+                if (
+                    any(region_of.get(name) == case.region for name in run.plan.sources)
+                    and not case.applications
+                ):
+                    return run
+        return None
+
+    async def _widen(self, run: Run, case: Case, plan: Plan, snapshot: Snapshot) -> None:
+        """Take in further clusters of the region, or turn steering into evacuation; never narrower, uncounted by I8."""
+        wider = set(case.sources) - set(run.plan.sources)
+        stronger = case.run_kind is RunKind.EVACUATION and run.plan.run_kind is RunKind.STEERING
+        if not (wider or stronger) or not set(run.plan.sources) <= set(case.sources):
+            return
+        others = tuple(item for item in snapshot.busy if item[1] != run.id)
+        plan = check_applications(plan, self.context.situation(), actor=AUTOMATION, busy=others)
+        plan = only(plan, frozenset(run.applications), refuse("mode", "not part of the run that is widened"))
+        reason = f"now also {', '.join(sorted(wider))}" if wider else "steering becomes evacuation"
+        await self.context.append([(run.id, RunWidened(plan=plan, reason=reason))])
+        self.context.tell("run.widened", f"run {run.id}: {reason}", run=run.id)
+
+    # -- for everybody -------------------------------------------------------------------------------------------------
+
+    async def open(
+        self,
+        plan: Plan,
+        *,
+        actor: str,
+        reason: str,
+        approved: bool = True,
+        cited: tuple[str, ...] = (),
+        failed: datetime | None = None,
+        at: datetime | None = None,
+    ) -> RunId:
+        """Open a run for a plan that the guards allowed. Asked again here, without an await in between (I2)."""
+        context = self.context
+        if actor == AUTOMATION:
+            refusals = check_run(plan, context.situation(), actor=actor)
+            if refusals:
+                raise Refused(refusals)
+        run_id = self._run_id(plan)
+        event = RunOpened(
+            plan=plan,
+            actor=actor,
+            reason=reason,
+            approved=approved,
+            failed_at=failed,
+            verdict_at=at,
+            citations=cited,
+        )
+        await context.append([(run_id, event)])
+        word = "opened" if approved else "waits for approval"
+        context.tell(
+            "run.opened", f"run {run_id} ({plan.run_kind} of {plan.domain}) {word}", page=True, run=run_id
+        )
+        return run_id
+
+    def _run_id(self, plan: Plan) -> RunId:
+        """Readable, unique: date, journal position and plan."""
+        stamp = self.context.now().wall.strftime("%m%d-%H%M%S")
+        return RunId(f"{plan.run_kind.value[:5]}-{stamp}-{self.context.journal_head + 1}")
+
+
+def _unsettled(verdict: Verdict) -> bool:
+    """Falling, but not yet what it will be: not confirmed, or its control plane is not agreed on."""
+    if verdict.kind.no_longer_serves:
+        if not verdict.confirmed:
+            return True
+        return verdict.kind is VerdictKind.DATA_PLANE_DOWN and verdict.control.state is not SignalState.UP
+    return verdict.first_failure_mono is not None and verdict.kind in (
+        VerdictKind.PATH_PROBLEM,
+        VerdictKind.UNKNOWN,
+    )
