@@ -5,17 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from .worlds import FaultyWorld, LabWorld, TwinWorld, World
+from .worlds import BindWorld, FaultyWorld, LabWorld, TwinWorld, World
 
 
 @pytest.fixture(params=["twin", "lab", pytest.param("bind", marks=pytest.mark.servers)])
 async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[World]:
+    made: TwinWorld | LabWorld | BindWorld
     if request.param == "bind":
-        bind_world = request.getfixturevalue("bind_world")
-        yield bind_world
-        await bind_world.close()
-        return
-    made = TwinWorld() if request.param == "twin" else LabWorld(tmp_path)
+        made = request.getfixturevalue("bind_world")
+    else:
+        made = TwinWorld() if request.param == "twin" else LabWorld(tmp_path)
     await made.start()
     yield made
     await made.close()

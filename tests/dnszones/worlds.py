@@ -3,16 +3,19 @@
 import asyncio
 import base64
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
 import dns.asyncquery
+import dns.name
 import dns.rcode
 import dns.tsig
 import dns.update
+import dns.xfr
+import dns.zone
 
 from failover.dnszones.rfc2136 import RFC2136Zone
 from failover.lab.nameserver import Faults, NameServer, empty_zone, new_key
@@ -172,15 +175,36 @@ class BindWorld(_OnTheWire):
         self.zone = zone
         self.key = key
 
+    async def start(self) -> None:
+        """Remove what an earlier test left: everything but the apex and the name servers' own addresses."""
+        primary, content = self.zone.primary, dns.zone.Zone(self.zone.apex)
+        transfer, _ = dns.xfr.make_query(content, keyring=self.key)
+        await dns.asyncquery.inbound_xfr(primary.address, content, transfer, port=primary.port, timeout=5)
+        keep = {dns.name.empty} | {item.target for item in content.find_rdataset("@", "NS")}
+        for names in batched(sorted(set(content.nodes) - keep), 500):
+            message = dns.update.UpdateMessage(self.zone.apex, keyring=self.key)
+            for name in names:
+                message.delete(name)
+            await self._send(message)
+
     async def outside(self, name: str, kind: str, ttl: int, *values: str) -> None:
         """Change records as somebody else with the key would."""
         message = dns.update.UpdateMessage(self.zone.apex, keyring=self.key)
         message.delete(name, kind)
         for value in values:
             message.add(name, ttl, kind, value)
+        await self._send(message)
+
+    async def _send(self, message: dns.update.UpdateMessage) -> None:
         primary = self.zone.primary
         answer = await dns.asyncquery.tcp(message, primary.address, port=primary.port, timeout=5)
         assert answer.rcode() == dns.rcode.NOERROR, dns.rcode.to_text(answer.rcode())
+
+
+def batched(names: Sequence[dns.name.Name], size: int) -> Iterator[Sequence[dns.name.Name]]:
+    """The names in portions of one update message."""
+    for start in range(0, len(names), size):
+        yield names[start : start + size]
 
 
 def record(
