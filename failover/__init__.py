@@ -1,0 +1,1 @@
+"""failover: disaster recovery and failover for fleets of Kubernetes clusters."""

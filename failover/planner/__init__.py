@@ -8,6 +8,7 @@ from failover.planner.assumptions import check_assumptions
 from failover.planner.drift import desired_records, drift
 from failover.planner.explain import blast_radius, explain_placement
 from failover.planner.make import plan, what_if
+from failover.planner.widen import widen
 
 __all__ = [
     "blast_radius",
@@ -17,4 +18,5 @@ __all__ = [
     "explain_placement",
     "plan",
     "what_if",
+    "widen",
 ]

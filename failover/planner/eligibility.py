@@ -10,7 +10,12 @@ from failover.planner.world import World
 
 def target_refusals(world: World) -> dict[ClusterName, Refusal | None]:
     """For every cluster of the fleet: None where it may be a target, else why it is none."""
-    return {name: _refusal(world, entry) for name, entry in world.entries.items()}
+    return {
+        name: Refusal(code="source", sentence=f"{name} is a source of this plan", overridable=False)
+        if name in world.sources
+        else target_refusal(world, entry)
+        for name, entry in world.entries.items()
+    }
 
 
 def broken_there(world: World, application: Application, cluster: ClusterName) -> Refusal | None:
@@ -24,9 +29,8 @@ def broken_there(world: World, application: Application, cluster: ClusterName) -
     )
 
 
-def _refusal(world: World, entry: ClusterEntry) -> Refusal | None:
-    if entry.name in world.sources:
-        return Refusal(code="source", sentence=f"{entry.name} is a source of this plan", overridable=False)
+def target_refusal(world: World, entry: ClusterEntry) -> Refusal | None:
+    """Why this cluster may not take replicas, source or not; None where it may."""
     kind = world.kind(entry.name)
     if kind is not VerdictKind.HEALTHY:
         return Refusal(
@@ -59,10 +63,10 @@ def cordon_of(entry: ClusterEntry, cordons: tuple[Cordon, ...]) -> Cordon | None
 
 def _held_down(world: World, entry: ClusterEntry) -> Refusal | None:
     until = world.verdicts[entry.name].hold_down_until
-    if until is None or until <= world.snapshot.now.wall or "hold-down" in world.request.overrides:
+    if until is None or until <= world.snapshot.now.wall or "held-down" in world.request.overrides:
         return None
     return Refusal(
-        code="hold-down",
+        code="held-down",
         sentence=f"{entry.name} flapped and stays ineligible until {until:%Y-%m-%d %H:%M:%S}Z",
         evidence=(f"until={until.isoformat()}",),
     )

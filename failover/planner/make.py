@@ -1,15 +1,17 @@
 """`plan`: from one sight of the world to what shall be done, application by application, in the policies' order."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 
-from failover.model.ids import ClusterName, Domain
-from failover.model.plan import Plan, PlanRequest, RunKind
+from failover.model.ids import ApplicationName, Domain
+from failover.model.plan import ChangeRecordsStep, Plan, PlanRequest, RunKind, ScaleStep
 from failover.model.policy import Application, Policy
 from failover.model.reasons import Refusal
 from failover.model.snapshot import Snapshot
 from failover.planner.assumptions import assumptions_of
 from failover.planner.capacity import FreeCapacity
-from failover.planner.eligibility import target_refusals
+from failover.planner.eligibility import target_refusal, target_refusals
+from failover.planner.failback import displaced, plan_return
 from failover.planner.forward import Part, plan_forward
 from failover.planner.world import World, see
 
@@ -21,9 +23,11 @@ def plan(snapshot: Snapshot, policy: Policy, request: PlanRequest) -> Plan:
     """
     world = see(snapshot, policy, request)
     refusals = _run_refusals(world)
+    free = FreeCapacity(world.inventories)
+    if request.run_kind is RunKind.FAILBACK:
+        return _failback(world, free, refusals)
     concerned = () if refusals else _concerned(world)
     targets = target_refusals(world)
-    free = FreeCapacity(world.inventories)
     parts = [plan_forward(world, application, free, targets) for application in concerned]
     return _assemble(world, concerned, parts, refusals)
 
@@ -36,6 +40,41 @@ def what_if(snapshot: Snapshot, policy: Policy, domain: Domain) -> Plan:
         policy,
         PlanRequest(run_kind=RunKind.EVACUATION, domain=domain, sources=sources, assume_down=sources),
     )
+
+
+def _failback(world: World, free: FreeCapacity, refusals: tuple[Refusal, ...]) -> Plan:
+    """Undo what finished runs took from the sources. `undoes` names those runs that this plan brings back whole."""
+    displacements = world.displacements()
+    concerned = {
+        application.name: (application, found)
+        for application in world.policy.applications
+        if (not world.request.applications or application.name in world.request.applications)
+        and (found := displaced(application, displacements))
+    }
+    if not refusals and not concerned:
+        refusals = (
+            Refusal(
+                code="nothing-to-fail-back",
+                sentence=f"no finished run took anything from {world.request.domain} that is not back already",
+                overridable=False,
+            ),
+        )
+    if refusals:
+        return _assemble(world, (), [], refusals)
+    parts = [plan_return(world, application, free, found) for application, found in concerned.values()]
+    back = {part.plan.application for part in parts if part.plan.left_out is None}
+    undoes = tuple(
+        item.run
+        for item in displacements
+        if world.sources.issuperset(item.plan.sources) and _applications_of(item.plan) <= back
+    )
+    made = _assemble(world, [application for application, _ in concerned.values()], parts, ())
+    return replace(made, undoes=undoes)
+
+
+def _applications_of(done: Plan) -> set[ApplicationName]:
+    """Applications that the carried-out steps of a plan changed."""
+    return {step.application for step in done.steps if isinstance(step, ScaleStep | ChangeRecordsStep)}
 
 
 def _concerned(world: World) -> tuple[Application, ...]:
@@ -60,15 +99,18 @@ def _run_refusals(world: World) -> tuple[Refusal, ...]:
             ),
         )
     if world.request.run_kind is RunKind.DRAIN:
-        return _unreachable(world, world.sources, "drain", "an evacuation leaves its objects alone")
+        return _unreachable(world)
+    if world.request.run_kind is RunKind.FAILBACK:
+        homes = [target_refusal(world, world.entries[cluster]) for cluster in sorted(world.sources)]
+        return tuple(refusal for refusal in homes if refusal is not None)
     return ()
 
 
-def _unreachable(
-    world: World, clusters: Iterable[ClusterName], verb: str, instead: str
-) -> tuple[Refusal, ...]:
+def _unreachable(world: World) -> tuple[Refusal, ...]:
     silent = [
-        cluster for cluster in sorted(clusters) if not (world.control_is_up(cluster) and world.fresh(cluster))
+        cluster
+        for cluster in sorted(world.sources)
+        if not (world.control_is_up(cluster) and world.fresh(cluster))
     ]
     if not silent:
         return ()
@@ -76,8 +118,8 @@ def _unreachable(
         Refusal(
             code="source-unreachable",
             sentence=(
-                f"a {verb} needs both sides alive, and the API server of {', '.join(silent)} does not answer "
-                f"or was not seen lately; {instead}"
+                f"a drain needs both sides alive, and the API server of {', '.join(silent)} does not answer "
+                "or was not seen lately; an evacuation leaves its objects alone"
             ),
             evidence=tuple(f"{cluster}={world.kind(cluster)}" for cluster in silent),
             overridable=False,
@@ -120,8 +162,9 @@ def _reasons(world: World, parts: list[Part], refusals: tuple[Refusal, ...]) -> 
     acting = [part.plan for part in parts if part.plan.left_out is None]
     lost, replaced = sum(part.lost for part in acting), sum(part.replaced for part in acting)
     records = sum(len(part.records) for part in acting)
+    verb = "return" if request.run_kind is RunKind.FAILBACK else "are placed again"
     reasons.append(
-        f"{replaced} of {lost} lost replicas are placed again and {records} record sets change, "
+        f"{replaced} of {lost} replicas {verb} and {records} record sets change, "
         f"for {len(acting)} of {len(parts)} applications"
     )
     reasons += [

@@ -1,0 +1,450 @@
+"""One application's way home: what finished runs took from the sources is brought back, then the stand-ins shrink."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from failover.model.ids import ClusterName, StepId
+from failover.model.inventory import WorkloadState
+from failover.model.plan import (
+    ApplicationPlan,
+    ChangeRecordsStep,
+    Phase,
+    Placement,
+    ScaleField,
+    ScaleStep,
+    Step,
+)
+from failover.model.policy import Application, Workload, WorkloadRef
+from failover.model.reasons import Refusal
+from failover.model.snapshot import Displacement
+from failover.planner.capacity import FreeCapacity
+from failover.planner.forward import Part
+from failover.planner.placement import is_single_writer
+from failover.planner.ramp import Ramp, plan_ramp
+from failover.planner.steps import WAIT_MARGIN_S, Builder, ids, old_ttl_s
+from failover.planner.world import World
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Home:
+    """One source that gets a workload back: `former` replicas are wanted there again, it has `state.wanted`."""
+
+    cluster: ClusterName
+    state: WorkloadState
+    after: int
+
+    @property
+    def missing(self) -> int:
+        return self.after - self.state.wanted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StandIn:
+    """One cluster that took over. `after`: what it keeps; `minimum_after`: its autoscaler's, None if untouched."""
+
+    cluster: ClusterName
+    state: WorkloadState
+    after: int
+    minimum_after: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Return:
+    """One workload's way home."""
+
+    workload: Workload
+    single: bool
+    homes: tuple[Home, ...]
+    stand_ins: tuple[StandIn, ...]
+    notes: tuple[str, ...] = ()
+
+
+def displaced(application: Application, displacements: Iterable[Displacement]) -> tuple[Displacement, ...]:
+    """Those finished runs that changed anything of this application."""
+    return tuple(
+        item
+        for item in displacements
+        if any(
+            isinstance(step, ScaleStep | ChangeRecordsStep) and step.application == application.name
+            for step in item.plan.steps
+        )
+    )
+
+
+def plan_return(
+    world: World, application: Application, free: FreeCapacity, displacements: tuple[Displacement, ...]
+) -> Part:
+    """Bring one application home, or say why it is left out."""
+    mark = free.mark()
+    returns = tuple(
+        _return(world, workload, application, displacements) for workload in application.workloads
+    )
+    ramp = plan_ramp(world, application, displacements, _emptied(world, application, returns))
+    refusal = (
+        _single_writer_refusal(world, application, returns)
+        or _room_refusal(application, returns, free)
+        or ramp.refusal
+    )
+    missing = sum(home.missing for item in returns for home in item.homes)
+    demand, capacity = _capacity(world, application, returns)
+    part = ApplicationPlan(
+        application=application.name,
+        mode=application.mode,
+        left_out=refusal,
+        notes=(*(note for item in returns for note in item.notes), *ramp.notes),
+        placements=tuple(row for item in returns for row in _placements(world, item)),
+        records=() if refusal else ramp.net,
+        lost=missing,
+        replaced=0 if refusal else missing,
+        unplaced=missing if refusal else 0,
+        demand=demand,
+        capacity_after=capacity,
+    )
+    if refusal is not None:
+        free.give_back(mark)
+        return Part(plan=part)
+    return Part(plan=part, steps=_steps(world, application, returns, ramp))
+
+
+# -- what returns --------------------------------------------------------------------------------------------------
+
+
+def _return(
+    world: World, workload: Workload, application: Application, displacements: tuple[Displacement, ...]
+) -> Return:
+    former: dict[ClusterName, int] = {}
+    rows: dict[ClusterName, tuple[int, int]] = {}
+    minimums: dict[ClusterName, int] = {}
+    for item in displacements:
+        landed = {
+            step.cluster
+            for step in item.plan.steps
+            if isinstance(step, ScaleStep)
+            and (step.application, step.workload) == (application.name, workload.ref)
+        }
+        for part in item.plan.applications:
+            for row in part.placements if part.application == application.name else ():
+                if row.workload != workload.ref:
+                    continue
+                if row.cluster in item.plan.sources:
+                    former.setdefault(row.cluster, row.before)
+                elif row.cluster in landed and row.after > row.before:
+                    least, added = rows.get(row.cluster, (row.before, 0))
+                    rows[row.cluster] = (min(least, row.before), added + row.after - row.before)
+        for step in item.plan.steps:
+            if (
+                isinstance(step, ScaleStep)
+                and step.field is ScaleField.AUTOSCALER_MIN
+                and (step.application, step.workload) == (application.name, workload.ref)
+            ):
+                minimums.setdefault(step.cluster, step.before)
+    notes: list[str] = []
+    homes = _homes(world, workload.ref, former, notes)
+    back = sum(home.after for home in homes)
+    stand_ins = _stand_ins(world, workload.ref, rows, minimums, back, notes)
+    return Return(
+        workload=workload,
+        single=is_single_writer(world, workload),
+        homes=homes,
+        stand_ins=stand_ins,
+        notes=tuple(notes),
+    )
+
+
+def _homes(
+    world: World, workload: WorkloadRef, former: dict[ClusterName, int], notes: list[str]
+) -> tuple[Home, ...]:
+    homes = []
+    for cluster in sorted(former):
+        if cluster not in world.sources or not former[cluster]:
+            continue
+        state = world.state(cluster, workload)
+        if state is None:
+            notes.append(
+                f"{workload} does not exist in {cluster} any more; it ran {former[cluster]} replicas there"
+            )
+            continue
+        if state.wanted:
+            ran = f"{cluster} runs {state.wanted} replicas of {workload} again"
+            if state.autoscaler is not None and state.wanted < former[cluster]:
+                notes.append(f"{ran}; its autoscaler follows the load up to the former {former[cluster]}")
+                homes.append(Home(cluster=cluster, state=state, after=state.wanted))
+                continue
+            notes.append(f"{ran}: duplicates of what the stand-ins run until they shrink")
+        homes.append(Home(cluster=cluster, state=state, after=max(state.wanted, former[cluster])))
+    return tuple(homes)
+
+
+def _stand_ins(
+    world: World,
+    workload: WorkloadRef,
+    rows: dict[ClusterName, tuple[int, int]],
+    minimums: dict[ClusterName, int],
+    back: int,
+    notes: list[str],
+) -> tuple[StandIn, ...]:
+    """What was added is taken away again, at most what is back home, and never below what was there before."""
+    stand_ins = []
+    left = back
+    for cluster, (least, added) in sorted(rows.items(), key=lambda row: (-row[1][1], row[0])):
+        state = world.state(cluster, workload)
+        if state is None or cluster in world.sources:
+            continue
+        if not world.control_is_up(cluster):
+            notes.append(f"{cluster} cannot be asked: it keeps its {state.wanted} replicas of {workload}")
+            continue
+        after = max(min(least, state.wanted), state.wanted - min(added, left))
+        left -= state.wanted - after
+        minimum = None
+        if state.autoscaler is not None and cluster in minimums:
+            minimum = max(min(minimums[cluster], after), state.autoscaler.min_replicas - added)
+            minimum = minimum if minimum < state.autoscaler.min_replicas else None
+            if minimum is not None and after:
+                notes.append(
+                    f"{cluster} shrinks by its autoscaler {state.autoscaler.name}; "
+                    f"its maxReplicas stays {state.autoscaler.max_replicas}"
+                )
+        if after < state.wanted or minimum is not None:
+            stand_ins.append(StandIn(cluster=cluster, state=state, after=after, minimum_after=minimum))
+    return tuple(sorted(stand_ins, key=lambda item: item.cluster))
+
+
+def _emptied(world: World, application: Application, returns: tuple[Return, ...]) -> frozenset[ClusterName]:
+    """Clusters that keep no replica of the application: they leave its record sets again."""
+    after = {
+        (stand_in.cluster, item.workload.ref): stand_in.after
+        for item in returns
+        for stand_in in item.stand_ins
+    }
+    shrunk = {cluster for cluster, _ in after}
+
+    def keeps(cluster: ClusterName) -> bool:
+        for workload in application.workloads:
+            state = world.state(cluster, workload.ref)
+            if state is not None and after.get((cluster, workload.ref), state.wanted):
+                return True
+        return False
+
+    return frozenset(cluster for cluster in shrunk if not keeps(cluster))
+
+
+# -- what may not be done ------------------------------------------------------------------------------------------
+
+
+def _single_writer_refusal(
+    world: World, application: Application, returns: tuple[Return, ...]
+) -> Refusal | None:
+    moving = [item for item in returns if item.single and item.homes and item.stand_ins]
+    if not moving or "single-writer" in world.request.overrides:
+        return None
+    both = [item for item in moving if any(home.state.wanted for home in item.homes)]
+    if both:
+        sentence = (
+            f"{both[0].workload.ref} has a single writer and runs in {both[0].homes[0].cluster} and in "
+            f"{both[0].stand_ins[0].cluster}: a person decides which one holds the data"
+        )
+    elif not world.request.by_person:
+        sentence = f"{moving[0].workload.ref} has a single writer: automation does not bring it home"
+    else:
+        return None
+    return Refusal(
+        code="single-writer",
+        sentence=sentence,
+        evidence=tuple(f"workload={item.workload.ref}" for item in moving),
+        application=application.name,
+    )
+
+
+def _room_refusal(
+    application: Application, returns: tuple[Return, ...], free: FreeCapacity
+) -> Refusal | None:
+    """I26: the home must hold what it held before."""
+    for item in returns:
+        for home in item.homes:
+            room = free.places(home.cluster, home.state.requests)
+            if home.missing > room:
+                return Refusal(
+                    code="no-target",
+                    sentence=(
+                        f"{home.cluster} has room for {room} of the {home.missing} replicas of "
+                        f"{item.workload.ref} that return; the stand-ins stay"
+                    ),
+                    evidence=(f"room={room}", f"missing={home.missing}"),
+                    application=application.name,
+                    overridable=False,
+                )
+            if home.missing > 0:
+                free.take(home.cluster, home.state.requests, home.missing)
+    return None
+
+
+# -- the part ------------------------------------------------------------------------------------------------------
+
+
+def _capacity(world: World, application: Application, returns: tuple[Return, ...]) -> tuple[int, int]:
+    """(demand, replicas ready or brought back once the stand-ins have shrunk)."""
+    demand, capacity = 0, 0
+    for item in returns:
+        after = {stand_in.cluster: stand_in.after for stand_in in item.stand_ins}
+        after |= {home.cluster: home.after for home in item.homes}
+        kept = 0
+        for rule in item.workload.placement:
+            state = world.state(rule.cluster, item.workload.ref)
+            if state is not None and rule.cluster not in after and world.credited(rule.cluster):
+                kept += min(state.ready, state.wanted)
+        total = kept + sum(after.values())
+        known = world.demands.get((application.name, item.workload.ref))
+        capacity += total
+        demand += known.replicas if known else total
+    return demand, capacity
+
+
+def _placements(world: World, item: Return) -> tuple[Placement, ...]:
+    homes = {home.cluster: home for home in item.homes}
+    stand_ins = {stand_in.cluster: stand_in for stand_in in item.stand_ins}
+    rows = []
+    for rule in sorted(item.workload.placement, key=lambda rule: rule.cluster):
+        state = world.state(rule.cluster, item.workload.ref)
+        if state is None:
+            continue
+        after, reason = state.wanted, f"keeps {state.wanted}"
+        if rule.cluster in homes:
+            after = homes[rule.cluster].after
+            reason = f"home: {after} as before" if after > state.wanted else f"home: runs {after} already"
+        elif rule.cluster in stand_ins:
+            after = stand_ins[rule.cluster].after
+            reason = f"stand-in: gives back {state.wanted - after}, keeps {after}"
+        rows.append(
+            Placement(
+                workload=item.workload.ref,
+                cluster=rule.cluster,
+                before=state.wanted,
+                after=after,
+                ready=min(state.ready, state.wanted),
+                reason=reason,
+            )
+        )
+    return tuple(rows)
+
+
+def _steps(
+    world: World, application: Application, returns: tuple[Return, ...], ramp: Ramp
+) -> tuple[Step, ...]:
+    """Home first and ready, then clients by stages, then the stand-ins shrink once no old answer is left."""
+    build = Builder(application=application.name)
+    many = [item for item in returns if not item.single]
+    grow: list[Step] = [step for item in many for step in _grow(build, item, ())]
+    ready = _wait(build, many, ids(grow))
+    needs = ids(ready)
+    singles: list[Step] = []
+    for item in returns:
+        if item.single and item.homes and item.stand_ins:
+            singles += _stop_prove_start(build, item, needs)
+        elif item.single:
+            singles += _grow(build, item, needs)
+    ready_singles = _wait(build, [item for item in returns if item.single], ids(singles) or needs)
+    needs = (*needs, *ids(ready_singles))
+    records: list[Step] = []
+    for index, stage in enumerate(ramp.stages):
+        changes = [
+            build.change_records(
+                zone,
+                zone_changes,
+                traffic_percent=stage.real_percent[zone],
+                needs=needs,
+                reason=stage.reason,
+            )
+            for zone, zone_changes in stage.changes
+        ]
+        ttl = old_ttl_s(change for _, zone_changes in stage.changes for change in zone_changes)
+        last = index == len(ramp.stages) - 1
+        wait = build.wait(
+            ttl + (WAIT_MARGIN_S if last else 0.0),
+            needs=ids(changes),
+            reason=f"the old TTL of {ttl:g} s before the {'stand-ins shrink' if last else 'next stage'}",
+        )
+        records += [*changes, wait]
+        needs = (wait.id,)
+    release = [step for item in many for step in _shrink(build, item, needs)]
+    return (*grow, *ready, *singles, *ready_singles, *records, *release)
+
+
+def _grow(build: Builder, item: Return, needs: tuple[StepId, ...]) -> list[Step]:
+    return [
+        build.scale(
+            home.cluster,
+            home.state.ref,
+            before=home.state.wanted,
+            after=home.after,
+            phase=Phase.CAPACITY,
+            needs=needs,
+            reason="back to what ran here before",
+        )
+        for home in item.homes
+        if home.missing > 0
+    ]
+
+
+def _wait(build: Builder, items: list[Return], needs: tuple[StepId, ...]) -> list[Step]:
+    targets = [
+        (home.cluster, item.workload.ref, home.after) for item in items for home in item.homes if home.after
+    ]
+    if not targets:
+        return []
+    return [build.wait_ready(targets, needs=needs, reason="all that returns must be ready at home")]
+
+
+def _stop_prove_start(build: Builder, item: Return, needs: tuple[StepId, ...]) -> list[Step]:
+    """A single writer: stop it where it stands in, prove it gone, start it at home (I10)."""
+    steps: list[Step] = []
+    gone: list[StepId] = []
+    for stand_in in item.stand_ins:
+        stop = build.scale(
+            stand_in.cluster,
+            stand_in.state.ref,
+            before=stand_in.state.wanted,
+            after=0,
+            phase=Phase.CAPACITY,
+            needs=needs,
+            reason="a single writer stops before it starts at home",
+        )
+        prove = build.prove_gone(
+            stand_in.cluster,
+            stand_in.state.ref,
+            needs=(stop.id,),
+            reason="no replica may be left before another starts",
+        )
+        steps += [stop, prove]
+        gone.append(prove.id)
+    return [*steps, *_grow(build, item, tuple(gone))]
+
+
+def _shrink(build: Builder, item: Return, needs: tuple[StepId, ...]) -> list[Step]:
+    steps: list[Step] = []
+    for stand_in in item.stand_ins:
+        minimum: list[Step] = []
+        if stand_in.minimum_after is not None:
+            minimum.append(
+                build.scale_minimum(
+                    stand_in.cluster,
+                    stand_in.state,
+                    after=stand_in.minimum_after,
+                    phase=Phase.RELEASE,
+                    needs=needs,
+                    reason="its autoscaler's minimum as before; it shrinks with the load",
+                )
+            )
+        if stand_in.after < stand_in.state.wanted and (not minimum or stand_in.after == 0):
+            minimum.append(
+                build.scale(
+                    stand_in.cluster,
+                    stand_in.state.ref,
+                    before=stand_in.state.wanted,
+                    after=stand_in.after,
+                    phase=Phase.RELEASE,
+                    needs=(*needs, *ids(minimum)),
+                    reason="gives back what it took over",
+                )
+            )
+        steps += minimum
+    return steps

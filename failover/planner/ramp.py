@@ -1,0 +1,203 @@
+"""Bringing clients home: which record sets change, in which stages, and what share each stage really gives.
+
+Plain record sets have no weights: a share is made of a subset of the home's addresses (facts/dns.md section 2.3),
+so a stage takes the nearest number of addresses, and says the share that comes of it.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from failover.model.ids import ClusterName, ZoneName
+from failover.model.plan import ChangeRecordsStep
+from failover.model.policy import Application, DNSName
+from failover.model.records import RecordChange, RecordSet, RecordType
+from failover.model.reasons import Refusal
+from failover.model.snapshot import Displacement
+from failover.planner.traffic import (
+    current_set,
+    publishes_one,
+    record_set,
+    values_of,
+    zone_unreadable,
+)
+from failover.planner.world import World, absolute, canonical
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """Changes by zone that are made together; `percent` asked for, `real_percent` of the addresses by zone."""
+
+    percent: int
+    changes: tuple[tuple[ZoneName, tuple[RecordChange, ...]], ...]
+    real_percent: dict[ZoneName, int]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ramp:
+    """All stages of one application's way home; `net`: from what is there now to the last stage."""
+
+    stages: tuple[Stage, ...] = ()
+    net: tuple[RecordChange, ...] = ()
+    notes: tuple[str, ...] = ()
+    refusal: Refusal | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Way:
+    """One name's way: the sets of values of its stages, the last one being the goal."""
+
+    name: DNSName
+    held: RecordSet | None
+    home: frozenset[str]
+    stages: tuple[frozenset[str], ...]
+
+
+def plan_ramp(
+    world: World,
+    application: Application,
+    displacements: Iterable[Displacement],
+    emptied: frozenset[ClusterName],
+) -> Ramp:
+    """Stages that undo what the displacements changed. `emptied`: stand-ins that keep nothing of the application."""
+    moved = _moved(application, displacements)
+    ways: list[_Way] = []
+    notes: list[str] = []
+    for name in application.dns:
+        removed, added = moved.get(
+            (name.zone, absolute(name.name), name.record_type), (frozenset(), frozenset())
+        )
+        if not removed and not added:
+            continue
+        if name.zone not in world.zones:
+            return Ramp(refusal=zone_unreadable(application.name, name.zone))
+        way = _way(world, application, name, removed, added, emptied)
+        if way.stages:
+            ways.append(way)
+        if publishes_one(name) and len(application.failback_steps) > 1 and way.stages:
+            notes.append(
+                f"{absolute(name.name)} {name.record_type} publishes one cluster: it returns in one step"
+            )
+    stages = _stages(application, ways)
+    net = tuple(RecordChange(before=way.held, after=record_set(way.name, way.stages[-1])) for way in ways)
+    return Ramp(stages=stages, net=net, notes=tuple(notes))
+
+
+def _moved(
+    application: Application, displacements: Iterable[Displacement]
+) -> dict[tuple[ZoneName, str, RecordType], tuple[frozenset[str], frozenset[str]]]:
+    """Values that the finished runs took out of each record set, and those that they put in."""
+    moved: dict[tuple[ZoneName, str, RecordType], tuple[frozenset[str], frozenset[str]]] = {}
+    for displacement in displacements:
+        for step in displacement.plan.steps:
+            if not isinstance(step, ChangeRecordsStep) or step.application != application.name:
+                continue
+            for change in step.changes:
+                kind = change.after.record_type
+                key = (step.zone, absolute(change.after.name), kind)
+                before = (
+                    frozenset(canonical(kind, value) for value in change.before.values)
+                    if change.before
+                    else None
+                )
+                after = frozenset(canonical(kind, value) for value in change.after.values)
+                removed, added = moved.get(key, (frozenset(), frozenset()))
+                moved[key] = (
+                    removed | ((before or frozenset()) - after),
+                    added | (after - (before or frozenset())),
+                )
+    return moved
+
+
+def _way(
+    world: World,
+    application: Application,
+    name: DNSName,
+    removed: frozenset[str],
+    added: frozenset[str],
+    emptied: frozenset[ClusterName],
+) -> _Way:
+    held = current_set(world, name)
+    current = values_of(name, held)
+    homes = _homes(world, name, removed)
+    if publishes_one(name):
+        home = frozenset(homes[0]) if homes else frozenset()
+        staying = current - added - home
+        if name.record_type is RecordType.CNAME and staying:
+            home = frozenset()
+        goal = (staying | home) if home else current
+        stages = (goal,) if goal != current else ()
+        return _Way(name=name, held=held, home=home, stages=stages)
+    leaving = frozenset(
+        value for value in added if set(world.owners.get((name.record_type, value), ("",))) <= set(emptied)
+    )
+    order = _in_turn(homes)
+    order.sort(key=lambda value: value not in current)
+    home = frozenset(order)
+    goal = (current | home) - (leaving - home)
+    if not home or goal == current:
+        return _Way(name=name, held=held, home=home, stages=())
+    percents = [percent for percent in sorted(set(application.failback_steps)) if 0 < percent < 100]
+    counts = [max(1, (len(order) * percent + 50) // 100) for percent in percents]
+    stages = (*(current | frozenset(order[:count]) for count in counts), goal)
+    return _Way(name=name, held=held, home=home, stages=stages)
+
+
+def _homes(world: World, name: DNSName, removed: frozenset[str]) -> list[tuple[str, ...]]:
+    """Addresses of the clusters that return to this name, in its order: those that it published when they left."""
+    left = {owner for value in removed for owner in world.owners.get((name.record_type, value), ())}
+    order = [*name.clusters, *sorted(left - set(name.clusters))]
+    return [
+        values
+        for cluster in order
+        if cluster in world.sources and cluster in left
+        if (values := world.published.get((name.record_type, cluster), ()))
+    ]
+
+
+def _in_turn(homes: list[tuple[str, ...]]) -> list[str]:
+    """One address of each cluster in turn, so that a small subset already spreads over all of them."""
+    longest = max((len(values) for values in homes), default=0)
+    turns = [values[turn] for turn in range(longest) for values in homes if turn < len(values)]
+    return list(dict.fromkeys(turns))
+
+
+def _stages(application: Application, ways: list[_Way]) -> tuple[Stage, ...]:
+    """Stages of all names together; one that changes nothing is left out."""
+    percents = [percent for percent in sorted(set(application.failback_steps)) if 0 < percent < 100]
+    stages: list[Stage] = []
+    held: dict[tuple[str, str], tuple[RecordSet | None, frozenset[str]]] = {
+        (way.name.zone, str(way.name.name) + way.name.record_type): (way.held, values_of(way.name, way.held))
+        for way in ways
+    }
+    for index, percent in enumerate([*percents, 100]):
+        zones: dict[ZoneName, tuple[RecordChange, ...]] = {}
+        real: dict[ZoneName, int] = {}
+        said: list[str] = []
+        for way in ways:
+            if len(way.stages) == 1 and percent != 100:
+                continue
+            values = way.stages[0] if len(way.stages) == 1 else way.stages[index]
+            key = (way.name.zone, str(way.name.name) + way.name.record_type)
+            before, now = held[key]
+            if values == now:
+                continue
+            after = record_set(way.name, values)
+            held[key] = (after, values)
+            zones[way.name.zone] = (*zones.get(way.name.zone, ()), RecordChange(before=before, after=after))
+            share = round(100 * len(values & way.home) / len(values))
+            real[way.name.zone] = max(share, real.get(way.name.zone, 0))
+            said.append(
+                f"{len(values & way.home)} of {len(way.home)} addresses of the home in {after.name} "
+                f"{after.record_type}, {share} % of what it publishes"
+            )
+        if zones:
+            stages.append(
+                Stage(
+                    percent=percent,
+                    changes=tuple(zones.items()),
+                    real_percent=real,
+                    reason=f"{percent} % asked: {'; '.join(said)}",
+                )
+            )
+    return tuple(stages)
