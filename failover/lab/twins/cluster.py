@@ -1,0 +1,241 @@
+"""The in-memory twin of a cluster: resourceVersions, capacity, pods that become ready after a while, the fence, faults.
+
+Everything happens on the injected clock; states are worked out when they are asked for, so nothing runs in between.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from failover.model.errors import Conflict, FencedOff, NotFound, OutcomeUnknown, Rejected, Throttled, Unavailable
+from failover.model.ids import ClusterName
+from failover.model.inventory import (
+    Autoscaler,
+    ClusterInventory,
+    NodeState,
+    Resources,
+    RightProblem,
+    WorkloadState,
+)
+from failover.model.journal import RaiseFence, ScaleChange
+from failover.model.permit import Permit
+from failover.model.plan import ScaleField
+from failover.model.policy import WorkloadRef
+from failover.model.ports import Clock
+
+
+@dataclass(slots=True)
+class TwinWorkload:
+    """One scalable object. `changes`: (monotonic second, replicas ready from then on), newest last."""
+
+    wanted: int
+    requests: Resources = Resources(cpu_m=100, memory=128 << 20)
+    version: int = 1
+    managers: tuple[str, ...] = ("kubectl",)
+    autoscaler: Autoscaler | None = None
+    single_writer: bool = False
+    ready: int = 0
+    ripening: list[tuple[float, int]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class ClusterFaults:
+    """What goes wrong at the API server. `down`: refuses; `throttle`: 429s to come; `lose_answers`: applied, then silent."""
+
+    down: bool = False
+    throttle: int = 0
+    lose_answers: int = 0
+    conflicts: int = 0
+    never_ready: bool = False
+
+
+class ClusterWorld:
+    """The truth about one cluster, shared by every `TwinCluster` over it."""
+
+    def __init__(self, name: str, clock: Clock, *, nodes: int = 4, ready_s: float = 1.0) -> None:
+        self.name = ClusterName(name)
+        self.clock = clock
+        self.uid = f"uid-{name}"
+        self.ready_s = ready_s
+        self.node_size = Resources(cpu_m=16000, memory=64 << 30, pods=110)
+        self.nodes = nodes
+        self.workloads: dict[WorkloadRef, TwinWorkload] = {}
+        self.faults = ClusterFaults()
+        self.fence: int | None = None
+        self.fence_installed = True
+        self.writes: list[tuple[str, str, int]] = []
+
+    def add(self, ref: WorkloadRef, replicas: int, *, single_writer: bool = False) -> TwinWorkload:
+        """An object whose replicas are ready already."""
+        workload = TwinWorkload(wanted=replicas, ready=replicas, single_writer=single_writer)
+        self.workloads[ref] = workload
+        return workload
+
+    def settle(self, ref: WorkloadRef) -> TwinWorkload:
+        """The workload with everything ripened that is due by now."""
+        workload = self.workloads[ref]
+        now = self.clock.now().mono
+        for item in [item for item in workload.ripening if item[0] <= now]:
+            workload.ripening.remove(item)
+            if not self.faults.never_ready:
+                workload.ready = min(workload.wanted, max(workload.ready, item[1]))
+        return workload
+
+    def set_replicas(self, ref: WorkloadRef, replicas: int, manager: str) -> None:
+        """As any writer would; room on the nodes bounds what becomes ready."""
+        workload = self.settle(ref)
+        workload.wanted = replicas
+        workload.version += 1
+        workload.managers = (*(name for name in workload.managers if name != manager), manager)
+        workload.ready = min(workload.ready, replicas)
+        room = sum(self._free(node, workload.requests) for node in range(self.nodes))
+        fits = min(replicas, workload.ready + room)
+        if fits > workload.ready:
+            workload.ripening.append((self.clock.now().mono + self.ready_s, fits))
+
+    def _used(self) -> tuple[int, int, int]:
+        loads = [(item.wanted, item.requests) for item in self.workloads.values()]
+        return (
+            sum(count * need.cpu_m for count, need in loads),
+            sum(count * need.memory for count, need in loads),
+            sum(count for count, _ in loads),
+        )
+
+    def free(self, node: int) -> Resources:
+        """One node's share of the free room (replicas are spread evenly)."""
+        del node
+        cpu_m, memory, pods = self._used()
+        return Resources(
+            cpu_m=max(0, self.node_size.cpu_m - cpu_m // max(1, self.nodes)),
+            memory=max(0, self.node_size.memory - memory // max(1, self.nodes)),
+            pods=max(0, self.node_size.pods - pods // max(1, self.nodes)),
+        )
+
+    def _free(self, node: int, requests: Resources) -> int:
+        free = self.free(node)
+        return min(free.pods, free.cpu_m // max(1, requests.cpu_m), free.memory // max(1, requests.memory))
+
+
+class TwinCluster:
+    """The Cluster port over a ClusterWorld. `latency_s`: how long every answer takes."""
+
+    def __init__(self, world: ClusterWorld, latency_s: float = 0.005) -> None:
+        self.name = world.name
+        self._world = world
+        self._latency_s = latency_s
+
+    async def inventory(self, workloads: Sequence[WorkloadRef]) -> ClusterInventory:
+        began = self._world.clock.now().mono
+        await self._reach()
+        world = self._world
+        return ClusterInventory(
+            cluster=self.name,
+            uid=world.uid,
+            taken_mono=began,
+            nodes_total=world.nodes,
+            nodes_ready=world.nodes,
+            nodes=tuple(NodeState(name=f"node-{number}", free=world.free(number)) for number in range(world.nodes)),
+            workloads=tuple(self._state(ref) for ref in workloads),
+            fence_epoch=world.fence,
+        )
+
+    async def read_workloads(self, workloads: Sequence[WorkloadRef]) -> tuple[WorkloadState, ...]:
+        await self._reach()
+        return tuple(self._state(ref) for ref in workloads)
+
+    async def scale(self, permit: Permit, change: ScaleChange) -> WorkloadState:
+        await self._reach()
+        world = self._world
+        if not permit.still_good(world.clock.now().mono):
+            raise Unavailable("the permit is over; nothing was sent", target=self.name)
+        if change.cluster_uid and change.cluster_uid != world.uid:
+            raise Rejected(f"this is another cluster: {world.uid}, not {change.cluster_uid}", target=self.name)
+        self._check_fence(int(permit.epoch))
+        if change.workload not in world.workloads:
+            raise NotFound(f"{change.workload} does not exist", target=self.name)
+        workload = world.settle(change.workload)
+        if world.faults.conflicts:
+            world.faults.conflicts -= 1
+            workload.version += 1
+        self._apply(permit, change, workload)
+        world.writes.append((permit.field_manager, str(change.workload), change.after))
+        if world.faults.lose_answers:
+            world.faults.lose_answers -= 1
+            raise OutcomeUnknown("the connection broke after the request was sent", target=self.name)
+        return self._state(change.workload)
+
+    def _apply(self, permit: Permit, change: ScaleChange, workload: TwinWorkload) -> None:
+        world = self._world
+        if change.field is ScaleField.REPLICAS:
+            if change.resource_version != str(workload.version):
+                raise Conflict("the object has been modified", target=self.name)
+            world.set_replicas(change.workload, change.after, permit.field_manager)
+            return
+        owner = workload.autoscaler
+        if owner is None or owner.name != change.autoscaler:
+            raise NotFound(f"autoscaler {change.autoscaler} does not exist", target=self.name)
+        if change.resource_version != owner.resource_version:
+            raise Conflict("the autoscaler has been modified", target=self.name)
+        highest = max(owner.max_replicas, change.autoscaler_max or 0, change.after)
+        workload.autoscaler = Autoscaler(
+            name=owner.name,
+            min_replicas=change.after,
+            max_replicas=highest,
+            resource_version=str(int(owner.resource_version) + 1),
+        )
+        if workload.wanted < change.after:
+            world.set_replicas(change.workload, change.after, "horizontal-pod-autoscaler")
+
+    async def raise_fence(self, permit: Permit, change: RaiseFence) -> None:
+        await self._reach()
+        del permit
+        self._check_fence(int(change.epoch))
+        self._world.fence = max(self._world.fence or 0, int(change.epoch))
+
+    async def record_event(self, permit: Permit, change: ScaleChange, message: str) -> None:
+        del permit, change, message
+        await self._reach()
+
+    async def check_rights(self, workloads: Sequence[WorkloadRef], *, fence: bool) -> tuple[RightProblem, ...]:
+        await self._reach()
+        missing = [ref for ref in workloads if ref not in self._world.workloads]
+        problems = [
+            RightProblem(target=self.name, sentence=f"{ref} does not exist (0 replicas will do)", warning=True)
+            for ref in missing
+        ]
+        if fence and not self._world.fence_installed:
+            problems.append(RightProblem(target=self.name, sentence="the fence policy is not installed"))
+        return tuple(problems)
+
+    async def close(self) -> None:
+        return
+
+    async def _reach(self) -> None:
+        await self._world.clock.sleep(self._latency_s)
+        faults = self._world.faults
+        if faults.down:
+            raise Unavailable("connection refused", target=self.name)
+        if faults.throttle:
+            faults.throttle -= 1
+            raise Throttled("too many requests", target=self.name, retry_after_s=1.0)
+
+    def _check_fence(self, epoch: int) -> None:
+        fence = self._world.fence
+        if self._world.fence_installed and fence is not None and epoch < fence:
+            raise FencedOff(f"the fence carries epoch {fence}, this write {epoch}", target=self.name)
+
+    def _state(self, ref: WorkloadRef) -> WorkloadState:
+        if ref not in self._world.workloads:
+            return WorkloadState(ref=ref, exists=False)
+        workload = self._world.settle(ref)
+        return WorkloadState(
+            ref=ref,
+            exists=True,
+            wanted=workload.wanted,
+            ready=workload.ready,
+            pods=workload.ready,
+            resource_version=str(workload.version),
+            requests=workload.requests,
+            autoscaler=workload.autoscaler,
+            managers=workload.managers,
+            single_writer=workload.single_writer,
+        )
