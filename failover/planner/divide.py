@@ -8,6 +8,7 @@ touch, so no number of replicas makes it slower.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,9 +35,9 @@ def divide(replicas: int, shares: Mapping[str, Share], *, key: str = "", keep: b
     """Replicas by cluster, never more than `replicas` in sum and never above a maximum or a capacity.
 
     `keep`: what exists stays as far as bounds and `replicas` allow. `key` varies the tie-break between workloads.
-    Independent of the mapping's order: ties fall by weight, then by FNV-1 of name and key, then by name.
+    Independent of the mapping's order: ties fall by weight, then by `tie_break`, then by name.
     """
-    order = sorted(shares, key=lambda name: (-shares[name].weight, fnv1_32((name + key).encode()), name))
+    order = sorted(shares, key=lambda name: (-shares[name].weight, tie_break(name, key), name))
     left = max(0, replicas)
     granted: dict[str, int] = {}
     for name in order:
@@ -102,8 +103,19 @@ def _largest_remainder(
     return parts
 
 
+def tie_break(name: str, key: str) -> int:
+    """Who is first among equals: the smallest. Without a key the old planner's order, FNV-1 of the name.
+
+    With one it is a hash of both: FNV-1 hardly mixes its last bytes in, so `web-1` and `web-2` would favour the same
+    cluster, and a hundred alike workloads would pile their odd replicas up there.
+    """
+    if not key:
+        return fnv1_32(name.encode())
+    return int.from_bytes(sha256(f"{key}\0{name}".encode()).digest()[:4], "big")
+
+
 def fnv1_32(data: bytes) -> int:
-    """FNV-1, 32 bits: the old planner's tie-break, so that a fleet that comes from it keeps its split."""
+    """FNV-1, 32 bits."""
     value = 0x811C9DC5
     for byte in data:
         value = (value * 0x01000193) & 0xFFFFFFFF

@@ -1,6 +1,6 @@
 """A plan in sentences: who gets what and why, and how far it reaches."""
 
-from failover.model.plan import ApplicationPlan, ChangeRecordsStep, Phase, Plan, ScaleStep
+from failover.model.plan import ApplicationPlan, ChangeRecordsStep, Phase, Plan, RunKind, ScaleStep
 from failover.model.policy import Policy
 from failover.planner.world import published_values
 
@@ -14,7 +14,7 @@ def explain_placement(plan: Plan) -> tuple[str, ...]:
                 f"{part.application} is left out: {part.left_out.sentence} ({part.left_out.code})"
             )
         else:
-            sentences.append(_summary(part))
+            sentences.append(_summary(plan, part))
             sentences += [
                 f"{part.application}: {row.workload} in {row.cluster} {row.before} -> {row.after}: {row.reason}"
                 for row in part.placements
@@ -24,11 +24,12 @@ def explain_placement(plan: Plan) -> tuple[str, ...]:
     return tuple(sentences)
 
 
-def _summary(part: ApplicationPlan) -> str:
+def _summary(plan: Plan, part: ApplicationPlan) -> str:
     names = len(part.records)
+    verb = "return" if plan.run_kind is RunKind.FAILBACK else "are placed again"
     rest = f"{part.capacity_after} of {part.demand} replicas wanted are then ready or added elsewhere"
     return (
-        f"{part.application}: {part.replaced} of {part.lost} replicas are placed again, {rest}; "
+        f"{part.application}: {part.replaced} of {part.lost} replicas {verb}, {rest}; "
         f"{names} record set{'' if names == 1 else 's'} change{'s' if names == 1 else ''}"
     )
 

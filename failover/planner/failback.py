@@ -197,7 +197,8 @@ def _stand_ins(
         left -= state.wanted - after
         minimum = None
         if state.autoscaler is not None and cluster in minimums:
-            minimum = max(min(minimums[cluster], after), state.autoscaler.min_replicas - added)
+            lowered = state.autoscaler.min_replicas - min(added, state.wanted - after)
+            minimum = minimums[cluster] if after <= least else max(minimums[cluster], lowered)
             minimum = minimum if minimum < state.autoscaler.min_replicas else None
             if minimum is not None and after:
                 notes.append(

@@ -8,7 +8,7 @@ from failover.model.plan import Placement
 from failover.model.policy import Application, PlacementRule, Workload, Writers
 from failover.model.reasons import Refusal
 from failover.planner.capacity import FreeCapacity
-from failover.planner.divide import Share, divide, fnv1_32
+from failover.planner.divide import Share, divide, tie_break
 from failover.planner.eligibility import broken_there
 from failover.planner.world import World
 
@@ -231,7 +231,7 @@ def _place_whole(
         fitting,
         key=lambda pair: (
             -pair[0].weight,
-            fnv1_32(f"{pair[0].cluster}{workload.ref}".encode()),
+            tie_break(pair[0].cluster, str(workload.ref)),
             pair[0].cluster,
         ),
     )

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from failover.model.ids import ClusterName, ZoneName
 from failover.model.plan import ChangeRecordsStep
 from failover.model.policy import Application, DNSName
-from failover.model.records import RecordChange, RecordSet, RecordType
 from failover.model.reasons import Refusal
+from failover.model.records import RecordChange, RecordSet, RecordType
 from failover.model.snapshot import Displacement
 from failover.planner.traffic import (
     current_set,
@@ -126,8 +126,7 @@ def _way(
         if name.record_type is RecordType.CNAME and staying:
             home = frozenset()
         goal = (staying | home) if home else current
-        stages = (goal,) if goal != current else ()
-        return _Way(name=name, held=held, home=home, stages=stages)
+        return _Way(name=name, held=held, home=home, stages=(goal,) if goal != current else ())
     leaving = frozenset(
         value for value in added if set(world.owners.get((name.record_type, value), ("",))) <= set(emptied)
     )
@@ -144,8 +143,13 @@ def _way(
 
 
 def _homes(world: World, name: DNSName, removed: frozenset[str]) -> list[tuple[str, ...]]:
-    """Addresses of the clusters that return to this name, in its order: those that it published when they left."""
+    """Addresses of the clusters that return to this name, in its order: those that it published when they left.
+
+    A value that belongs to nobody now is an address that changed meanwhile: then every source that it lists returns.
+    """
     left = {owner for value in removed for owner in world.owners.get((name.record_type, value), ())}
+    if any((name.record_type, value) not in world.owners for value in removed):
+        left |= world.sources.intersection(name.clusters)
     order = [*name.clusters, *sorted(left - set(name.clusters))]
     return [
         values
@@ -162,13 +166,16 @@ def _in_turn(homes: list[tuple[str, ...]]) -> list[str]:
     return list(dict.fromkeys(turns))
 
 
+def _key(way: _Way) -> tuple[str, str, str]:
+    return (way.name.zone, way.name.name, way.name.record_type)
+
+
 def _stages(application: Application, ways: list[_Way]) -> tuple[Stage, ...]:
     """Stages of all names together; one that changes nothing is left out."""
     percents = [percent for percent in sorted(set(application.failback_steps)) if 0 < percent < 100]
     stages: list[Stage] = []
-    held: dict[tuple[str, str], tuple[RecordSet | None, frozenset[str]]] = {
-        (way.name.zone, str(way.name.name) + way.name.record_type): (way.held, values_of(way.name, way.held))
-        for way in ways
+    held: dict[tuple[str, str, str], tuple[RecordSet | None, frozenset[str]]] = {
+        _key(way): (way.held, values_of(way.name, way.held)) for way in ways
     }
     for index, percent in enumerate([*percents, 100]):
         zones: dict[ZoneName, tuple[RecordChange, ...]] = {}
@@ -178,7 +185,7 @@ def _stages(application: Application, ways: list[_Way]) -> tuple[Stage, ...]:
             if len(way.stages) == 1 and percent != 100:
                 continue
             values = way.stages[0] if len(way.stages) == 1 else way.stages[index]
-            key = (way.name.zone, str(way.name.name) + way.name.record_type)
+            key = _key(way)
             before, now = held[key]
             if values == now:
                 continue

@@ -2,9 +2,12 @@
 
 from dataclasses import replace
 
-from failover.model.ids import StepId
-from failover.model.plan import ApplicationPlan, Placement, Plan, ScaleStep, Step
+from failover.model.ids import ClusterName, StepId
+from failover.model.plan import ApplicationPlan, Placement, Plan, ScaleField, ScaleStep, Step
+from failover.model.policy import WorkloadRef
 from failover.model.records import RecordChange
+
+Scaled = tuple[ClusterName, WorkloadRef, ScaleField]
 
 
 def widen(former: Plan, kept: frozenset[StepId], latest: Plan) -> Plan:
@@ -31,7 +34,7 @@ def widen(former: Plan, kept: frozenset[StepId], latest: Plan) -> Plan:
     )
 
 
-def _after(step: Step, before: dict[tuple[object, object, object], StepId]) -> Step:
+def _after(step: Step, before: dict[Scaled, StepId]) -> Step:
     if not isinstance(step, ScaleStep):
         return step
     earlier = before.get((step.cluster, step.workload, step.field))

@@ -6,8 +6,7 @@ from failover.model.inventory import Demand
 from failover.model.plan import ChangeRecordsStep, Phase, RunKind, ScaleStep, WaitReadyStep
 from failover.model.policy import OnShortage, TrafficOrder
 from failover.model.verdict import VerdictKind
-
-from .fleet import (
+from tests.planner.fleet import (
     EAST,
     NORTH,
     WEST,
@@ -49,7 +48,8 @@ def test_below_a_floor_of_100_clients_need_not_wait_for_the_additions() -> None:
     floor, rest = (step for step in made.steps if isinstance(step, WaitReadyStep))
     assert (floor.share, floor.needs) == (66, ())
     assert sum(row[2] for row in floor.targets) == 18
-    assert rest.share == 100 and len(rest.needs) == 2
+    assert rest.share == 100
+    assert len(rest.needs) == 2
     records = next(step for step in made.steps if isinstance(step, ChangeRecordsStep))
     assert records.needs == (floor.id,)
 
@@ -103,11 +103,13 @@ def test_hold_moves_nothing_below_the_floor_and_partial_says_that_it_does() -> N
     for name in ("east", "north"):
         world.hold(name, state(ref(), 6), room=1)
     held = world.lose("west")
-    assert left_out(held) == "capacity-floor" and held.is_empty
+    assert left_out(held) == "capacity-floor"
+    assert held.is_empty
     assert "14 of 18" in held.applications[0].left_out.sentence  # type: ignore[union-attr]
     world.applications = [application(on_shortage=OnShortage.PARTIAL)]
     partial = world.lose("west")
-    assert left_out(partial) == "" and kinds(partial)[-1] == "change-records"
+    assert left_out(partial) == ""
+    assert kinds(partial)[-1] == "change-records"
     assert any(
         "below the floor of 100 %: traffic moves anyway" in note for note in partial.applications[0].notes
     )
@@ -124,7 +126,8 @@ def test_with_nobody_to_take_over_the_source_stays_as_it_is() -> None:
     world = World(applications=[application(on_shortage=OnShortage.PARTIAL)])
     world.hold("east", state(ref(), 0), room=0).hold("north", state(ref(), 0), room=0)
     made = world.lose("west")
-    assert left_out(made) == "no-target" and made.is_empty
+    assert left_out(made) == "no-target"
+    assert made.is_empty
 
 
 @pytest.mark.parametrize(
@@ -269,7 +272,8 @@ def test_a_drain_takes_the_source_away_only_after_the_old_answers_are_gone() -> 
 def test_a_drain_needs_both_sides_alive() -> None:
     made = World().judge("west", VerdictKind.CONTROL_PLANE_DOWN).plan(RunKind.DRAIN, "west", by_person=True)
     assert [refusal.code for refusal in made.refusals] == ["source-unreachable"]
-    assert made.is_empty and not made.applications
+    assert made.is_empty
+    assert not made.applications
 
 
 def test_a_drain_never_goes_below_the_floor_by_itself() -> None:
