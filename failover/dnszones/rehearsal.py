@@ -102,7 +102,7 @@ async def _check_updates(
     try:
         answer = await exchange(general)
         if answer.rcode() != dns.rcode.NOERROR:
-            key = str(general.keyname)
+            key = general.keyname.to_text(omit_final_dot=True) if general.keyname is not None else ""
             return [str(refused_update(answer.rcode(), zone=zone.name, apex=zone.apex, key=key))]
         fence = absolute_name(f"{FENCE_LABEL}.rehearsal.{zone.apex}")
         wanted = [*names, (fence, dns.rdatatype.TXT)]

@@ -165,7 +165,7 @@ class RFC2136Zone:
             return self._connection
 
     def _key_name(self) -> str:
-        return str(self._key.name) if self._key is not None else "(none)"
+        return self._key.name.to_text(omit_final_dot=True) if self._key is not None else "(none)"
 
     def _translate(self, error: Exception, *, sent_changes: bool) -> TargetError:
         assert isinstance(error, WIRE_ERRORS)

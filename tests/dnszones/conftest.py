@@ -5,10 +5,17 @@ from pathlib import Path
 
 import pytest
 
+from ..servers.bind import BindPair
 from .worlds import BindWorld, FaultyWorld, LabWorld, TwinWorld, World
 
 
-@pytest.fixture(params=["twin", "lab", pytest.param("bind", marks=pytest.mark.servers)])
+@pytest.fixture
+def bind_world(bind_pair: BindPair) -> BindWorld:
+    """A zone of the session's BIND servers; a test's fixture `world` or the test itself starts and closes it."""
+    return BindWorld(bind_pair)
+
+
+@pytest.fixture(params=["twin", "lab", "bind"])
 async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[World]:
     made: TwinWorld | LabWorld | BindWorld
     if request.param == "bind":
@@ -34,3 +41,10 @@ async def lab(tmp_path: Path) -> AsyncIterator[LabWorld]:
     await made.start()
     yield made
     await made.close()
+
+
+@pytest.fixture
+async def bind(bind_world: BindWorld) -> AsyncIterator[BindWorld]:
+    await bind_world.start()
+    yield bind_world
+    await bind_world.close()

@@ -40,7 +40,8 @@ async def test_a_key_of_another_secret_or_name_is_our_fault(lab: LabWorld, tmp_p
         with pytest.raises(LocalFault, match=word):
             await zone.read([SHOP_EAST], [SHOP])
         (problem,) = await zone.check([(SHOP_EAST.name, "A")])
-        assert word in problem.sentence and not problem.warning
+        assert word in problem.sentence
+        assert not problem.warning
     assert lab.servers[0].updates == 0
 
 
@@ -106,7 +107,8 @@ def test_a_key_file_may_hold_comments(algorithm: str) -> None:
         algorithm {algorithm};
     }};"""
     key = parse_key(text, origin="tsig.key")
-    assert key.name == dns.name.from_text("web.example") and key.secret == b"0123456789abcdef"
+    assert key.name == dns.name.from_text("web.example")
+    assert key.secret == b"0123456789abcdef"
 
 
 async def test_a_fence_that_is_not_ours_in_form_shuts_us_out_and_leaves_others_alone(lab: LabWorld) -> None:
@@ -115,7 +117,8 @@ async def test_a_fence_that_is_not_ours_in_form_shuts_us_out_and_leaves_others_a
     zone, who = lab.open(), Writer()
     state = await zone.read([SHOP_EAST], [SHOP])
     (fence,) = state.fences
-    assert fence.owner == UNREADABLE_OWNER and "something else" in fence.plan
+    assert fence.owner == UNREADABLE_OWNER
+    assert "something else" in fence.plan
     for before in (fence, None):
         with pytest.raises(FencedOff, match="cannot be read"):
             await zone.change(who.permit(), who.change("p", (SHOP_EAST, SHOP_WEST), fence_before=before))
@@ -245,7 +248,9 @@ async def test_two_changes_of_one_application_do_not_mistake_each_other(lab: Lab
 
 
 def test_serials_wrap() -> None:
-    assert serial_before(1, 2) and serial_before(2**32 - 1, 3) and not serial_before(3, 2**32 - 1)
+    assert serial_before(1, 2)
+    assert serial_before(2**32 - 1, 3)
+    assert not serial_before(3, 2**32 - 1)
     assert not serial_before(7, 7)
 
 

@@ -28,6 +28,8 @@ from failover.model.ports import DNSZone
 from failover.model.records import FenceRecord, RecordChange, RecordSet, RecordType, ZoneChange
 from failover.model.time import Now
 
+from ..servers.bind import BindPair
+
 APEX = "example.test"
 ZONE = ZoneName("example-test")
 SHOP = ApplicationName("shop")
@@ -170,10 +172,21 @@ class TwinWorld:
 class BindWorld(_OnTheWire):
     """A zone of the two BIND servers that the tests start (primary and secondary, notify-delay 0)."""
 
-    def __init__(self, zone: Zone, key: dns.tsig.Key) -> None:
+    def __init__(self, pair: BindPair) -> None:
         super().__init__()
-        self.zone = zone
-        self.key = key
+        self.pair = pair
+        self.key = pair.key.keyring()
+        if APEX not in pair.zones:
+            pair.add_zone(APEX)
+        servers = tuple(Server(address=item.address, port=item.port) for item in pair.servers)
+        self.zone = Zone(
+            name=ZONE,
+            apex=APEX,
+            primary=servers[0],
+            authoritative=servers,
+            tsig_key_file=str(pair.key_file),
+            timeout_s=3.0,
+        )
 
     async def start(self) -> None:
         """Remove what an earlier test left: everything but the apex and the name servers' own addresses."""
@@ -269,3 +282,13 @@ async def values_at(zone: DNSZone, names: Sequence[RecordSet]) -> dict[str, tupl
     """What the primary holds now, by name."""
     state = await zone.read(names, [SHOP])
     return {item.name: item.values for item in state.record_sets}
+
+
+async def until_effective(zone: DNSZone, *record_sets: RecordSet) -> None:
+    """Ask all servers until they answer as wanted: BIND's secondary takes a moment."""
+    async with asyncio.timeout(20):
+        while True:
+            answers = await zone.verify(record_sets)
+            if all(answer.matches for answer in answers):
+                return
+            await asyncio.sleep(0.02)

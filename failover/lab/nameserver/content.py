@@ -177,12 +177,11 @@ class Content:
     def _add(self, records: dict[Key, Records], name: dns.name.Name, rrset: dns.rrset.RRset) -> None:
         """RFC 2136 section 3.4.2.2: a CNAME beside other data, and other data beside a CNAME, are ignored."""
         kind = rrset.rdtype
-        others = {key[1] for key in records if key[0] == name and key[1] != kind}
-        if (
-            kind == dns.rdatatype.SOA
-            or dns.rdatatype.CNAME in others
-            or (kind == dns.rdatatype.CNAME and others)
-        ):
+        if kind == dns.rdatatype.CNAME:
+            blocked = any(owner == name and other != kind for owner, other in records)
+        else:
+            blocked = (name, dns.rdatatype.CNAME) in records
+        if blocked or kind == dns.rdatatype.SOA:
             return
         old = records.get((name, kind))
         kept = old.rdatas if old is not None and kind != dns.rdatatype.CNAME else frozenset()
@@ -223,7 +222,8 @@ def with_records(content: Content, name: str, kind: str, ttl: int, *values: str)
     owner = dns.name.from_text(name, content.apex).canonicalize()
     number = dns.rdatatype.from_text(kind)
     rdatas = frozenset(
-        dns.rdata.from_text(dns.rdataclass.IN, number, value, content.apex) for value in values
+        dns.rdata.from_text(dns.rdataclass.IN, number, value, content.apex, relativize=False)
+        for value in values
     )
     records = {**content.records, (owner, number): Records(ttl=ttl, rdatas=rdatas)}
     if not rdatas:
