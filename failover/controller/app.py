@@ -3,7 +3,8 @@
 import asyncio
 import json
 from collections.abc import Callable
-from datetime import timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any
 
 from failover.controller.commands import Commands
@@ -19,7 +20,8 @@ from failover.execution.admission import is_automatic
 from failover.health import DurableHealth, Inputs, durable, initial_state, judge, restart_warm_up, restore
 from failover.model.codec import canonical_json, from_plain
 from failover.model.errors import Conflict, StoreError
-from failover.model.ids import VantageName
+from failover.model.ids import ClusterName, VantageName
+from failover.model.inventory import ClusterInventory
 from failover.model.journal import (
     AbortRequested,
     LeaderChanged,
@@ -32,7 +34,7 @@ from failover.model.observation import Observation, ProbeDefinition, VantageRepo
 from failover.model.policy import Policy
 from failover.model.reasons import Problem
 from failover.model.time import EPOCH_START, Now
-from failover.model.verdict import Judgement
+from failover.model.verdict import Judgement, WarmUp
 from failover.probes import ProbeRunner, SelfCheck, build_definitions
 
 TICK_S = 0.1
@@ -42,7 +44,16 @@ STANDBY_EVERY_S = 1.0
 CLOCK_JUMP_S = 5.0
 HEALTH_KEY = "health"
 DEMAND_KEY = "demand"
+INVENTORY_KEY = "inventory/"
 SELF_RESUMING = frozenset({"warm-up", "frozen", "stale-evidence", "lease", "journal"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptInventory:
+    """The last complete look at a cluster, as the store keeps it (`inventory.taken_mono` means nothing there)."""
+
+    taken_at: datetime
+    inventory: ClusterInventory
 
 
 class Controller:
@@ -63,7 +74,10 @@ class Controller:
             ports=ports,
             policy=policy,
             health=initial_state(now),
-            judgement=Judgement(verdicts=()),
+            judgement=Judgement(
+                verdicts=(),
+                warm_up=WarmUp(since=now.wall, cause="start", vantages_ready=0, quorum=policy.fleet.quorum),
+            ),
             world=World(ports),
             leadership=Leadership(ports, lambda: self.context.policy.fleet.timing),
         )
@@ -75,6 +89,7 @@ class Controller:
         self._versions: dict[str, int] = {}
         self._written: dict[str, str] = {}
         self._last: dict[str, float] = {}
+        self._saved_at: dict[ClusterName, float] = {}
         self._clock_offset: timedelta | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._probing: ProbeRunner | None = None
@@ -174,9 +189,32 @@ class Controller:
         if demand is not None:
             self._versions[DEMAND_KEY] = demand[0]
             context.world.demand.restore(json.loads(demand[1]))
+        await self._load_inventories(policy_clusters=[entry.name for entry in self.policy.fleet.clusters])
         status = await store.get(STATUS_KEY)
         if status is not None:
             self._versions[STATUS_KEY] = status[0]
+
+    async def _load_inventories(self, policy_clusters: list[ClusterName]) -> None:
+        """The last look at each cluster, with its true age: a region that died before we did is still remembered."""
+        now = self.context.now()
+        for name in policy_clusters:
+            found = await self.ports.store.get(INVENTORY_KEY + name)
+            if found is None:
+                continue
+            self._versions[INVENTORY_KEY + name] = found[0]
+            kept: KeptInventory = from_plain(KeptInventory, json.loads(found[1]))
+            age_s = max(0.0, (now.wall - kept.taken_at).total_seconds())
+            seen = replace(kept.inventory, taken_mono=now.mono - age_s)
+            self.context.world.inventories.setdefault(name, seen)
+
+    async def _save_inventories(self, now: Now) -> None:
+        for name, seen in self.context.world.inventories.items():
+            kept = KeptInventory(
+                taken_at=now.wall_of(seen.taken_mono), inventory=replace(seen, taken_mono=0.0)
+            )
+            if self._saved_at.get(name) != seen.taken_mono:
+                self._saved_at[name] = seen.taken_mono
+                await self._write(INVENTORY_KEY + name, canonical_json(kept))
 
     async def lead_once(self, *, take_over: bool = False) -> bool:
         """Try to become the leader: one more than the highest epoch of the store and of every readable fence."""
@@ -352,6 +390,7 @@ class Controller:
         if self._due("save", SAVE_EVERY_S):
             await self._write(HEALTH_KEY, canonical_json(durable(context.health, now)))
             await self._write(DEMAND_KEY, canonical_json(context.world.demand.dump()))
+            await self._save_inventories(now)
 
     async def _write(self, key: str, text: str) -> None:
         if self._written.get(key) == text:

@@ -9,7 +9,7 @@ from failover.controller.effects import Effect, send
 from failover.execution.admission import is_automatic
 from failover.execution.machine import back_off
 from failover.execution.rules import refuse
-from failover.execution.safety import HALTING, RULES_ASKED, WAITING, grant
+from failover.execution.safety import HALTING, PATIENCE_S, RULES_ASKED, WAITING, grant
 from failover.model.ids import IntentId, StepId
 from failover.model.journal import (
     Change,
@@ -82,7 +82,7 @@ async def change_all(
         answer = grant(intent, run, context.situation(evidence=run.citations))
         if isinstance(answer, Permit):
             permitted.append((intent, answer))
-        elif answer.code in WAITING:
+        elif answer.code in WAITING and _patient(context, run, step):
             break
         elif answer.code in HALTING:
             await halt(context, run, answer)
@@ -99,6 +99,12 @@ async def change_all(
         *(_send_one(context, intent, permit, gate) for intent, permit in permitted)
     )
     await _record(context, run, [intent for intent, _ in permitted], effects, completed)
+
+
+def _patient(context: Context, run: Run, step: StepId) -> bool:
+    """Whether a step that may not go yet has waited too long. Raising a fence has no step, and no deadline."""
+    progress = run.steps.get(step)
+    return progress is None or (context.now().wall - progress.since).total_seconds() <= PATIENCE_S
 
 
 async def _send_one(context: Context, intent: Intent, permit: Permit, gate: asyncio.Semaphore) -> Effect:

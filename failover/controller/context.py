@@ -91,6 +91,9 @@ class Context:
                 run = apply(self.runs.get(RunId(entry.run)), entry)
                 if run is not None:
                     self.runs[run.id] = run
+        self.world.demand.away = frozenset(
+            name for item in displacements(list(self.runs.values())) for name in item.plan.sources
+        )
         closed = [run_id for run_id, run in self.runs.items() if run.state.final]
         away = {item.run for item in displacements(list(self.runs.values()))}
         for run_id in closed[: max(0, len(closed) - RUNS_KEPT)]:

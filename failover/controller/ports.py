@@ -1,6 +1,6 @@
 """Everything that a controller is built from: the ports, already adapted or twinned."""
 
-import random
+from random import Random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -40,4 +40,4 @@ class Ports:
     zones: Mapping[ZoneName, DNSZone]
     api_servers: Mapping[ClusterName, ApiServer]
     identity: Identity
-    random: random.Random = field(default_factory=random.Random)
+    random: Random = field(default_factory=Random)

@@ -31,16 +31,24 @@ def workloads_at(policy: Policy, cluster: ClusterName) -> tuple[WorkloadRef, ...
 
 
 class DemandTracker:
-    """Highest fleet-wide ready count of each workload in the last 24 h, in half-hour buckets of wall time."""
+    """Highest fleet-wide ready count of each workload in the last 24 h, in half-hour buckets of wall time.
+
+    `away`: clusters that a run has moved away from. What still runs there, or runs there again, is a duplicate (I27) and
+    no demand.
+    """
 
     def __init__(self) -> None:
+        self.away: frozenset[ClusterName] = frozenset()
         self._peaks: dict[tuple[ApplicationName, WorkloadRef], dict[datetime, int]] = {}
 
     def note(self, policy: Policy, inventories: Mapping[ClusterName, ClusterInventory], now: Now) -> None:
         """Take the present counts into account; ready replicas never count above the replicas wanted."""
         bucket = _bucket_of(now.wall)
         states = {
-            (cluster, state.ref): state for cluster, seen in inventories.items() for state in seen.workloads
+            (cluster, state.ref): state
+            for cluster, seen in inventories.items()
+            if cluster not in self.away
+            for state in seen.workloads
         }
         for application in policy.applications:
             for workload in application.workloads:
@@ -62,7 +70,9 @@ class DemandTracker:
                 wanted = sum(
                     state.wanted
                     for rule in workload.placement
-                    if (seen := inventories.get(rule.cluster)) and (state := seen.workload(workload.ref))
+                    if rule.cluster not in self.away
+                    and (seen := inventories.get(rule.cluster))
+                    and (state := seen.workload(workload.ref))
                 )
                 result.append(
                     Demand(application=application.name, workload=workload.ref, replicas=min(peak, wanted))

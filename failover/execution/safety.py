@@ -22,8 +22,10 @@ HALTING = frozenset(
 )
 """Refusals that stop the whole run at this safe point; any other fails its step."""
 
-WAITING = frozenset({"velocity", "add-before-remove"})
-"""Refusals that only mean `not yet`."""
+WAITING = frozenset({"velocity", "add-before-remove", "control-plane"})
+"""Refusals that only mean `not yet`: the step stays where it is, for `PATIENCE_S` seconds at most."""
+
+PATIENCE_S = 120.0
 
 
 def grant(intent: Intent, run: Run, situation: Situation) -> Permit | Refusal:

@@ -6,7 +6,15 @@ Everything happens on the injected clock; states are worked out when they are as
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from failover.model.errors import Conflict, FencedOff, NotFound, OutcomeUnknown, Rejected, Throttled, Unavailable
+from failover.model.errors import (
+    Conflict,
+    FencedOff,
+    NotFound,
+    OutcomeUnknown,
+    Rejected,
+    Throttled,
+    Unavailable,
+)
 from failover.model.ids import ClusterName
 from failover.model.inventory import (
     Autoscaler,
@@ -133,7 +141,9 @@ class TwinCluster:
             taken_mono=began,
             nodes_total=world.nodes,
             nodes_ready=world.nodes,
-            nodes=tuple(NodeState(name=f"node-{number}", free=world.free(number)) for number in range(world.nodes)),
+            nodes=tuple(
+                NodeState(name=f"node-{number}", free=world.free(number)) for number in range(world.nodes)
+            ),
             workloads=tuple(self._state(ref) for ref in workloads),
             fence_epoch=world.fence,
         )
@@ -148,7 +158,9 @@ class TwinCluster:
         if not permit.still_good(world.clock.now().mono):
             raise Unavailable("the permit is over; nothing was sent", target=self.name)
         if change.cluster_uid and change.cluster_uid != world.uid:
-            raise Rejected(f"this is another cluster: {world.uid}, not {change.cluster_uid}", target=self.name)
+            raise Rejected(
+                f"this is another cluster: {world.uid}, not {change.cluster_uid}", target=self.name
+            )
         self._check_fence(int(permit.epoch))
         if change.workload not in world.workloads:
             raise NotFound(f"{change.workload} does not exist", target=self.name)
@@ -195,11 +207,15 @@ class TwinCluster:
         del permit, change, message
         await self._reach()
 
-    async def check_rights(self, workloads: Sequence[WorkloadRef], *, fence: bool) -> tuple[RightProblem, ...]:
+    async def check_rights(
+        self, workloads: Sequence[WorkloadRef], *, fence: bool
+    ) -> tuple[RightProblem, ...]:
         await self._reach()
         missing = [ref for ref in workloads if ref not in self._world.workloads]
         problems = [
-            RightProblem(target=self.name, sentence=f"{ref} does not exist (0 replicas will do)", warning=True)
+            RightProblem(
+                target=self.name, sentence=f"{ref} does not exist (0 replicas will do)", warning=True
+            )
             for ref in missing
         ]
         if fence and not self._world.fence_installed:

@@ -36,7 +36,12 @@ class TwinProber:
     """The Prober port of one vantage over a PathWorld."""
 
     def __init__(
-        self, vantage: str, world: PathWorld, clock: Clock, source_of_random: random.Random, latency_s: float = 0.02
+        self,
+        vantage: str,
+        world: PathWorld,
+        clock: Clock,
+        source_of_random: random.Random,
+        latency_s: float = 0.02,
     ) -> None:
         self._vantage = vantage
         self._world = world
@@ -51,8 +56,12 @@ class TwinProber:
             self.on_probe(definition)
         outcome = self._outcome(definition)
         silent = outcome is Outcome.TIMEOUT
-        await self._clock.sleep(definition.timeout_s if silent else self._latency_s * self._random.uniform(0.5, 1.5))
-        return ProbeResult(outcome=outcome, latency_ms=1000 * (definition.timeout_s if silent else self._latency_s))
+        await self._clock.sleep(
+            definition.timeout_s if silent else self._latency_s * self._random.uniform(0.5, 1.5)
+        )
+        return ProbeResult(
+            outcome=outcome, latency_ms=1000 * (definition.timeout_s if silent else self._latency_s)
+        )
 
     def _outcome(self, definition: ProbeDefinition) -> Outcome:
         subject, world = definition.subject, self._world

@@ -56,7 +56,9 @@ class TwinStore:
         self._disk.documents[key] = (current + 1, value)
         return current + 1
 
-    async def append_batch(self, epoch: Epoch, entries: Sequence[tuple[str, Entry]]) -> tuple[JournalEntry, ...]:
+    async def append_batch(
+        self, epoch: Epoch, entries: Sequence[tuple[str, Entry]]
+    ) -> tuple[JournalEntry, ...]:
         self._check_writable()
         self._require_epoch(epoch)
         journal, written = self._disk.journal, []
@@ -90,7 +92,12 @@ class TwinStore:
         del boot_id, process
         self._check_writable()
         now, held = self._clock.now().mono, self._disk.lease
-        if held is not None and not take_over and held.holder not in self._disk.gone and held.expires_mono > now:
+        if (
+            held is not None
+            and not take_over
+            and held.holder not in self._disk.gone
+            and held.expires_mono > now
+        ):
             raise NotLeader(f"{held.holder} (epoch {held.epoch}) acts", holder=held.holder)
         self._disk.highest_epoch = max(self._disk.highest_epoch, minimum_epoch) + 1
         lease = TwinLease(holder=holder, epoch=Epoch(self._disk.highest_epoch), expires_mono=now + seconds)
