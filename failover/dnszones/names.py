@@ -1,6 +1,7 @@
 """Between our record sets and dnspython's: canonical names and values, and the fence as a TXT record."""
 
 from functools import lru_cache
+from ipaddress import ip_address
 
 import dns.exception
 import dns.name
@@ -53,13 +54,11 @@ def rdata_of(record_set: RecordSet) -> tuple[dns.rdata.Rdata, ...]:
 
 def record_set_of(rrset: dns.rrset.RRset) -> RecordSet:
     """Our value of an RRset: lower case, absolute, values sorted as text."""
-    canonical = dns.rdatatype.to_text(rrset.rdtype)
-    values = (item.to_text().lower() for item in rrset)
     return RecordSet(
         name=rrset.name.canonicalize().to_text(),
-        record_type=RecordType(canonical),
+        record_type=RecordType(dns.rdatatype.to_text(rrset.rdtype)),
         ttl=rrset.ttl,
-        values=tuple(sorted(values)),
+        values=tuple(sorted(_text(item) for item in rrset)),
     )
 
 
@@ -70,8 +69,14 @@ def canonical_record_set(record_set: RecordSet) -> RecordSet:
         name=absolute_name(record_set.name).to_text(),
         record_type=record_set.record_type,
         ttl=record_set.ttl,
-        values=tuple(sorted(item.to_text().lower() for item in rdata_of(record_set))),
+        values=tuple(sorted(_text(item) for item in rdata_of(record_set))),
     )
+
+
+def _text(rdata: dns.rdata.Rdata) -> str:
+    """A value as the rest of the program writes it: names in lower case, addresses as `ipaddress` spells them."""
+    text = rdata.to_text().lower()
+    return text if rdata.rdtype == dns.rdatatype.CNAME else str(ip_address(text))
 
 
 def fence_name(application: ApplicationName, apex: dns.name.Name) -> dns.name.Name:

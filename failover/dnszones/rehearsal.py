@@ -59,7 +59,8 @@ async def rehearse(
                 problems.append(f"{name} lies outside the zone {zone.apex}")
     problems += await _check_names(good, ask)
     problems += await _check_updates(zone, apex, good, exchange)
-    warnings = await _check_wildcard(apex, ask)
+    warnings = await _check_name_servers(zone, apex, ask)
+    warnings += await _check_wildcard(apex, ask)
     if len(good) > ATOMIC_NAMES:
         warnings.append(
             f"{len(good)} names: one application may have about {ATOMIC_NAMES} in a zone, for one message is atomic"
@@ -135,6 +136,22 @@ async def _impossible(
         message.delete(name, dns.rdata.from_text(dns.rdataclass.IN, kind, text))
     answer = await exchange(message)
     return answer.rcode() not in (dns.rcode.REFUSED, dns.rcode.NOTAUTH, dns.rcode.NOTZONE)
+
+
+async def _check_name_servers(zone: Zone, apex: dns.name.Name, ask: Ask) -> list[str]:
+    """Whether clients may be sent to servers that nobody reads back."""
+    try:
+        found = await ask(apex, dns.rdatatype.NS)
+    except TargetError as error:
+        return [str(error)]
+    published = [] if found.rrset is None else sorted(str(item.target) for item in found.rrset)
+    if len(published) <= len(zone.authoritative):
+        return []
+    sentence = (
+        f"{zone.apex} has {len(published)} name servers ({', '.join(published)}), and only {len(zone.authoritative)} "
+        "addresses are under `authoritative`: a change is effective when all that clients may ask are read back"
+    )
+    return [sentence]
 
 
 async def _check_wildcard(apex: dns.name.Name, ask: Ask) -> list[str]:

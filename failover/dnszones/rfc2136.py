@@ -90,8 +90,9 @@ class RFC2136Zone:
         """
         pairs = dict.fromkeys(item.key if isinstance(item, RecordSet) else item for item in names)
         questions = [(absolute_name(name), rdata_type(kind)) for name, kind in pairs]
-        serial = await self._read_serial()
-        fences = await self._read_fences(tuple(dict.fromkeys(applications)))
+        serial, fences = await asyncio.gather(
+            self._read_serial(), self._read_fences(tuple(dict.fromkeys(applications)))
+        )
         record_sets: dict[tuple[str, str], RecordSet] = {}
         for found in await self._ask_all(questions):
             for rrset in (found.rrset, found.alias):

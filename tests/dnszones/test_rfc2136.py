@@ -23,7 +23,7 @@ from failover.lab.nameserver import new_key
 from failover.model.errors import FencedOff, LocalFault, Rejected, TargetError, Unavailable
 from failover.model.policy import Fleet, Policy
 
-from .worlds import SHOP, LabWorld, LoopClock, Writer, create, record, values_at, write_key
+from .worlds import SHOP, BindWorld, LabWorld, LoopClock, Writer, create, record, values_at, write_key
 
 EAST, WEST = "192.0.2.10", "198.51.100.10"
 SHOP_EAST, SHOP_WEST = record("shop", EAST), record("shop", WEST)
@@ -245,6 +245,20 @@ async def test_two_changes_of_one_application_do_not_mistake_each_other(lab: Lab
         return_exceptions=True,
     )
     assert sorted(type(result).__name__ for result in results) == ["Conflict", "NoneType"]
+
+
+async def test_the_check_warns_of_name_servers_that_nobody_reads_back(lab: LabWorld) -> None:
+    await lab.outside("@", "NS", 60, "ns1", "ns2", "ns3.elsewhere.test.")
+    (problem,) = await lab.open().check([(SHOP_EAST.name, "A")])
+    assert problem.warning
+    assert "ns3.elsewhere.test." in problem.sentence
+
+
+async def test_the_check_warns_of_a_wildcard(bind: BindWorld) -> None:
+    await bind.outside("*", "A", 60, EAST)
+    (problem,) = await bind.open().check([(SHOP_EAST.name, "A")])
+    assert problem.warning
+    assert "wildcard" in problem.sentence
 
 
 def test_serials_wrap() -> None:
