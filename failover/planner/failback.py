@@ -283,20 +283,25 @@ def _room_refusal(
 
 
 def _capacity(world: World, application: Application, returns: tuple[Return, ...]) -> tuple[int, int]:
-    """(demand, replicas ready or brought back once the stand-ins have shrunk)."""
+    """(demand, replicas ready or brought back once the stand-ins have shrunk).
+
+    While home and stand-ins run the same replicas twice, the duplicates may have entered the demand (the highest ready
+    count of a day): nobody misses them.
+    """
     demand, capacity = 0, 0
     for item in returns:
         after = {stand_in.cluster: stand_in.after for stand_in in item.stand_ins}
         after |= {home.cluster: home.after for home in item.homes}
-        kept = 0
+        total = sum(after.values())
         for rule in item.workload.placement:
             state = world.state(rule.cluster, item.workload.ref)
             if state is not None and rule.cluster not in after and world.credited(rule.cluster):
-                kept += min(state.ready, state.wanted)
-        total = kept + sum(after.values())
+                total += min(state.ready, state.wanted)
+        given_back = sum(stand_in.state.wanted - stand_in.after for stand_in in item.stand_ins)
+        duplicates = max(0, given_back - sum(home.missing for home in item.homes))
         known = world.demands.get((application.name, item.workload.ref))
+        demand += total if known is None else max(min(known.replicas, total), known.replicas - duplicates)
         capacity += total
-        demand += known.replicas if known else total
     return demand, capacity
 
 
@@ -335,7 +340,7 @@ def _steps(
     build = Builder(application=application.name)
     many = [item for item in returns if not item.single]
     grow: list[Step] = [step for item in many for step in _grow(build, item, ())]
-    ready = _wait(build, many, ids(grow))
+    ready = _wait(build, "many-home", many, ids(grow))
     needs = ids(ready)
     singles: list[Step] = []
     for item in returns:
@@ -343,7 +348,9 @@ def _steps(
             singles += _stop_prove_start(build, item, needs)
         elif item.single:
             singles += _grow(build, item, needs)
-    ready_singles = _wait(build, [item for item in returns if item.single], ids(singles) or needs)
+    ready_singles = _wait(
+        build, "single-home", [item for item in returns if item.single], ids(singles) or needs
+    )
     needs = (*needs, *ids(ready_singles))
     records: list[Step] = []
     for index, stage in enumerate(ramp.stages):
@@ -386,13 +393,13 @@ def _grow(build: Builder, item: Return, needs: tuple[StepId, ...]) -> list[Step]
     ]
 
 
-def _wait(build: Builder, items: list[Return], needs: tuple[StepId, ...]) -> list[Step]:
+def _wait(build: Builder, name: str, items: list[Return], needs: tuple[StepId, ...]) -> list[Step]:
     targets = [
         (home.cluster, item.workload.ref, home.after) for item in items for home in item.homes if home.after
     ]
     if not targets:
         return []
-    return [build.wait_ready(targets, needs=needs, reason="all that returns must be ready at home")]
+    return [build.wait_ready(name, targets, needs=needs, reason="all that returns must be ready at home")]
 
 
 def _stop_prove_start(build: Builder, item: Return, needs: tuple[StepId, ...]) -> list[Step]:

@@ -243,12 +243,18 @@ class _Sequence:
         if not rest:
             return []
         build = self.build
+        name = "single" if single else "many"
         if self.is_drain or self.traffic_first:
             every = rest if self.is_drain else added
-            return [build.wait_ready(every, needs=needs, reason="all of it must be ready")] if every else []
+            return (
+                [build.wait_ready(f"{name}-all", every, needs=needs, reason="all of it must be ready")]
+                if every
+                else []
+            )
         demand = sum(move.loss.demand for move in moves)
         share = _share(self.application.floor * demand, sum(row[2] for row in rest))
         floor = build.wait_ready(
+            f"{name}-floor",
             rest,
             share=share,
             needs=needs if share == 100 else (),
@@ -259,7 +265,9 @@ class _Sequence:
             return [floor]
         return [
             floor,
-            build.wait_ready(added, needs=needs, reason="every lost replica that found a place is ready"),
+            build.wait_ready(
+                f"{name}-all", added, needs=needs, reason="every lost replica that found a place is ready"
+            ),
         ]
 
     def _singles(self, needs: tuple[StepId, ...]) -> list[Step]:

@@ -99,7 +99,7 @@ def place_workload(
         single=single,
         loss=loss,
         additions=additions,
-        credited=_credited(world, workload, additions),
+        credited=_credited(world, application, workload, additions),
         placements=_placements(world, workload, additions, targets),
         notes=tuple(notes),
     )
@@ -239,13 +239,13 @@ def _place_whole(
 
 
 def _credited(
-    world: World, workload: Workload, additions: tuple[Addition, ...]
+    world: World, application: Application, workload: Workload, additions: tuple[Addition, ...]
 ) -> tuple[tuple[ClusterName, int], ...]:
     added = {addition.cluster: addition.added for addition in additions}
     result = []
     for cluster in sorted(rule.cluster for rule in workload.placement):
         state = world.state(cluster, workload.ref)
-        if state is None or not world.credited(cluster):
+        if state is None or not world.credited(cluster) or world.application_broken(application, cluster):
             continue
         ready = min(state.ready, state.wanted) + added.get(cluster, 0)
         if ready:

@@ -134,6 +134,7 @@ class Builder:
 
     def wait_ready(
         self,
+        name: str,
         targets: Sequence[ReadyTarget],
         *,
         share: int = 100,
@@ -141,10 +142,13 @@ class Builder:
         needs: Iterable[StepId] = (),
         reason: str,
     ) -> WaitReadyStep:
-        """Wait for `share` percent of the sum of the targets."""
+        """Wait for `share` percent of the sum of the targets. `name`: tells the waits of one application apart.
+
+        Ready counts come and go; they are no part of the id, and so none of the plan's hash.
+        """
         rows = tuple(sorted(targets, key=lambda row: (row[0], str(row[1]))))
         return WaitReadyStep(
-            id=StepId(f"ready:{self.application}:{share}:{_short(rows)}"),
+            id=StepId(f"ready:{self.application}:{name}"),
             application=self.application,
             phase=phase,
             targets=rows,

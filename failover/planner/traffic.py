@@ -36,6 +36,13 @@ def plan_traffic(
 
     `added`: clusters that get replicas by this plan; `takes_traffic(cluster)`: it may be published in addition.
     """
+
+    def serves(cluster: ClusterName) -> bool:
+        if cluster in world.sources or not world.kind(cluster).serves:
+            return False
+        own = world.application_verdicts.get((cluster, application.name))
+        return own is None or not own.kind.no_longer_serves or takes_traffic(cluster)
+
     changes: list[tuple[ZoneName, RecordChange]] = []
     notes: dict[str, None] = {}
     for name in application.dns:
@@ -48,10 +55,10 @@ def plan_traffic(
             notes[
                 f"{absolute(name.name)} {name.record_type} holds {value}, which is no cluster's endpoint: kept"
             ] = None
-        after = _next_values(world, name, before, takes_traffic)
+        after = _next_values(world, name, before, takes_traffic, serves)
         if after is None:
             continue
-        if not any(is_served(world, name.record_type, value) for value in after):
+        if not any(is_served(world, name, value, serves) for value in after):
             return Traffic(notes=tuple(notes), refusal=_nobody_left(application.name, name, before, after))
         changes.append((name.zone, RecordChange(before=before, after=record_set(name, after))))
     return Traffic(changes=tuple(changes), notes=tuple(notes))
@@ -81,12 +88,9 @@ def foreign_values(world: World, name: DNSName, held: RecordSet | None) -> tuple
     )
 
 
-def is_served(world: World, record_type: RecordType, value: str) -> bool:
-    """Some cluster behind this value is no source and serves its clients."""
-    return any(
-        owner not in world.sources and world.kind(owner).serves
-        for owner in world.owners.get((record_type, value), ())
-    )
+def is_served(world: World, name: DNSName, value: str, serves: Callable[[ClusterName], bool]) -> bool:
+    """Some cluster behind this value serves its clients."""
+    return any(serves(owner) for owner in world.owners.get((name.record_type, value), ()))
 
 
 def source_values(world: World, name: DNSName) -> frozenset[str]:
@@ -121,7 +125,11 @@ def _publishes_source(world: World, name: DNSName) -> bool:
 
 
 def _next_values(
-    world: World, name: DNSName, before: RecordSet | None, takes_traffic: Callable[[ClusterName], bool]
+    world: World,
+    name: DNSName,
+    before: RecordSet | None,
+    takes_traffic: Callable[[ClusterName], bool],
+    serves: Callable[[ClusterName], bool],
 ) -> frozenset[str] | None:
     """The values that shall be there, or None where nothing changes."""
     current = values_of(name, before)
@@ -135,7 +143,7 @@ def _next_values(
     additions = [values for values in additions if values]
     if not publishes_one(name):
         after = staying.union(*additions)
-    elif any(is_served(world, name.record_type, value) for value in staying) or (current and not leaving):
+    elif any(is_served(world, name, value, serves) for value in staying) or (current and not leaving):
         after = staying
     else:
         first = additions[0] if additions else frozenset()
