@@ -16,6 +16,7 @@ from failover.dnszones.answers import (
     PRECONDITION_RCODES,
     WIRE_ERRORS,
     Found,
+    WireError,
     read_found,
     refused_update,
     translate,
@@ -168,9 +169,12 @@ class RFC2136Zone:
     def _key_name(self) -> str:
         return self._key.name.to_text(omit_final_dot=True) if self._key is not None else "(none)"
 
-    def _translate(self, error: Exception, *, sent_changes: bool) -> TargetError:
-        assert isinstance(error, WIRE_ERRORS)
-        return translate(error, target=self._target, key=self._key_name(), sent_changes=sent_changes)
+    def _translate(self, error: WireError, *, sent_changes: bool) -> TargetError:
+        ours = translate(error, target=self._target, key=self._key_name(), sent_changes=sent_changes)
+        if isinstance(ours, LocalFault) and self._connection is not None:
+            # The key is read with every new connection, so that one put right on disk is used at once.
+            self._connection.abort(NoAnswer("the primary does not accept the key"))
+        return ours
 
     async def _exchange_signed(self, message: dns.message.Message) -> dns.message.Message:
         """Ask the primary something that changes nothing; once more where a kept connection has broken off."""

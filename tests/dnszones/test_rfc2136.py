@@ -18,6 +18,7 @@ from failover.dnszones.answers import read_found
 from failover.dnszones.fences import UNREADABLE_OWNER
 from failover.dnszones.keyfile import load_key, parse_key
 from failover.dnszones.names import fence_name, fence_of, fence_rdata
+from failover.dnszones.rfc2136 import RFC2136Zone
 from failover.dnszones.verify import serial_before
 from failover.lab.nameserver import new_key
 from failover.model.errors import FencedOff, LocalFault, Rejected, TargetError, Unavailable
@@ -43,6 +44,37 @@ async def test_a_key_of_another_secret_or_name_is_our_fault(lab: LabWorld, tmp_p
         assert word in problem.sentence
         assert not problem.warning
     assert lab.servers[0].updates == 0
+
+
+async def test_a_key_that_is_put_right_is_used_at_once(lab: LabWorld, tmp_path: Path) -> None:
+    file = write_key(tmp_path / "tsig.key", new_key())
+    zone = lab.open(tsig_key_file=str(file))
+    with pytest.raises(LocalFault, match="BADSIG"):
+        await zone.read([SHOP_EAST], [SHOP])
+    write_key(file, lab.key)
+    await create(zone, SHOP_EAST)
+
+
+async def test_a_permit_that_expires_in_the_queue_sends_nothing(lab: LabWorld) -> None:
+    """The lease is looked at after the last wait before the bytes go out, not when the change was asked for."""
+    now = 100.0
+    zone = RFC2136Zone(lab.zone, mono=lambda: now)
+    who = Writer()
+    lab.faults(0).delay_s = 0.1
+    permit = replace(who.permit(), expires_mono=105.0)
+    first = asyncio.create_task(zone.change(permit, who.change("p", (None, SHOP_EAST))))
+    web = type(SHOP)("web")
+    second = asyncio.create_task(
+        zone.change(permit, who.change("p", (None, record("web", EAST)), application=web))
+    )
+    while not lab.servers[0].updates:  # noqa: ASYNC110  the first has left, the second waits behind it
+        await asyncio.sleep(0.001)
+    now = 105.0
+    await first
+    with pytest.raises(FencedOff, match="expired"):
+        await second
+    await zone.close()
+    assert lab.servers[0].updates == 1
 
 
 async def test_a_zone_that_the_server_does_not_serve_is_rejected(lab: LabWorld) -> None:
