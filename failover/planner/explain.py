@@ -64,7 +64,7 @@ def blast_radius(plan: Plan, policy: Policy) -> tuple[str, ...]:
             f"{grown} replicas are added and {shrunk} taken away, in {len(touched)} clusters "
             f"({', '.join(sorted(touched)) or 'none'})"
         ),
-        f"{len(names)} names change in DNS ({', '.join(sorted(names)) or 'none'})",
+        f"{len(names)} name{'s change' if len(names) != 1 else ' changes'} in DNS ({', '.join(sorted(names)) or 'none'})",
     ]
     emptied = sorted({step.cluster for step in scales if step.phase is Phase.RELEASE and step.after == 0})
     if emptied:

@@ -261,7 +261,7 @@ class _Sequence:
             reason=f"traffic moves once {share} % of {sum(row[2] for row in rest)} replicas of the rest are ready "
             f"(floor {self.application.floor} % of {demand})",
         )
-        if not added or (share == 100 and len(rest) == len(added)):
+        if not added or share == 100:
             return [floor]
         return [
             floor,

@@ -164,7 +164,7 @@ def _reasons(world: World, parts: list[Part], refusals: tuple[Refusal, ...]) -> 
     records = sum(len(part.records) for part in acting)
     verb = "return" if request.run_kind is RunKind.FAILBACK else "are placed again"
     reasons.append(
-        f"{replaced} of {lost} replicas {verb} and {records} record sets change, "
+        f"{replaced} of {lost} replicas {verb} and {records} record set{'s change' if records != 1 else ' changes'}, "
         f"for {len(acting)} of {len(parts)} applications"
     )
     reasons += [

@@ -130,9 +130,14 @@ def measure_loss(world: World, application: Application, workload: Workload) -> 
 
 
 def is_single_writer(world: World, workload: Workload) -> bool:
-    """The policy says so, or the object does wherever it was seen (a StatefulSet, a ReadWriteOnce volume)."""
+    """The policy says so, or the object does wherever it was seen (a ReadWriteOnce volume).
+
+    A StatefulSet is `single` in the policy unless somebody wrote `many`; then that is a person's word.
+    """
     if workload.writers is Writers.SINGLE:
         return True
+    if workload.ref.object_kind == "StatefulSet":
+        return False
     states = (world.state(rule.cluster, workload.ref) for rule in workload.placement)
     return any(state is not None and state.single_writer for state in states)
 

@@ -1,11 +1,12 @@
 """Bringing clients home: which record sets change, in which stages, and what share each stage really gives.
 
 Plain record sets have no weights: a share is made of a subset of the home's addresses (facts/dns.md section 2.3),
-so a stage takes the nearest number of addresses, and says the share that comes of it.
+so a stage takes the number of addresses that comes nearest, and says the share that comes of it.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from fractions import Fraction
 
 from failover.model.ids import ClusterName, ZoneName
 from failover.model.plan import ChangeRecordsStep
@@ -121,9 +122,10 @@ def _way(
     current = values_of(name, held)
     homes = _homes(world, name, removed)
     if publishes_one(name):
-        home = frozenset(homes[0]) if homes else frozenset()
+        single = name.record_type is RecordType.CNAME
+        home = frozenset(value for values in (homes[:1] if single else homes) for value in values)
         staying = current - added - home
-        if name.record_type is RecordType.CNAME and staying:
+        if single and staying:
             home = frozenset()
         goal = (staying | home) if home else current
         return _Way(name=name, held=held, home=home, stages=(goal,) if goal != current else ())
@@ -136,10 +138,27 @@ def _way(
     goal = (current | home) - (leaving - home)
     if not home or goal == current:
         return _Way(name=name, held=held, home=home, stages=())
-    percents = [percent for percent in sorted(set(application.failback_steps)) if 0 < percent < 100]
-    counts = [max(1, (len(order) * percent + 50) // 100) for percent in percents]
+    others = len(current - home)
+    counts = [_nearest(percent, len(order), others) for percent in _percents(application)]
     stages = (*(current | frozenset(order[:count]) for count in counts), goal)
     return _Way(name=name, held=held, home=home, stages=stages)
+
+
+def _percents(application: Application) -> list[int]:
+    """The stages before the last, which always is all of it."""
+    return [percent for percent in sorted(set(application.failback_steps)) if 0 < percent < 100]
+
+
+def _nearest(percent: int, home: int, others: int) -> int:
+    """How many of `home` addresses beside `others` come nearest to `percent` of what all of them would get.
+
+    Clients spread over addresses evenly: k of k + others addresses get k / (k + others) of them. Alone there is no
+    share to choose, and everybody would meet on a few addresses: then all at once.
+    """
+    if not others:
+        return home
+    wanted = Fraction(percent * home, 100 * (home + others))
+    return min(range(1, home + 1), key=lambda count: (abs(Fraction(count, count + others) - wanted), -count))
 
 
 def _homes(world: World, name: DNSName, removed: frozenset[str]) -> list[tuple[str, ...]]:
@@ -172,12 +191,11 @@ def _key(way: _Way) -> tuple[str, str, str]:
 
 def _stages(application: Application, ways: list[_Way]) -> tuple[Stage, ...]:
     """Stages of all names together; one that changes nothing is left out."""
-    percents = [percent for percent in sorted(set(application.failback_steps)) if 0 < percent < 100]
     stages: list[Stage] = []
     held: dict[tuple[str, str, str], tuple[RecordSet | None, frozenset[str]]] = {
         _key(way): (way.held, values_of(way.name, way.held)) for way in ways
     }
-    for index, percent in enumerate([*percents, 100]):
+    for index, percent in enumerate([*_percents(application), 100]):
         zones: dict[ZoneName, tuple[RecordChange, ...]] = {}
         real: dict[ZoneName, int] = {}
         said: list[str] = []
@@ -195,7 +213,7 @@ def _stages(application: Application, ways: list[_Way]) -> tuple[Stage, ...]:
             share = round(100 * len(values & way.home) / len(values))
             real[way.name.zone] = max(share, real.get(way.name.zone, 0))
             said.append(
-                f"{len(values & way.home)} of {len(way.home)} addresses of the home in {after.name} "
+                f"{len(values & way.home)} of {len(way.home)} home addresses in {after.name} "
                 f"{after.record_type}, {share} % of what it publishes"
             )
         if zones:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from failover.model.ids import ApplicationName, ClusterName, ZoneName
+from failover.model.plan import RunKind
 from failover.model.policy import Application, DNSName, Publish
 from failover.model.reasons import Refusal
 from failover.model.records import RecordChange, RecordSet, RecordType
@@ -35,6 +36,8 @@ def plan_traffic(
     """The record changes that take the sources out and bring the clusters in that carry the application.
 
     `added`: clusters that get replicas by this plan; `takes_traffic(cluster)`: it may be published in addition.
+    A record set that would be left without a serving cluster keeps its last good values, and the plan says so; where
+    none can move, or a drain would then take away what is still published, the application is refused (I13).
     """
 
     def serves(cluster: ClusterName) -> bool:
@@ -45,6 +48,7 @@ def plan_traffic(
 
     changes: list[tuple[ZoneName, RecordChange]] = []
     notes: dict[str, None] = {}
+    stuck: list[Refusal] = []
     for name in application.dns:
         if not (world.sources | added) & set(name.clusters) and not _publishes_source(world, name):
             continue
@@ -59,9 +63,12 @@ def plan_traffic(
         if after is None:
             continue
         if not any(is_served(world, name, value, serves) for value in after):
-            return Traffic(notes=tuple(notes), refusal=_nobody_left(application.name, name, before, after))
+            stuck.append(_nobody_left(application.name, name, before, after))
+            continue
         changes.append((name.zone, RecordChange(before=before, after=record_set(name, after))))
-    return Traffic(changes=tuple(changes), notes=tuple(notes))
+    if stuck and (not changes or world.request.run_kind is RunKind.DRAIN):
+        return Traffic(notes=tuple(notes), refusal=stuck[0])
+    return Traffic(changes=tuple(changes), notes=(*notes, *(refusal.sentence for refusal in stuck)))
 
 
 def current_set(world: World, name: DNSName) -> RecordSet | None:

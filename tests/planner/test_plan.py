@@ -143,7 +143,7 @@ def test_the_blast_radius_is_told_in_numbers() -> None:
         "evacuation of region/west: 1 of 3 clusters (33 % of the fleet) in 1 of 3 regions (west)",
         "1 of 1 applications move; 0 left out",
         "6 replicas are added and 0 taken away, in 2 clusters (east, north)",
-        "1 names change in DNS (shop.example.test.)",
+        "1 name changes in DNS (shop.example.test.)",
     )
     alone = world.lose("west", "north")
     assert blast_radius(alone, world.policy)[-1] == "shop.example.test. A then hangs on east alone"

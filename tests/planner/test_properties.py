@@ -29,9 +29,7 @@ from tests.planner.fleet import (
 
 NAMES = ("center", "east", "north", "south", "west")
 OTHERS = [
-    VerdictKind.HEALTHY,
-    VerdictKind.HEALTHY,
-    VerdictKind.HEALTHY,
+    *[VerdictKind.HEALTHY] * 8,
     VerdictKind.CONTROL_PLANE_DOWN,
     VerdictKind.DATA_PLANE_DOWN,
     VerdictKind.PATH_PROBLEM,
@@ -66,7 +64,7 @@ def scenes(draw: Any) -> Scene:
         world.verdicts[name] = verdict(name, kind)
     workloads: dict[str, tuple[PlacementRule, ...]] = {}
     for index in range(draw(st.integers(1, 3))):
-        clusters = draw(st.lists(st.sampled_from(NAMES), min_size=1, unique=True))
+        clusters = draw(st.lists(st.sampled_from(NAMES), min_size=2, unique=True))
         names = [f"w{index}-{number}" for number in range(draw(st.integers(1, 2)))]
         rules = {
             name: tuple(
@@ -110,12 +108,15 @@ def scenes(draw: Any) -> Scene:
                 state(
                     ref(workload_name),
                     wanted,
-                    draw(st.integers(0, wanted)),
-                    exists=draw(st.integers(0, 5)) > 0,
+                    max(0, wanted - draw(st.sampled_from([0, 0, 0, 1, 8]))),
+                    exists=draw(st.integers(0, 9)) < 9,
                 )
             )
         world.inventories[name] = inventory(
-            name, *states, room=draw(st.integers(0, 12)), age_s=draw(st.sampled_from([1, 5, 5, 5, 60]))
+            name,
+            *states,
+            room=draw(st.integers(0, 30)),
+            age_s=draw(st.sampled_from([1, 2, 3, 4, 5, 6, 7, 60])),
         )
     for part in world.applications:
         for item in part.workloads:
@@ -298,3 +299,34 @@ def test_doing_it_twice_does_nothing_more(scene: Scene) -> None:
     for step in second.steps:
         if isinstance(step, ScaleStep) and step.application in done:
             assert step.phase == "release"
+
+
+@quick
+@given(scene=scenes())
+def test_what_was_moved_away_comes_back(scene: Scene) -> None:
+    """Where everything landed, is healthy and has room again, a failback restores counts and drops no address."""
+    world = scene.world
+    before = {(name, held.ref): held.wanted for name in NAMES for held in world.inventories[name].workloads}
+    done = scene.plan()
+    published = {record.key: set(record.values) for record in world.record_sets}
+    world.finished(done)
+    for name in NAMES:
+        world.judge(name, VerdictKind.HEALTHY)
+        world.hold(name, *world.inventories[name].workloads, room=1000)
+    made = world.plan(RunKind.FAILBACK, *scene.request.sources, by_person=True)
+    if not any(isinstance(step, ScaleStep | ChangeRecordsStep) for step in done.steps):
+        assert [refusal.code for refusal in made.refusals] == ["nothing-to-fail-back"]
+        return
+    assert all(part.left_out is None for part in made.applications)
+    assert made.undoes == ("run-1",)
+    world.finished(made)
+    after = {(name, held.ref): held.wanted for name in NAMES for held in world.inventories[name].workloads}
+    acted = {part.application for part in made.applications}
+    for part in world.applications:
+        for item in part.workloads if part.name in acted else ():
+            for rule in item.placement:
+                key = (rule.cluster, item.ref)
+                assert after[key] == before[key]
+    for record in world.record_sets:
+        assert record.values
+        assert published.get(record.key, set()) <= set(record.values)

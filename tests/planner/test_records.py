@@ -1,5 +1,7 @@
 """What clients are told: never nothing, never less than what serves."""
 
+from dataclasses import replace
+
 from failover.model.plan import ChangeRecordsStep, RunKind
 from failover.model.policy import OnShortage, Publish
 from failover.model.records import RecordType
@@ -45,6 +47,19 @@ def test_the_last_good_set_stays_where_no_serving_cluster_would_be_left() -> Non
     assert address("west") in str(made.applications[0].left_out)
     world.record_sets = [records(address("west"), "203.0.113.9")]
     assert left_out(world.lose("west")) == "empty-record-set"
+
+
+def test_a_name_that_would_be_left_with_nobody_stays_and_holds_no_other_up() -> None:
+    world = World(applications=[application(dns=(dns(), dns(record_type=RecordType.AAAA)))])
+    world.entries = [
+        replace(entry, ipv6=entry.ipv6 if entry.name == "west" else ()) for entry in world.entries
+    ]
+    world.record_sets.append(records("2001:db8::3", record_type=RecordType.AAAA))
+    made = world.lose("west")
+    assert [record.record_type for record in made.after_records()] == [RecordType.A]
+    assert any("AAAA; its last good set stays (2001:db8::3)" in note for note in made.applications[0].notes)
+    world.judge("west", VerdictKind.HEALTHY)
+    assert left_out(world.plan(RunKind.DRAIN, "west", by_person=True)) == "empty-record-set"
 
 
 def test_a_value_of_unknown_origin_is_kept_and_told() -> None:
@@ -118,8 +133,6 @@ def test_an_address_that_a_serving_cluster_shares_stays() -> None:
     world = World()
     shared = [entry for entry in world.entries if entry.name != "east"]
     east = next(entry for entry in world.entries if entry.name == "east")
-    from dataclasses import replace
-
     world.entries = [replace(east, ipv4=(address("west"),)), *shared]
     world.record_sets = [records(address("west"), address("north"))]
     assert "change-records" not in kinds(world.lose("west"))
