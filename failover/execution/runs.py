@@ -1,10 +1,10 @@
 """Runs, folded from the journal. Nothing else is remembered of a run, so a restart knows exactly what was written."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from failover.model.ids import Domain, RegionName, RunId, StepId
+from failover.model.ids import ApplicationName, RegionName, RunId, StepId
 from failover.model.journal import (
     AbortRequested,
     EffectRecorded,
@@ -15,7 +15,6 @@ from failover.model.journal import (
     Run,
     RunApproved,
     RunClosed,
-    RunEvent,
     RunHalted,
     RunOpened,
     RunResumed,
@@ -26,11 +25,12 @@ from failover.model.journal import (
     StepProgress,
     StepState,
 )
-from failover.model.plan import ChangeRecordsStep, Phase, Plan, RunKind, ScaleStep, Step
+from failover.model.plan import ChangeRecordsStep, Phase, Plan, RunKind, ScaleStep, Step, WaitReadyStep
 from failover.model.policy import Fleet
 from failover.model.snapshot import Displacement
 
 AUTOMATION = "automation"
+MOVING = (RunKind.EVACUATION, RunKind.STEERING, RunKind.DRAIN)
 
 
 def fold(entries: Iterable[JournalEntry]) -> dict[RunId, Run]:
@@ -45,15 +45,22 @@ def fold(entries: Iterable[JournalEntry]) -> dict[RunId, Run]:
     return runs
 
 
+def open_runs(runs: Mapping[RunId, Run]) -> tuple[Run, ...]:
+    """Runs that are not over, in order of opening (I21: they are resumed or aborted)."""
+    return tuple(run for run in runs.values() if not run.state.final)
+
+
 def apply(run: Run | None, entry: JournalEntry) -> Run | None:
-    """The run after one more entry; entries of a run that was never opened are ignored."""
+    """The run after one more entry. Total: what does not fit (never opened, closed, an unknown step) changes nothing."""
     event = entry.entry
     if isinstance(event, RunOpened):
-        return _opened(entry, event)
+        return run or _opened(entry, event)
     if run is None:
         return None
     handler = _HANDLERS.get(type(event))
-    return handler(run, event, entry) if handler is not None else run
+    if handler is None or (run.state.final and not isinstance(event, EffectRecorded | StepDone)):
+        return run
+    return handler(run, event, entry)
 
 
 def _opened(entry: JournalEntry, event: RunOpened) -> Run:
@@ -73,17 +80,39 @@ def _opened(entry: JournalEntry, event: RunOpened) -> Run:
 
 
 def _approved(run: Run, event: RunApproved, entry: JournalEntry) -> Run:
-    return replace(run, state=RunState.RUNNING, approved_by=event.actor, epoch=entry.epoch)
+    if run.state is not RunState.AWAITING_APPROVAL:
+        return run
+    return replace(
+        run, state=RunState.RUNNING, approved_by=event.actor, epoch=entry.epoch, resumed_at=entry.at
+    )
 
 
 def _widened(run: Run, event: RunWidened, entry: JournalEntry) -> Run:
-    """A step keeps its progress only where it still wants exactly what it wanted."""
-    before = {step.id: _wish(step) for step in run.plan.steps}
-    steps = {
-        step.id: run.steps[step.id] if before.get(step.id) == _wish(step) else StepProgress(since=entry.at)
-        for step in event.plan.steps
-    }
-    return replace(run, plan=event.plan, steps=steps, widened=(*run.widened, event.reason), epoch=entry.epoch)
+    """A step keeps its progress only where it still wants exactly what it wanted.
+
+    The planner keeps every step that has landed or may have (`planner.widen`); one that is missing all the same is
+    put back in front, because what was changed outside must never be forgotten.
+    """
+    before = {step.id: step for step in run.plan.steps}
+    named = {step.id for step in event.plan.steps}
+    forgotten = tuple(
+        replace(step, needs=())
+        for step in run.plan.steps
+        if step.id not in named and _touched(run.steps[step.id])
+    )
+    plan = replace(event.plan, steps=(*forgotten, *event.plan.steps)) if forgotten else event.plan
+    steps = {}
+    for step in plan.steps:
+        same = step.id in before and _wish(before[step.id]) == _wish(step)
+        steps[step.id] = run.steps[step.id] if same else StepProgress(since=entry.at)
+    return replace(run, plan=plan, steps=steps, widened=(*run.widened, event.reason), epoch=entry.epoch)
+
+
+def _touched(progress: StepProgress) -> bool:
+    """Its change has landed, or may have."""
+    if progress.state is StepState.INTENDED:
+        return True
+    return progress.result is not None and (progress.result.landed or progress.result is EffectResult.UNKNOWN)
 
 
 def _wish(step: Step) -> object:
@@ -92,14 +121,15 @@ def _wish(step: Step) -> object:
         return (step.cluster, step.workload, step.field, step.after)
     if isinstance(step, ChangeRecordsStep):
         return (step.zone, tuple(change.after for change in step.changes))
-    return replace(step, reason="")
+    return replace(step, reason="", needs=())
 
 
 def _intended(run: Run, event: IntentRecorded, entry: JournalEntry) -> Run:
     intent = event.intent
     before = run.steps.get(intent.step)
-    if before is None:  # raising a cluster's fence belongs to the run, and to none of its steps
-        return replace(run, epoch=entry.epoch)
+    run = replace(run, epoch=entry.epoch)
+    if before is None or before.state in (StepState.DONE, StepState.FAILED):
+        return run  # raising a cluster's fence belongs to the run, and to none of its steps
     progress = replace(
         before,
         state=StepState.INTENDED,
@@ -109,62 +139,70 @@ def _intended(run: Run, event: IntentRecorded, entry: JournalEntry) -> Run:
         not_before=None,
         since=entry.at,
     )
-    writes_dns = run.dns_written or isinstance(_step(run, intent.step), ChangeRecordsStep)
-    return replace(_with(run, intent.step, progress), dns_written=writes_dns, epoch=entry.epoch)
+    return _with(run, intent.step, progress)
 
 
 def _effected(run: Run, event: EffectRecorded, entry: JournalEntry) -> Run:
     before = run.steps.get(event.step)
-    if before is None:
+    if before is None or before.state in (StepState.DONE, StepState.FAILED):
         return run
+    if before.intent is not None and event.intent != before.intent.id and not event.result.landed:
+        return run  # a late word about an earlier attempt
     if event.result.landed:
         state = StepState.EFFECTED
     elif event.result is EffectResult.UNKNOWN:
         state = StepState.INTENDED
     else:
         state = StepState.PENDING
-    return _with(
-        run,
-        event.step,
-        replace(
-            before,
-            state=state,
-            result=event.result,
-            not_before=event.not_before,
-            since=entry.at,
-            note=event.detail,
-        ),
+    progress = replace(
+        before,
+        state=state,
+        result=event.result,
+        not_before=event.not_before,
+        since=entry.at,
+        note=event.detail,
     )
+    return _with(run, event.step, progress)
 
 
 def _step_done(run: Run, event: StepDone, entry: JournalEntry) -> Run:
+    before = run.steps.get(event.step)
+    if before is None or before.state in (StepState.DONE, StepState.FAILED):
+        return run
     progress = replace(
-        run.steps[event.step],
-        state=StepState.DONE,
-        since=entry.at,
-        note=event.note,
-        verification=event.verification,
+        before, state=StepState.DONE, since=entry.at, note=event.note, verification=event.verification
     )
     run = _with(run, event.step, progress)
     return replace(run, phases=_phases(run, entry.at))
 
 
 def _step_failed(run: Run, event: StepFailed, entry: JournalEntry) -> Run:
-    progress = replace(run.steps[event.step], state=StepState.FAILED, since=entry.at, refusal=event.refusal)
-    return _with(run, event.step, progress)
+    before = run.steps.get(event.step)
+    if before is None or before.state in (StepState.DONE, StepState.FAILED):
+        return run
+    return _with(
+        run, event.step, replace(before, state=StepState.FAILED, since=entry.at, refusal=event.refusal)
+    )
 
 
 def _halted(run: Run, event: RunHalted, _: JournalEntry) -> Run:
+    if run.state is not RunState.RUNNING:
+        return run
     return replace(run, state=RunState.HALTED, halted=event.refusal)
 
 
 def _resumed(run: Run, _: RunResumed, entry: JournalEntry) -> Run:
-    return replace(run, state=RunState.RUNNING, halted=None, epoch=entry.epoch)
+    """Ends a halt. A run that waits for approval is not started by it: only an approval starts that."""
+    if run.state is not RunState.HALTED:
+        return run
+    return replace(run, state=RunState.RUNNING, halted=None, epoch=entry.epoch, resumed_at=entry.at)
 
 
-def _abort(run: Run, event: AbortRequested, _: JournalEntry) -> Run:
-    state = RunState.RUNNING if run.state is RunState.HALTED else run.state
-    return replace(run, abort=event, state=state, halted=None)
+def _abort(run: Run, event: AbortRequested, entry: JournalEntry) -> Run:
+    """From every state that is not final: the machine then settles what is in flight, and closes."""
+    if run.abort is not None:
+        return run
+    return replace(run, abort=event, state=RunState.RUNNING, halted=None, resumed_at=entry.at)
 
 
 def _closed(run: Run, event: RunClosed, entry: JournalEntry) -> Run:
@@ -186,10 +224,22 @@ _HANDLERS: dict[type, Callable[..., Run]] = {
 
 
 def _with(run: Run, step: StepId, progress: StepProgress) -> Run:
-    return replace(run, steps={**run.steps, step: progress})
+    """The run with one step's new progress, and with what follows from it for DNS."""
+    run = replace(run, steps={**run.steps, step: progress})
+    if not isinstance(_step(run, step), ChangeRecordsStep):
+        return run
+    landed = run.dns_landed or (progress.result is EffectResult.APPLIED)
+    return replace(run, dns_landed=landed, dns_written=landed or _dns_in_flight(run))
 
 
-def _step(run: Run, step_id: StepId) -> object:
+def _dns_in_flight(run: Run) -> bool:
+    return any(
+        isinstance(step, ChangeRecordsStep) and run.steps[step.id].state is StepState.INTENDED
+        for step in run.plan.steps
+    )
+
+
+def _step(run: Run, step_id: StepId) -> Step | None:
     return next((step for step in run.plan.steps if step.id == step_id), None)
 
 
@@ -210,7 +260,13 @@ def _phases(run: Run, at: datetime) -> tuple[PhaseTime, ...]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunSummary:
-    """What the safety rules need of a run that was (I8, I21). `changed`: something outside was changed."""
+    """What the safety rules need of a run that was (I8, I21).
+
+    `regions`: of its sources; `whole`: it moves away from clusters, not from one application that is broken there.
+    `applications`: that it is or was for; `moved`: those whose traffic or replicas did leave (all of them while it is
+    unfinished), `returned`: those that this failback has brought home. `changed`: something outside was changed, or
+    may have been. `undoes`: runs that it brings home.
+    """
 
     id: RunId
     run_kind: RunKind
@@ -219,12 +275,19 @@ class RunSummary:
     state: RunState
     opened_at: datetime
     changed: bool
+    whole: bool = True
+    closed_at: datetime | None = None
+    applications: tuple[ApplicationName, ...] = ()
+    moved: tuple[ApplicationName, ...] = ()
+    returned: tuple[ApplicationName, ...] = ()
+    undoes: tuple[RunId, ...] = ()
 
 
 def summarise(run: Run, fleet: Fleet) -> RunSummary:
     """A run's summary; clusters that left the policy are left out of its regions."""
     region_of = {entry.name: entry.region for entry in fleet.clusters}
     regions = dict.fromkeys(region_of[name] for name in run.plan.sources if name in region_of)
+    moving = run.plan.run_kind in MOVING
     return RunSummary(
         id=run.id,
         run_kind=run.plan.run_kind,
@@ -232,44 +295,83 @@ def summarise(run: Run, fleet: Fleet) -> RunSummary:
         automatic=run.actor == AUTOMATION,
         state=run.state,
         opened_at=run.opened_at,
-        changed=any(item.attempts for item in run.steps.values()),
+        changed=any(_touched(item) for item in run.steps.values()),
+        whole=is_whole(run.plan),
+        closed_at=run.closed_at,
+        applications=run.applications,
+        moved=_moved(run) if moving else (),
+        returned=_returned(run),
+        undoes=run.plan.undoes,
     )
 
 
-MOVING = (RunKind.EVACUATION, RunKind.STEERING, RunKind.DRAIN)
+def is_whole(plan: Plan) -> bool:
+    """Away from clusters; a steering whose sources all serve is of an application that is broken there."""
+    verdicts = dict(plan.verdicts)
+    return plan.run_kind is not RunKind.STEERING or any(
+        verdicts[name].no_longer_serves for name in plan.sources if name in verdicts
+    )
+
+
+def _moved(run: Run) -> tuple[ApplicationName, ...]:
+    """Applications whose clients or replicas left the sources: all while the run goes on, what landed afterwards.
+
+    Additions elsewhere are no move yet: a run that was aborted before its first record change took nothing away. An
+    application without names has moved when its replicas are ready elsewhere.
+    """
+    if not run.state.final:
+        return run.applications
+    named = {step.application for step in run.plan.steps if isinstance(step, ChangeRecordsStep)}
+    gone = {
+        step.application
+        for step in run.plan.steps
+        if _touched(run.steps[step.id])
+        and (
+            isinstance(step, ChangeRecordsStep) or (isinstance(step, ScaleStep) and step.after < step.before)
+        )
+    }
+    ready = {
+        step.application
+        for step in run.plan.steps
+        if step.application not in named
+        and isinstance(step, WaitReadyStep)
+        and run.steps[step.id].state is StepState.DONE
+    }
+    return tuple(name for name in run.applications if name in gone | ready)
+
+
+def _returned(run: Run) -> tuple[ApplicationName, ...]:
+    """Applications that a finished failback has brought home whole."""
+    if run.plan.run_kind is not RunKind.FAILBACK or run.state not in (RunState.DONE, RunState.PARTIAL):
+        return ()
+    open_ = {step.application for step in run.plan.steps if run.steps[step.id].state is not StepState.DONE}
+    return tuple(name for name in run.applications if name not in open_)
 
 
 def displacements(runs: Sequence[Run]) -> tuple[Displacement, ...]:
-    """What finished runs took away and nobody brought back: a finished failback undoes the runs that it names."""
-    undone = {
-        run_id
-        for run in runs
-        if run.plan.run_kind is RunKind.FAILBACK and run.state is RunState.DONE
-        for run_id in run.plan.undoes
-    }
-    return tuple(
-        Displacement(run=run.id, domain=run.plan.domain, plan=_carried_out(run), finished_at=run.closed_at)
-        for run in runs
-        if run.plan.run_kind in MOVING
-        and run.state in (RunState.DONE, RunState.PARTIAL, RunState.ABORTED, RunState.FAILED)
-        and run.closed_at is not None
-        and run.id not in undone
-        and any(progress.result is not None and progress.result.landed for progress in run.steps.values())
+    """What finished runs took away and nobody brought back: a finished failback undoes the runs that it names.
+
+    Counted by application: one that was left out of the failback, or did not get through it, is still to be brought home.
+    """
+    found = []
+    for run in runs:
+        if run.plan.run_kind not in MOVING or not run.state.final or run.closed_at is None:
+            continue
+        home = {name for other in runs if run.id in other.plan.undoes for name in _returned(other)}
+        plan = _carried_out(run, home)
+        if plan.steps:
+            found.append(Displacement(run=run.id, domain=plan.domain, plan=plan, finished_at=run.closed_at))
+    return tuple(found)
+
+
+def _carried_out(run: Run, home: Collection[ApplicationName]) -> Plan:
+    """The plan with the steps that landed only, without the applications that are home again."""
+    steps = tuple(
+        step
+        for step in run.plan.steps
+        if (result := run.steps[step.id].result) is not None
+        and result.landed
+        and step.application not in home
     )
-
-
-def _carried_out(run: Run) -> Plan:
-    """The plan with the steps that landed only."""
-    landed = {step for step, item in run.steps.items() if item.result is not None and item.result.landed}
-    waiting = tuple(step for step in run.plan.steps if step.id in landed)
-    return replace(run.plan, steps=waiting)
-
-
-def displaced_domains(found: Sequence[Displacement]) -> tuple[Domain, ...]:
-    """Domains that something was taken away from."""
-    return tuple(dict.fromkeys(item.domain for item in found))
-
-
-def events_of(entries: Iterable[JournalEntry], run: RunId) -> tuple[RunEvent, ...]:
-    """A run's own events."""
-    return tuple(entry.entry for entry in entries if entry.run == run)  # type: ignore[misc]
+    parts = tuple(part for part in run.plan.applications if part.application not in home)
+    return replace(run.plan, steps=steps, applications=parts)

@@ -346,7 +346,11 @@ class PhaseTime:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """The execution of one plan, as folded from its events by `execution.fold`."""
+    """The execution of one plan, as folded from its events by `execution.fold`.
+
+    `dns_landed`: a record change is known to have been applied; `dns_written`: that, or one may have been (in flight).
+    `resumed_at`: end of the last halt or approval: deadlines of what waits are counted from there at the earliest.
+    """
 
     id: RunId
     state: RunState
@@ -367,6 +371,8 @@ class Run:
     citations: tuple[str, ...] = ()
     widened: tuple[str, ...] = ()
     dns_written: bool = field(default=False)
+    dns_landed: bool = field(default=False)
+    resumed_at: datetime | None = None
 
     @property
     def applications(self) -> tuple[ApplicationName, ...]:

@@ -1,74 +1,16 @@
 """One application's way home: what finished runs took from the sources is brought back, then the stand-ins shrink."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-
-from failover.model.ids import ClusterName, StepId
-from failover.model.inventory import WorkloadState
-from failover.model.plan import (
-    ApplicationPlan,
-    ChangeRecordsStep,
-    Phase,
-    Placement,
-    ScaleField,
-    ScaleStep,
-    Step,
-)
-from failover.model.policy import Application, Workload, WorkloadRef
+from failover.model.ids import StepId
+from failover.model.plan import ApplicationPlan, Phase, Placement, Step
+from failover.model.policy import Application
 from failover.model.reasons import Refusal
 from failover.model.snapshot import Displacement
 from failover.planner.capacity import FreeCapacity
 from failover.planner.forward import Part
-from failover.planner.placement import is_single_writer
 from failover.planner.ramp import Ramp, plan_ramp
+from failover.planner.returning import Return, emptied, way_home
 from failover.planner.steps import WAIT_MARGIN_S, Builder, ids, old_ttl_s
 from failover.planner.world import World
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Home:
-    """One source that gets a workload back: `former` replicas are wanted there again, it has `state.wanted`."""
-
-    cluster: ClusterName
-    state: WorkloadState
-    after: int
-
-    @property
-    def missing(self) -> int:
-        return self.after - self.state.wanted
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StandIn:
-    """One cluster that took over. `after`: what it keeps; `minimum_after`: its autoscaler's, None if untouched."""
-
-    cluster: ClusterName
-    state: WorkloadState
-    after: int
-    minimum_after: int | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Return:
-    """One workload's way home."""
-
-    workload: Workload
-    single: bool
-    homes: tuple[Home, ...]
-    stand_ins: tuple[StandIn, ...]
-    notes: tuple[str, ...] = ()
-
-
-def displaced(application: Application, displacements: Iterable[Displacement]) -> tuple[Displacement, ...]:
-    """Those finished runs that changed anything of this application."""
-    return tuple(
-        item
-        for item in displacements
-        if any(
-            isinstance(step, ScaleStep | ChangeRecordsStep) and step.application == application.name
-            for step in item.plan.steps
-        )
-    )
 
 
 def plan_return(
@@ -77,9 +19,9 @@ def plan_return(
     """Bring one application home, or say why it is left out."""
     mark = free.mark()
     returns = tuple(
-        _return(world, workload, application, displacements) for workload in application.workloads
+        way_home(world, workload, application, displacements) for workload in application.workloads
     )
-    ramp = plan_ramp(world, application, displacements, _emptied(world, application, returns))
+    ramp = plan_ramp(world, application, displacements, emptied(world, application, returns))
     refusal = (
         _single_writer_refusal(world, application, returns)
         or _room_refusal(application, returns, free)
@@ -104,129 +46,6 @@ def plan_return(
         free.give_back(mark)
         return Part(plan=part)
     return Part(plan=part, steps=_steps(world, application, returns, ramp))
-
-
-# -- what returns --------------------------------------------------------------------------------------------------
-
-
-def _return(
-    world: World, workload: Workload, application: Application, displacements: tuple[Displacement, ...]
-) -> Return:
-    former: dict[ClusterName, int] = {}
-    rows: dict[ClusterName, tuple[int, int]] = {}
-    minimums: dict[ClusterName, int] = {}
-    for item in displacements:
-        landed = {
-            step.cluster
-            for step in item.plan.steps
-            if isinstance(step, ScaleStep)
-            and (step.application, step.workload) == (application.name, workload.ref)
-        }
-        for part in item.plan.applications:
-            for row in part.placements if part.application == application.name else ():
-                if row.workload != workload.ref:
-                    continue
-                if row.cluster in item.plan.sources:
-                    former.setdefault(row.cluster, row.before)
-                elif row.cluster in landed and row.after > row.before:
-                    least, added = rows.get(row.cluster, (row.before, 0))
-                    rows[row.cluster] = (min(least, row.before), added + row.after - row.before)
-        for step in item.plan.steps:
-            if (
-                isinstance(step, ScaleStep)
-                and step.field is ScaleField.AUTOSCALER_MIN
-                and (step.application, step.workload) == (application.name, workload.ref)
-            ):
-                minimums.setdefault(step.cluster, step.before)
-    notes: list[str] = []
-    homes = _homes(world, workload.ref, former, notes)
-    back = sum(home.after for home in homes)
-    stand_ins = _stand_ins(world, workload.ref, rows, minimums, back, notes)
-    return Return(
-        workload=workload,
-        single=is_single_writer(world, workload),
-        homes=homes,
-        stand_ins=stand_ins,
-        notes=tuple(notes),
-    )
-
-
-def _homes(
-    world: World, workload: WorkloadRef, former: dict[ClusterName, int], notes: list[str]
-) -> tuple[Home, ...]:
-    homes = []
-    for cluster in sorted(former):
-        if cluster not in world.sources or not former[cluster]:
-            continue
-        state = world.state(cluster, workload)
-        if state is None:
-            notes.append(
-                f"{workload} does not exist in {cluster} any more; it ran {former[cluster]} replicas there"
-            )
-            continue
-        if state.wanted:
-            ran = f"{cluster} runs {state.wanted} replicas of {workload} again"
-            if state.autoscaler is not None and state.wanted < former[cluster]:
-                notes.append(f"{ran}; its autoscaler follows the load up to the former {former[cluster]}")
-                homes.append(Home(cluster=cluster, state=state, after=state.wanted))
-                continue
-            notes.append(f"{ran}: duplicates of what the stand-ins run until they shrink")
-        homes.append(Home(cluster=cluster, state=state, after=max(state.wanted, former[cluster])))
-    return tuple(homes)
-
-
-def _stand_ins(
-    world: World,
-    workload: WorkloadRef,
-    rows: dict[ClusterName, tuple[int, int]],
-    minimums: dict[ClusterName, int],
-    back: int,
-    notes: list[str],
-) -> tuple[StandIn, ...]:
-    """What was added is taken away again, at most what is back home, and never below what was there before."""
-    stand_ins = []
-    left = back
-    for cluster, (least, added) in sorted(rows.items(), key=lambda row: (-row[1][1], row[0])):
-        state = world.state(cluster, workload)
-        if state is None or cluster in world.sources:
-            continue
-        if not world.control_is_up(cluster):
-            notes.append(f"{cluster} cannot be asked: it keeps its {state.wanted} replicas of {workload}")
-            continue
-        after = max(min(least, state.wanted), state.wanted - min(added, left))
-        left -= state.wanted - after
-        minimum = None
-        if state.autoscaler is not None and cluster in minimums:
-            lowered = state.autoscaler.min_replicas - min(added, state.wanted - after)
-            minimum = minimums[cluster] if after <= least else max(minimums[cluster], lowered)
-            minimum = minimum if minimum < state.autoscaler.min_replicas else None
-            if minimum is not None and after:
-                notes.append(
-                    f"{cluster} shrinks by its autoscaler {state.autoscaler.name}; "
-                    f"its maxReplicas stays {state.autoscaler.max_replicas}"
-                )
-        if after < state.wanted or minimum is not None:
-            stand_ins.append(StandIn(cluster=cluster, state=state, after=after, minimum_after=minimum))
-    return tuple(sorted(stand_ins, key=lambda item: item.cluster))
-
-
-def _emptied(world: World, application: Application, returns: tuple[Return, ...]) -> frozenset[ClusterName]:
-    """Clusters that keep no replica of the application: they leave its record sets again."""
-    after = {
-        (stand_in.cluster, item.workload.ref): stand_in.after
-        for item in returns
-        for stand_in in item.stand_ins
-    }
-    shrunk = {cluster for cluster, _ in after}
-
-    def keeps(cluster: ClusterName) -> bool:
-        for workload in application.workloads:
-            state = world.state(cluster, workload.ref)
-            if state is not None and after.get((cluster, workload.ref), state.wanted):
-                return True
-        return False
-
-    return frozenset(cluster for cluster in shrunk if not keeps(cluster))
 
 
 # -- what may not be done ------------------------------------------------------------------------------------------

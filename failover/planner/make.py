@@ -11,8 +11,9 @@ from failover.model.snapshot import Snapshot
 from failover.planner.assumptions import assumptions_of
 from failover.planner.capacity import FreeCapacity
 from failover.planner.eligibility import target_refusal, target_refusals
-from failover.planner.failback import displaced, plan_return
+from failover.planner.failback import plan_return
 from failover.planner.forward import Part, plan_forward
+from failover.planner.returning import displaced
 from failover.planner.world import World, see
 
 

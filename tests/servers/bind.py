@@ -6,6 +6,7 @@ fetches the zone from it. Both run from one folder, as any user, on high ports.
 
 import base64
 import os
+import re
 import secrets
 import shutil
 import signal
@@ -25,6 +26,8 @@ from .process import Process, ServerFailed, free_ports, wait_until
 
 START_TIMEOUT_S = 20.0
 QUERY_TIMEOUT_S = 2.0
+READY_QUERY_TIMEOUT_S = 0.2
+"""While a server starts: a datagram to a port that nobody listens on yet is simply lost."""
 
 _OPTIONS = """\
 {key}
@@ -135,12 +138,14 @@ class BindServer:
         command: list[str | Path] = [named, "-g", "-n", "2", "-c", folder / "named.conf"]
         self.process = Process(f"named-{role}", command, folder=folder)
 
-    def query(self, name: str, record_type: str, *, tcp: bool = False) -> dns.message.Message:
-        """Ask this server without recursion. Raises dnspython's errors where it does not answer."""
+    def query(
+        self, name: str, record_type: str, *, tcp: bool = False, timeout_s: float = QUERY_TIMEOUT_S
+    ) -> dns.message.Message:
+        """Ask this server without recursion. Raises OSError or dnspython's errors where it does not answer."""
         question = dns.message.make_query(name, record_type)
         question.flags &= ~dns.flags.RD
         ask = dns.query.tcp if tcp else dns.query.udp
-        return ask(question, self.address, port=self.port, timeout=QUERY_TIMEOUT_S)
+        return ask(question, self.address, port=self.port, timeout=timeout_s)
 
     def values(self, name: str, record_type: str) -> tuple[str, ...]:
         """The values of a record set as this server has it, sorted; empty where it has none."""
@@ -151,7 +156,7 @@ class BindServer:
     def serial(self, apex: str) -> int | None:
         """The zone's serial here, or None where this server does not answer for the zone."""
         try:
-            answer = self.query(apex, "SOA")
+            answer = self.query(apex, "SOA", timeout_s=READY_QUERY_TIMEOUT_S)
         except (OSError, dns.exception.DNSException):
             return None
         if not answer.flags & dns.flags.AA or not answer.answer:
@@ -178,7 +183,8 @@ class BindServer:
 class BindPair:
     """A primary and a secondary that serve the same zones, dynamic updates with `key` allowed at the primary.
 
-    `addresses`: of primary and secondary; with two distinct ones both use one port, as real name servers do.
+    `addresses`: of primary and secondary; with two distinct ones both use one port, as real name servers do. BIND
+    listens only on addresses that an interface has, which of 127.0.0.0/8 is 127.0.0.1 alone unless somebody adds more.
     `notify_delay_s`: how long the primary gathers changes before it notifies (BIND's own default is 5).
     """
 
@@ -194,6 +200,7 @@ class BindPair:
         named = find_named()
         if named is None:
             raise ServerFailed("BIND 9 is not installed: no `named` on this machine.")
+        _check_local(addresses)
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.notify_delay_s = notify_delay_s
@@ -306,6 +313,18 @@ class BindPair:
 
 def _file_name(apex: str) -> str:
     return f"{apex}.zone"
+
+
+def _check_local(addresses: Sequence[str]) -> None:
+    """Raise ServerFailed for an address that no interface has (Linux only: elsewhere BIND itself must tell)."""
+    routes = Path("/proc/net/fib_trie")
+    local = set(re.findall(r"\|-- (\S+)\n\s+/32 host LOCAL", routes.read_text())) if routes.exists() else None
+    for address in addresses:
+        if local is not None and address not in local:
+            raise ServerFailed(
+                f"No interface has {address}, and BIND listens on no other address: "
+                f"`ip address add {address}/8 dev lo` adds it."
+            )
 
 
 def _unconfined(named: Path, folder: Path) -> Path:

@@ -1,0 +1,108 @@
+"""`failover explain DOMAIN|APPLICATION`: which votes, which rule, what would change the answer. From the status alone."""
+
+import time
+from datetime import datetime
+from typing import Any
+
+from failover.cli import exits, render
+from failover.cli.exits import Stop
+
+
+def explain(status: dict[str, Any], name: str, output: render.Format) -> None:
+    """Write the explanation of a domain, or of an application. Raises Stop for a name that is neither."""
+    bare = name.split("/", 1)[-1]
+    clusters = [
+        item
+        for item in status["clusters"]
+        if bare in (item["name"], item["datacenter"], item["region"], item["provider"])
+    ]
+    applications = [item for item in status["applications"] if item["name"] == name]
+    if not clusters and not applications:
+        known = sorted({item[key] for item in status["clusters"] for key in ("provider", "region", "datacenter", "name")})
+        names = [item["name"] for item in status["applications"]]
+        raise Stop(exits.USAGE, f"{name!r} is neither a domain ({', '.join(known)}) nor an application ({', '.join(names)})")
+    refusals = [item for item in status["refusals"] if not applications or item["application"] in ("", name)]
+    found = {"clusters": clusters, "applications": applications, "refusals": refusals, "holding_back": _holding(status)}
+    if render.data(found, output):
+        return
+    for item in clusters:
+        _cluster(item)
+    for item in applications:
+        _application(item)
+    if refusals:
+        render.line("why nothing (more) is done:")
+        for item in refusals:
+            _refusal(item)
+    for sentence in found["holding_back"]:
+        render.line(f"automation is held back: {sentence}")
+
+
+def _holding(status: dict[str, Any]) -> list[str]:
+    found = []
+    if status["pause"]:
+        found.append(f"paused by {status['pause']['by']}; `failover resume` ends it; a person's commands still work")
+    if status["freeze"]:
+        found.append(f"frozen: {status['freeze']['sentence']}")
+    if status["warm_up"]:
+        found.append(f"warming up after {status['warm_up']['cause']}")
+    if status["doubt"]:
+        found.append(status["doubt"])
+    return found
+
+
+def _cluster(item: dict[str, Any]) -> None:
+    render.line(f"{item['name']} ({item['provider']} / {item['region']} / {item['datacenter']}): {item['verdict']}")
+    render.line(f"  {item['sentence']}")
+    for signal in item["signals"]:
+        word = {"D": "data plane", "C": "control plane"}[signal["signal"]]
+        render.line(f"  {word}: {signal['state']} (quorum {signal['quorum']} of {signal['configured']})")
+        for vote in signal["votes"]:
+            age = "never" if vote["seen_at"] is None else f"{time.time() - _at(vote['seen_at']):.1f} s ago"
+            why = f"   {vote['reason']}" if vote["reason"] else ""
+            render.line(f"    {vote['vantage']:<16} {vote['vote']:<8} {vote['outcome'] or '-':<13} {age}{why}")
+    if item["hold_down_until"]:
+        render.line(f"  held down until {item['hold_down_until']}; `failover ack {item['name']}` releases it")
+    if item["inventory_error"]:
+        render.line(f"  inventory: {item['inventory_error']}")
+    for sentence in item["odd"]:
+        render.line(f"  odd: {sentence}")
+    render.line(f"  what would change the answer: {_what_would_change(item)}")
+
+
+def _what_would_change(item: dict[str, Any]) -> str:
+    verdict = item["verdict"]
+    if verdict == "HEALTHY":
+        quorum = item["signals"][0]["quorum"] if item["signals"] else "a quorum"
+        return f"{quorum} vantages outside its region that see the data plane down, and none that sees it up"
+    if verdict in ("CONTROL_PLANE_DOWN", "CONTROL_PLANE_UNKNOWN"):
+        return "its data plane going down as well; an API server alone never moves anything"
+    if verdict == "PATH_PROBLEM":
+        return "the dissenting vantage changing its mind, or `failover cordon vantage/NAME` where it is broken"
+    if verdict == "UNKNOWN":
+        return "fresh observations from a quorum of vantages; unknown is never down"
+    return "one success from outside resets the clock; a confirmed verdict lets automation act within the guards"
+
+
+def _application(item: dict[str, Any]) -> None:
+    render.line(f"{item['name']}: mode {item['mode']}, floor {item['floor']} %, on shortage {item['on_shortage']}")
+    for cluster in item["clusters"]:
+        own = f"   own verdict {cluster['verdict']}: {cluster['sentence']}" if cluster["verdict"] else ""
+        ready = "unknown" if cluster["ready"] is None else f"{cluster['ready']}/{cluster['wanted']} ready"
+        render.line(f"  {cluster['cluster']:<18} {ready}{own}")
+    for record in item["records"]:
+        values = ", ".join(record["values"]) if record["known"] else "unknown (the zone cannot be read)"
+        render.line(f"  {record['name']} {record['type']} {record['ttl'] or ''} -> {values}")
+    for fence in item["fences"]:
+        render.line(f"  fence in {fence['zone']}: owner {fence['owner']}, epoch {fence['epoch']}, plan {fence['plan']}")
+
+
+def _refusal(item: dict[str, Any]) -> None:
+    about = f"{item['application']}: " if item["application"] else ""
+    override = f"   (a person may --override {item['code']})" if item["overridable"] else ""
+    render.line(f"  {about}{item['code']}: {item['sentence']}{override}")
+    for fact in item["evidence"]:
+        render.line(f"    {fact}")
+
+
+def _at(text: str) -> float:
+    return datetime.fromisoformat(text).timestamp()

@@ -1,0 +1,87 @@
+"""Opens the real adapters of a policy: store, clusters, zones, probers. The only place that knows all of them."""
+
+import os
+import secrets
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+
+from failover.controller.clock import InlineCompute, PoolCompute, SystemClock
+from failover.controller.ports import ApiServer, Identity, Ports
+from failover.dnszones import open_zones
+from failover.kube import open_clusters
+from failover.model.ids import ClusterName
+from failover.model.policy import Policy
+from failover.model.ports import Telemetry
+from failover.model.telemetry import TelemetryEvent
+from failover.probes import ProberSet
+from failover.store.processes import boot_id
+from failover.store.sqlite import SQLiteStore
+
+POOL_FROM_WORKLOADS = 500
+
+
+class SilentTelemetry:
+    """Emits nothing: a command tells its person by itself."""
+
+    def emit(self, event: TelemetryEvent) -> None:
+        del event
+
+
+@dataclass(slots=True, kw_only=True)
+class OpenPorts:
+    """Open ports and how to close them."""
+
+    ports: Ports
+    prober: ProberSet
+
+    async def close(self) -> None:
+        """Close every connection and the store."""
+        for cluster in self.ports.clusters.values():
+            await cluster.close()
+        for zone in self.ports.zones.values():
+            await zone.close()
+        await self.prober.close()
+        await self.ports.store.close()
+        if isinstance(self.ports.compute, PoolCompute):
+            self.ports.compute.close()
+
+
+def read_text(path: str) -> str:
+    """A CA bundle's text, "" for no path."""
+    return Path(path).read_text(encoding="utf-8") if path else ""
+
+
+async def open_ports(
+    policy: Policy, state: Path, *, telemetry: Telemetry | None = None, source: str = "", pool: bool = False
+) -> OpenPorts:
+    """Open everything that a policy names. Raises StoreError; a cluster or zone that cannot be opened is left out and told."""
+    clock = SystemClock()
+    store = await SQLiteStore.open(state, clock)
+    teller = telemetry or SilentTelemetry()
+    clusters, cluster_problems = open_clusters(policy)
+    zones, zone_problems = open_zones(policy)
+    for sentence in (*cluster_problems, *zone_problems):
+        teller.emit(TelemetryEvent(name="target.closed", at=clock.now().wall, sentence=sentence, page=True))
+    servers: dict[ClusterName, ApiServer] = {}
+    for name, cluster in clusters.items():
+        where = cluster.api_server
+        servers[name] = ApiServer(
+            address=where.address, port=where.port, server_name=where.server_name, ca_pem=where.ca_pem
+        )
+    prober = ProberSet(allow_cidrs=policy.fleet.probe_allow_cidrs, source=source)
+    workloads = sum(len(application.workloads) for application in policy.applications)
+    ports = Ports(
+        clock=clock,
+        compute=PoolCompute() if pool and workloads >= POOL_FROM_WORKLOADS else InlineCompute(),
+        store=store,
+        telemetry=teller,
+        prober=prober,
+        clusters=clusters,
+        zones=zones,
+        api_servers=servers,
+        identity=Identity(
+            holder=f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(2)}", boot_id=boot_id(), process=os.getpid()
+        ),
+    )
+    return OpenPorts(ports=ports, prober=prober)

@@ -1,0 +1,309 @@
+"""From parsed documents to the compiled Policy: profiles filled in, paths made absolute, names made canonical."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from failover.model.codec import digest
+from failover.model.ids import (
+    ApplicationName,
+    ClusterName,
+    DatacenterName,
+    ProviderName,
+    RegionName,
+    ScheduleName,
+    VantageName,
+    ZoneName,
+)
+from failover.model.observation import ProbeKind, Reference
+from failover.model.policy import (
+    Application,
+    ClusterAccess,
+    ClusterEntry,
+    DataProbe,
+    DNSName,
+    FenceMode,
+    Fleet,
+    GuardSettings,
+    JobKind,
+    Mode,
+    NameServer,
+    OnShortage,
+    PlacementRule,
+    Policy,
+    Profile,
+    Publish,
+    Schedule,
+    Timing,
+    TrafficOrder,
+    VantageEntry,
+    Workload,
+    WorkloadRef,
+    Writers,
+    Zone,
+)
+from failover.model.records import RecordType
+from failover.policy.documents import (
+    ApplicationDocument,
+    DNSDocument,
+    DNSZoneDocument,
+    FleetDocument,
+    FleetSpec,
+    GuardsDocument,
+    Probe,
+    ScheduleDocument,
+    WorkloadDocument,
+)
+from failover.policy.yaml_reader import Marked
+
+FAST = Timing(profile=Profile.FAST, interval_s=1.0, timeout_s=1.0, confirm_s=2.0)
+VELOCITY = {Profile.BALANCED: 20.0, Profile.FAST: 100.0}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parsed:
+    """One valid document and where its parts stand."""
+
+    document: Any
+    marked: Marked
+
+    @property
+    def folder(self) -> Path:
+        """What relative paths in it are relative to."""
+        return Path(self.marked.file).resolve().parent
+
+
+def documents_of(parsed: Iterable[Parsed], kind: type) -> list[Parsed]:
+    """Documents of one kind, in file order."""
+    return [item for item in parsed if isinstance(item.document, kind)]
+
+
+def compile_policy(parsed: Sequence[Parsed]) -> Policy:
+    """The policy of documents that passed every check. The order of files and documents does not matter."""
+    fleets = documents_of(parsed, FleetDocument)
+    fleet = compile_fleet(fleets[0])
+    zones = tuple(
+        sorted((_zone(item) for item in documents_of(parsed, DNSZoneDocument)), key=lambda zone: zone.name)
+    )
+    applications = tuple(
+        sorted(
+            (_application(item) for item in documents_of(parsed, ApplicationDocument)),
+            key=lambda one: one.name,
+        )
+    )
+    schedules = tuple(
+        sorted((_schedule(item) for item in documents_of(parsed, ScheduleDocument)), key=lambda one: one.name)
+    )
+    guards = _guards(documents_of(parsed, GuardsDocument), fleet.timing.profile)
+    made = Policy(
+        generation="",
+        fleet=fleet,
+        zones=zones,
+        applications=applications,
+        guards=guards,
+        schedules=schedules,
+    )
+    return replace(made, generation=digest(made)[:16])
+
+
+def timing_of(spec: FleetSpec) -> Timing:
+    """The profile's timings with the file's own over them."""
+    timing = FAST if spec.profile == "fast" else Timing()
+    own = spec.timing
+    names = {
+        "interval": "interval_s",
+        "jitter": "jitter",
+        "timeout": "timeout_s",
+        "fall": "fall",
+        "rise": "rise",
+        "confirm": "confirm_s",
+        "inventory_interval": "inventory_interval_s",
+        "inventory_max_age": "inventory_max_age_s",
+        "lease": "lease_s",
+        "lease_renew": "lease_renew_s",
+        "lease_margin": "lease_margin_s",
+        "stable": "stable_s",
+    }
+    changes = {target: value for name, target in names.items() if (value := getattr(own, name)) is not None}
+    if own.hold_down is not None:
+        hold = own.hold_down
+        changes |= {
+            "hold_down_changes": hold.changes,
+            "hold_down_window_s": hold.window,
+            "hold_down_base_s": hold.base,
+            "hold_down_max_s": hold.max,
+        }
+    return replace(timing, **changes)
+
+
+def compile_fleet(item: Parsed) -> Fleet:
+    """The tree, flattened to clusters that know their ancestors, in the file's order."""
+    spec: FleetSpec = item.document.spec
+    clusters = []
+    for provider in spec.providers:
+        for region in provider.regions:
+            for datacenter in region.datacenters:
+                for one in datacenter.clusters:
+                    clusters.append(
+                        ClusterEntry(
+                            name=ClusterName(one.name),
+                            provider=ProviderName(provider.name),
+                            region=RegionName(region.name),
+                            datacenter=DatacenterName(datacenter.name),
+                            ipv4=tuple(one.endpoint.ipv4),
+                            ipv6=tuple(one.endpoint.ipv6),
+                            hostname=one.endpoint.hostname or "",
+                            access=ClusterAccess(
+                                kubeconfig=_path(item, one.access.kubeconfig),
+                                context=one.access.context,
+                                in_cluster=one.access.in_cluster,
+                                exec_allowed=tuple(one.access.exec_allowed),
+                            ),
+                            fence=FenceMode(one.fence or "best-effort"),
+                            data_probe=_probe(item, one.probe),
+                            labels=tuple(sorted(one.labels.items())),
+                        )
+                    )
+    return Fleet(
+        name=item.document.metadata.name,
+        clusters=tuple(clusters),
+        vantages=tuple(_vantage(one) for one in spec.vantages),
+        timing=timing_of(spec),
+        probe_allow_cidrs=tuple(spec.probes.allow_cidrs),
+    )
+
+
+def _path(item: Parsed, text: str) -> str:
+    return str(item.folder / Path(text).expanduser()) if text else ""
+
+
+def _probe(item: Parsed, probe: Probe) -> DataProbe:
+    return DataProbe(
+        probe=ProbeKind(probe.kind),
+        port=probe.port,
+        server_name=probe.server_name or "",
+        host=probe.host or "",
+        path=probe.path,
+        statuses=tuple(probe.statuses),
+        body_contains=probe.body_contains,
+        ca_file=_path(item, probe.ca_file),
+    )
+
+
+def _vantage(one: Any) -> VantageEntry:
+    return VantageEntry(
+        name=VantageName(one.name),
+        region=one.region or "",
+        controller=one.controller,
+        token_sha256=one.token_sha256 or "",
+        references=tuple(
+            Reference(
+                name=reference.name,
+                address=reference.address,
+                port=reference.port,
+                region=reference.region or "",
+                probe=ProbeKind(reference.kind),
+            )
+            for reference in one.references
+        ),
+    )
+
+
+def _zone(item: Parsed) -> Zone:
+    spec = item.document.spec
+    return Zone(
+        name=ZoneName(item.document.metadata.name),
+        apex=absolute(spec.apex),
+        provider=spec.provider,
+        primary=NameServer(address=spec.primary.address, port=spec.primary.port),
+        authoritative=tuple(NameServer(address=one.address, port=one.port) for one in spec.authoritative),
+        tsig_key_file=_path(item, spec.tsig_key_file),
+        adopt=spec.adopt,
+        timeout_s=spec.timeout,
+    )
+
+
+def absolute(name: str) -> str:
+    """Lower case, with the final dot."""
+    return name.rstrip(".").lower() + "."
+
+
+def _application(item: Parsed) -> Application:
+    spec = item.document.spec
+    workloads = tuple(one for document in spec.workloads for one in workloads_of(document))
+    placed = tuple(dict.fromkeys(rule.cluster for workload in workloads for rule in workload.placement))
+    return Application(
+        name=ApplicationName(item.document.metadata.name),
+        mode=Mode(spec.mode),
+        workloads=workloads,
+        dns=tuple(_dns(one, placed) for one in spec.dns),
+        floor=spec.floor,
+        on_shortage=OnShortage(spec.on_shortage),
+        traffic=TrafficOrder(spec.traffic),
+        data_probe=_probe(item, spec.probe) if spec.probe is not None else None,
+        failback_steps=tuple(spec.failback_steps),
+    )
+
+
+def workloads_of(document: WorkloadDocument) -> list[Workload]:
+    """One workload for each name."""
+    default = Writers.SINGLE if document.kind == "StatefulSet" else Writers.MANY
+    names = [*([document.name] if document.name else []), *document.names]
+    return [
+        Workload(
+            ref=WorkloadRef(object_kind=document.kind, namespace=document.namespace, name=name),
+            placement=tuple(
+                PlacementRule(
+                    cluster=ClusterName(rule.cluster),
+                    weight=rule.weight,
+                    min_replicas=rule.min,
+                    max_replicas=rule.max,
+                )
+                for rule in document.placement
+            ),
+            writers=Writers(document.writers) if document.writers else default,
+            fence_gate=document.fence_gate,
+        )
+        for name in names
+    ]
+
+
+def _dns(one: DNSDocument, placed: tuple[ClusterName, ...]) -> DNSName:
+    return DNSName(
+        name=absolute(one.name),
+        zone=ZoneName(one.zone),
+        record_type=RecordType(one.type),
+        ttl=int(one.ttl),
+        publish=Publish(one.publish),
+        clusters=tuple(ClusterName(name) for name in one.clusters) or placed,
+    )
+
+
+def _guards(found: list[Parsed], profile: Profile) -> GuardSettings:
+    if not found:
+        return GuardSettings(changes_per_second=VELOCITY[profile])
+    spec = found[0].document.spec
+    return GuardSettings(
+        regions_at_once=spec.regions_at_once,
+        per_hour=spec.per_hour,
+        per_day=spec.per_day,
+        correlated_limit=spec.correlated_limit,
+        changes_per_second=spec.changes_per_second or VELOCITY[profile],
+        share_per_step=spec.share_per_step,
+        parallel_per_cluster=spec.parallel_per_cluster,
+    )
+
+
+def _schedule(item: Parsed) -> Schedule:
+    spec = item.document.spec
+    return Schedule(
+        name=ScheduleName(item.document.metadata.name),
+        cron=spec.cron,
+        timezone=spec.timezone,
+        jitter_s=spec.jitter,
+        job=JobKind(spec.job),
+        domain=spec.domain,
+        reason=spec.reason,
+        suspended=spec.suspended,
+    )

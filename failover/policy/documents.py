@@ -1,0 +1,289 @@
+"""The documents of a policy directory, as people write them. Descriptions become the JSON Schema."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from failover.policy.fields import CIDR, Address, Document, Duration, HostName, IPv4, IPv6, Name, Port
+
+API_VERSION = "failover/v1alpha1"
+
+
+class Metadata(Document):
+    """Names a document."""
+
+    name: Name
+
+
+class Probe(Document):
+    """A data-plane probe: what a client would do."""
+
+    kind: Literal["https", "http", "tcp"] = "https"
+    port: Port = 443
+    server_name: HostName | None = Field(None, description="TLS SNI; the endpoint's hostname by default")
+    host: HostName | None = Field(None, description="Host header; the server name by default")
+    path: str = Field("/", pattern="^/", max_length=1024)
+    statuses: list[Annotated[int, Field(ge=100, le=599)]] = Field(
+        [], description="accepted statuses; 200-299 by default"
+    )
+    body_contains: str = Field("", max_length=256, description="text that the first 64 KiB must contain")
+    ca_file: str = Field("", description="PEM bundle to verify with; the system's by default")
+
+
+class HoldDown(Document):
+    """How long something that flapped stays ineligible."""
+
+    changes: int = Field(3, ge=2, le=100)
+    window: Duration = 600.0
+    base: Duration = 300.0
+    max: Duration = 21600.0
+
+
+class TimingDocument(Document):
+    """Single timings over the profile's."""
+
+    interval: Duration | None = None
+    jitter: float | None = Field(None, ge=0, le=0.5)
+    timeout: Duration | None = None
+    fall: int | None = Field(None, ge=1, le=20)
+    rise: int | None = Field(None, ge=1, le=60)
+    confirm: Duration | None = None
+    inventory_interval: Duration | None = None
+    inventory_max_age: Duration | None = None
+    lease: Duration | None = None
+    lease_renew: Duration | None = None
+    lease_margin: Duration | None = None
+    stable: Duration | None = None
+    hold_down: HoldDown | None = None
+
+
+class Probes(Document):
+    """Where probes may go."""
+
+    allow_cidrs: list[CIDR] = Field(
+        [], description="private or loopback ranges that data-plane probes may go to"
+    )
+
+
+class EndpointDocument(Document):
+    """How clients reach a cluster: what DNS publishes."""
+
+    ipv4: list[IPv4] = []
+    ipv6: list[IPv6] = []
+    hostname: HostName | None = None
+
+
+class Access(Document):
+    """How the controller reaches the API server."""
+
+    kubeconfig: str = ""
+    context: str = ""
+    in_cluster: bool = False
+    exec_allowed: list[Annotated[str, Field(pattern="^/")]] = Field(
+        [], description="absolute paths of credential plugins"
+    )
+
+
+class ClusterDocument(Document):
+    """One cluster."""
+
+    name: Name
+    endpoint: EndpointDocument
+    access: Access
+    fence: Literal["policy", "best-effort"] | None = Field(
+        None, description="how a stale leader is refused; `auto` needs it"
+    )
+    probe: Probe = Probe()
+    labels: dict[str, str] = {}
+
+
+class Datacenter(Document):
+    """One datacenter of a region."""
+
+    name: Name
+    clusters: list[ClusterDocument] = Field(min_length=1)
+
+
+class Region(Document):
+    """One region of a provider."""
+
+    name: Name
+    datacenters: list[Datacenter] = Field(min_length=1)
+
+
+class Provider(Document):
+    """One provider, or one's own machines."""
+
+    name: Name
+    regions: list[Region] = Field(min_length=1)
+
+
+class ReferenceDocument(Document):
+    """An address by which a vantage checks itself."""
+
+    name: Name
+    address: Address
+    port: Port = 443
+    kind: Literal["https", "http", "tcp"] = "tcp"
+    region: Name | None = Field(None, description="the fleet's region that it lies in, if it lies in one")
+
+
+class VantageDocument(Document):
+    """A place that probes are sent from. Without `region` it lies outside every region."""
+
+    name: Name
+    region: Name | None = None
+    controller: bool = False
+    token_sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = Field(None, alias="tokenSHA256")
+    references: list[ReferenceDocument] = []
+
+
+class FleetSpec(Document):
+    """All clusters, and who looks at them."""
+
+    profile: Literal["balanced", "fast"] = "balanced"
+    timing: TimingDocument = TimingDocument()
+    probes: Probes = Probes()
+    providers: list[Provider] = Field(min_length=1)
+    vantages: list[VantageDocument] = Field(min_length=1)
+
+
+class NameServerDocument(Document):
+    """One authoritative address."""
+
+    address: Address
+    port: Port = 53
+
+
+class ZoneSpec(Document):
+    """One DNS zone and how it is changed."""
+
+    apex: HostName
+    provider: Literal["rfc2136"] = "rfc2136"
+    primary: NameServerDocument
+    authoritative: list[NameServerDocument] = Field(
+        min_length=1, description="every server that is read back"
+    )
+    tsig_key_file: str = Field(min_length=1, description="BIND key file, mode 0600")
+    adopt: bool = Field(True, description="may a first change claim names that carry no fence")
+    timeout: Duration = 3.0
+
+
+class PlacementDocument(Document):
+    """One cluster that may run a workload."""
+
+    cluster: Name
+    weight: int = Field(1, ge=0, le=1000)
+    min: int = Field(0, ge=0, le=100_000)
+    max: int | None = Field(None, ge=0, le=100_000)
+
+
+class WorkloadDocument(Document):
+    """One workload, or several alike by `names`."""
+
+    kind: Literal["Deployment", "StatefulSet", "ReplicaSet"] = "Deployment"
+    namespace: Name
+    name: Name | None = None
+    names: list[Name] = []
+    writers: Literal["many", "single"] | None = Field(None, description="single by default for StatefulSets")
+    fence_gate: str = ""
+    placement: list[PlacementDocument] = Field(min_length=1)
+
+
+class DNSDocument(Document):
+    """One record set that publishes the application."""
+
+    name: HostName
+    zone: Name
+    type: Literal["A", "AAAA", "CNAME"] = "A"
+    ttl: Duration = 60.0
+    publish: Literal["all", "first"] = "all"
+    clusters: list[Name] = Field([], description="in order of preference; those of the placements by default")
+
+
+class ApplicationSpec(Document):
+    """One unit of protection."""
+
+    mode: Literal["observe", "recommend", "approve", "auto"] = "recommend"
+    floor: int = Field(
+        100, ge=0, le=100, description="percent of demand ready elsewhere before traffic moves"
+    )
+    on_shortage: Literal["partial", "hold", "shed"] | None = None
+    traffic: Literal["after-capacity", "first"] = "after-capacity"
+    workloads: list[WorkloadDocument] = []
+    dns: list[DNSDocument] = []
+    probe: Probe | None = None
+    failback_steps: list[Annotated[int, Field(ge=1, le=100)]] = [10, 50, 100]
+
+
+class GuardsSpec(Document):
+    """Limits of the safety rules."""
+
+    regions_at_once: int = Field(1, ge=1, le=100)
+    per_hour: int = Field(1, ge=1, le=1000)
+    per_day: int = Field(2, ge=1, le=1000)
+    correlated_limit: int | None = Field(None, ge=1, le=1000)
+    changes_per_second: float | None = Field(None, gt=0, le=10_000)
+    share_per_step: float = Field(1.0, gt=0, le=1)
+    parallel_per_cluster: int = Field(8, ge=1, le=256)
+
+
+class ScheduleSpec(Document):
+    """One calendar entry."""
+
+    cron: str = Field(description="five fields: minute hour day month weekday")
+    timezone: str = "UTC"
+    jitter: Duration = 0.0
+    job: Literal["deep-probe", "validate", "report", "drain", "failback"]
+    domain: str = ""
+    reason: str = ""
+    suspended: bool = False
+
+
+class _Kinded(Document):
+    api_version: Literal["failover/v1alpha1"]
+    metadata: Metadata
+
+
+class FleetDocument(_Kinded):
+    """All clusters that one installation looks after."""
+
+    kind: Literal["Fleet"]
+    spec: FleetSpec
+
+
+class DNSZoneDocument(_Kinded):
+    """A DNS zone."""
+
+    kind: Literal["DNSZone"]
+    spec: ZoneSpec
+
+
+class ApplicationDocument(_Kinded):
+    """An application."""
+
+    kind: Literal["Application"]
+    spec: ApplicationSpec
+
+
+class GuardsDocument(_Kinded):
+    """The guards."""
+
+    kind: Literal["Guards"]
+    spec: GuardsSpec
+
+
+class ScheduleDocument(_Kinded):
+    """A schedule."""
+
+    kind: Literal["Schedule"]
+    spec: ScheduleSpec
+
+
+KINDS: dict[str, type[_Kinded]] = {
+    "Fleet": FleetDocument,
+    "DNSZone": DNSZoneDocument,
+    "Application": ApplicationDocument,
+    "Guards": GuardsDocument,
+    "Schedule": ScheduleDocument,
+}

@@ -1,0 +1,146 @@
+"""Checks of applications: everything they name exists, no two own the same name, and `auto` is earned."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from failover.model.ids import ClusterName
+from failover.model.reasons import Problem
+from failover.policy.compile import Parsed, absolute
+from failover.policy.lint_names import Known, unknown
+
+FENCE_PREFIX = "_failover-fence."
+
+
+def check_applications(items: Sequence[Parsed], known: Known) -> Iterator[Problem]:
+    """Every problem of all applications."""
+    owners: dict[tuple[str, str], tuple[str, str]] = {}
+    workloads: dict[tuple[str, str, str], str] = {}
+    for item in items:
+        yield from _mode(item, known)
+        for number, one in enumerate(item.document.spec.workloads):
+            yield from _workload(item, number, one, known, workloads)
+        for number, one in enumerate(item.document.spec.dns):
+            yield from _dns(item, number, one, known, owners)
+        yield from _whole(item)
+
+
+def _whole(item: Parsed) -> Iterator[Problem]:
+    spec = item.document.spec
+    if not spec.workloads and not spec.dns:
+        yield item.marked.problem(("spec",), "has neither workloads nor dns: there is nothing to protect")
+    if spec.on_shortage is None:
+        yield item.marked.problem(
+            ("spec",), "onShortage is missing: choose partial (move what fits) or hold (move nothing)"
+        )
+    elif spec.on_shortage == "shed":
+        sentence = "shed comes with the joint planner and is not there yet; choose partial or hold"
+        yield item.marked.problem(("spec", "onShortage"), sentence)
+    steps = spec.failback_steps
+    if not steps or steps[-1] != 100 or sorted(set(steps)) != steps:
+        yield item.marked.problem(("spec", "failbackSteps"), "must rise and end with 100")
+
+
+def _mode(item: Parsed, known: Known) -> Iterator[Problem]:
+    spec = item.document.spec
+    if spec.mode != "auto":
+        return
+    used = {rule.cluster for one in spec.workloads for rule in one.placement}
+    for name in sorted(used & set(known.clusters)):
+        if known.fences.get(name) is None:
+            sentence = (
+                f"mode auto needs the fence in {name}: say fence: policy, or fence: best-effort, in its entry"
+            )
+            yield item.marked.problem(("spec", "mode"), sentence)
+
+
+def _workload(
+    item: Parsed, number: int, one: Any, known: Known, seen: dict[tuple[str, str, str], str]
+) -> Iterator[Problem]:
+    path = ("spec", "workloads", number)
+    owner = item.document.metadata.name
+    if not one.name and not one.names:
+        yield item.marked.problem(path, "name is missing")
+    for name in [*([one.name] if one.name else []), *one.names]:
+        key = (one.kind, one.namespace, name)
+        if key in seen:
+            yield item.marked.problem(
+                path, f"{one.kind} {one.namespace}/{name} belongs to {seen[key]} already"
+            )
+        seen.setdefault(key, owner)
+    placed: set[str] = set()
+    for at, rule in enumerate(one.placement):
+        here = (*path, "placement", at)
+        if rule.cluster not in known.clusters:
+            yield item.marked.problem((*here, "cluster"), unknown("cluster", rule.cluster, known.clusters))
+        if rule.cluster in placed:
+            yield item.marked.problem((*here, "cluster"), f"{rule.cluster} stands twice")
+        placed.add(rule.cluster)
+        if rule.max is not None and rule.max < rule.min:
+            yield item.marked.problem((*here, "max"), f"max ({rule.max}) is less than min ({rule.min})")
+    if one.placement and not any(rule.weight for rule in one.placement):
+        yield item.marked.problem((*path, "placement"), "every weight is 0: nothing could be placed")
+    single = one.writers == "single" or (one.writers is None and one.kind == "StatefulSet")
+    if single and sum(1 for rule in one.placement if rule.min > 0) > 1:
+        yield item.marked.problem(
+            (*path, "placement"), "a single writer has a min above 0 in one cluster at most"
+        )
+    if one.fence_gate and not single:
+        yield item.marked.problem((*path, "fenceGate"), "only a single writer needs a fence gate")
+
+
+def _dns(
+    item: Parsed, number: int, one: Any, known: Known, owners: dict[tuple[str, str], tuple[str, str]]
+) -> Iterator[Problem]:
+    path = ("spec", "dns", number)
+    name = absolute(one.name)
+    apex = known.zones.get(one.zone)
+    if apex is None:
+        yield item.marked.problem((*path, "zone"), unknown("zone", one.zone, known.zones))
+    elif name != apex and not name.endswith("." + apex):
+        yield item.marked.problem((*path, "name"), f"{name} does not lie in zone {one.zone} ({apex})")
+    elif name == apex and one.type == "CNAME":
+        yield item.marked.problem((*path, "type"), "the apex of a zone cannot be a CNAME")
+    if name.startswith(FENCE_PREFIX):
+        yield item.marked.problem((*path, "name"), "names under _failover-fence are the fence's own")
+    if one.ttl < 1 or one.ttl != int(one.ttl):
+        yield item.marked.problem((*path, "ttl"), "a TTL is a whole number of seconds, at least 1s")
+    if one.type == "CNAME" and one.publish == "all":
+        yield item.marked.problem((*path, "publish"), "a CNAME has one target: publish: first")
+    yield from _overlap(item, path, name, one.type, owners)
+    yield from _published(item, path, one, known)
+
+
+def _overlap(
+    item: Parsed,
+    path: tuple[str | int, ...],
+    name: str,
+    kind: str,
+    owners: dict[tuple[str, str], tuple[str, str]],
+) -> Iterator[Problem]:
+    owner = item.document.metadata.name
+    for other in ("A", "AAAA", "CNAME"):
+        found = owners.get((name, other))
+        if found and (other == kind or "CNAME" in (other, kind)):
+            yield item.marked.problem(
+                (*path, "name"), f"{name} {other} belongs to {found[0]} already ({found[1]})"
+            )
+    line = f"{item.marked.file}:{item.marked.place(path)[0]}"
+    owners.setdefault((name, kind), (owner, line))
+
+
+def _published(item: Parsed, path: tuple[str | int, ...], one: Any, known: Known) -> Iterator[Problem]:
+    """Every cluster that may be published has an address of the record's family."""
+    for at, name in enumerate(one.clusters):
+        if name not in known.clusters:
+            yield item.marked.problem((*path, "clusters", at), unknown("cluster", name, known.clusters))
+    used = one.clusters or [
+        rule.cluster for workload in item.document.spec.workloads for rule in workload.placement
+    ]
+    if not used:
+        yield item.marked.problem(path, "names no clusters, and there is no placement to take them from")
+    field = {"A": "ipv4", "AAAA": "ipv6", "CNAME": "hostname"}[one.type]
+    for name in sorted(set(used) & set(known.clusters)):
+        if not getattr(known.fleet.cluster(ClusterName(name)), field):
+            yield item.marked.problem(
+                (*path, "type"), f"{name} has no {field} that an {one.type} record could publish"
+            )

@@ -1,0 +1,65 @@
+"""What `make test` does before the tests: see that the server tiers can run, and say which cannot.
+
+As root it installs the Debian packages that the tiers need. Under FAILOVER_REQUIRE_SERVERS=1 it also builds the
+Kubernetes servers, since the tests would fail without them. Run it as `python -m tests.servers.install`.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from .bind import find_named
+from .kubernetes.build import BuildError, build_missing, find_programs, say
+from .tiers import TIERS, servers_required
+
+PACKAGES = ("bind9",)
+APT_LISTS = Path("/var/lib/apt/lists")
+
+
+def install_packages(packages: Sequence[str]) -> bool:
+    """Install Debian packages as root, without starting their services now; say whether that worked."""
+    listed = " ".join(packages)
+    # A container has no init to start a service with; on a machine these two keep `named` from being started by
+    # the installation: the first is what invoke-rc.d asks, the second stops systemctl from talking to systemd.
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1", "SYSTEMD_OFFLINE": "1"}
+    apt = ("apt-get", "-q", "-o", "DPkg::Lock::Timeout=120")
+    if not any(APT_LISTS.glob("*Packages*")):
+        say("apt-get update: this machine has no package lists yet.")
+        subprocess.run([*apt, "update"], env=environment, check=False, stdout=sys.stderr)
+    say(f"apt-get install {listed}: the server tests need it (its service is not started).")
+    command = [*apt, "install", "-y", "--no-install-recommends", *packages]
+    done = subprocess.run(command, env=environment, check=False, stdout=sys.stderr)
+    if done.returncode != 0:
+        # Lists of last month name versions that are gone from the mirrors.
+        subprocess.run([*apt, "update"], env=environment, check=False, stdout=sys.stderr)
+        done = subprocess.run(command, env=environment, check=False, stdout=sys.stderr)
+    if done.returncode != 0:
+        say(f"apt-get could not install {listed}; its own words are above.")
+    return done.returncode == 0
+
+
+def main() -> int:
+    """Install and build what may be, then name every tier; exit 1 where a required one cannot run."""
+    if find_named() is None and os.geteuid() == 0 and shutil.which("apt-get"):
+        install_packages(PACKAGES)
+    if servers_required() and find_programs()[1]:
+        try:
+            build_missing()
+        except BuildError as error:
+            say(str(error))
+    problems = 0
+    for tier in TIERS:
+        problem = tier.problem()
+        problems += problem is not None
+        outcome = (
+            "can run." if problem is None else "cannot run." if servers_required() else "will be skipped."
+        )
+        say(f"{tier.title}: {outcome}{f' {problem}' if problem else ''}")
+    return 1 if problems and servers_required() else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
