@@ -5,8 +5,7 @@ are shared, so a test takes names of its own in them (`bind_pair.add_zone`, a na
 a shared server brings it back, and one that cannot promise that starts a server of its own.
 """
 
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pytest
@@ -29,10 +28,17 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what asks for a server, so that `-m 'not servers'` leaves it out."""
+    """Mark what asks for a server, so that `-m 'not servers'` leaves it out, and note its tiers for the summary."""
     for item in items:
-        if TIER_OF_FIXTURE.keys() & set(getattr(item, "fixturenames", ())):
+        asked = tiers_of(getattr(item, "fixturenames", ()))
+        if asked:
             item.add_marker(pytest.mark.servers)
+            item.user_properties.append(("tiers", asked))
+
+
+def tiers_of(fixtures: Iterable[str]) -> list[str]:
+    """The names of the tiers that some fixtures belong to."""
+    return sorted({TIER_OF_FIXTURE[name].name for name in fixtures if name in TIER_OF_FIXTURE})
 
 
 def require_tier(tier: Tier) -> None:
@@ -90,28 +96,31 @@ def three_control_planes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[t
 
 @pytest.fixture(autouse=True)
 def _note_tiers(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Note which tiers a test asked for, in whatever way, where the summary finds it (other processes' tests too)."""
+    """Note the tiers of a test that asked for its server while it ran, where the summary finds them."""
     yield
-    asked = {TIER_OF_FIXTURE[name].name for name in request.fixturenames if name in TIER_OF_FIXTURE}
-    if asked:
-        request.node.user_properties.append(("tiers", sorted(asked)))
+    properties: list[tuple[str, object]] = request.node.user_properties
+    asked = tiers_of(request.fixturenames)
+    if asked and "tiers" not in dict(properties):
+        properties.append(("tiers", asked))
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     """Say of every tier how many tests ran on it, or why they did not."""
-    reports = [report for listed in terminalreporter.stats.values() for report in listed]
-    skipped = {report.nodeid for report in terminalreporter.stats.get("skipped", ())}
-    ran: Counter[str] = Counter()
-    left_out: Counter[str] = Counter()
-    for report in reports:
-        if getattr(report, "when", "") == "teardown":
-            for tier in dict(report.user_properties).get("tiers", ()):
-                (left_out if report.nodeid in skipped else ran)[tier] += 1
-    if not ran and not left_out:
+    tiers: dict[str, list[str]] = {}
+    ran: set[str] = set()
+    for outcome, reports in terminalreporter.stats.items():
+        for report in reports:
+            if isinstance(report, pytest.TestReport):
+                noted: dict[str, Any] = dict(report.user_properties)
+                tiers.setdefault(report.nodeid, []).extend(noted.get("tiers", ()))
+                if report.when == "call" and outcome != "skipped":
+                    ran.add(report.nodeid)
+    if not any(tiers.values()):
         return
     terminalreporter.section("server tiers")
     for tier in TIERS:
-        line = f"{tier.title}: {ran[tier.name]} tests ran"
-        if left_out[tier.name]:
-            line += f", {left_out[tier.name]} were skipped. {tier.problem() or ''}".rstrip()
+        asked = {test for test, names in tiers.items() if tier.name in names}
+        line = f"{tier.title}: {len(asked & ran)} tests ran"
+        if asked - ran:
+            line += f", {len(asked - ran)} did not. {tier.problem() or ''}".rstrip()
         terminalreporter.line(line)
