@@ -19,14 +19,14 @@ PACKAGES = ("bind9",)
 APT_LISTS = Path("/var/lib/apt/lists")
 
 
-def install_packages(packages: Sequence[str]) -> bool:
+def install_packages(packages: Sequence[str], *, lists: Path = APT_LISTS) -> bool:
     """Install Debian packages as root, without starting their services now; say whether that worked."""
     listed = " ".join(packages)
-    # A container has no init to start a service with; on a machine these two keep `named` from being started by
-    # the installation: the first is what invoke-rc.d asks, the second stops systemctl from talking to systemd.
+    # These two keep the installation from starting `named`: the first is what invoke-rc.d goes by where there is no
+    # systemd, the second stops systemctl from talking to it. No file of the system is changed for it.
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1", "SYSTEMD_OFFLINE": "1"}
     apt = ("apt-get", "-q", "-o", "DPkg::Lock::Timeout=120")
-    if not any(APT_LISTS.glob("*Packages*")):
+    if not any(lists.glob("*Packages*")):
         say("apt-get update: this machine has no package lists yet.")
         subprocess.run([*apt, "update"], env=environment, check=False, stdout=sys.stderr)
     say(f"apt-get install {listed}: the server tests need it (its service is not started).")
@@ -38,6 +38,8 @@ def install_packages(packages: Sequence[str]) -> bool:
         done = subprocess.run(command, env=environment, check=False, stdout=sys.stderr)
     if done.returncode != 0:
         say(f"apt-get could not install {listed}; its own words are above.")
+    elif Path("/run/systemd/system").is_dir():
+        say("`systemctl disable named` keeps it from starting with the machine, where you do not want it to.")
     return done.returncode == 0
 
 

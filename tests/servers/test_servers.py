@@ -16,6 +16,7 @@ import pytest
 import yaml
 
 from .bind import BindPair, TsigKey
+from .install import install_packages
 from .kubernetes import build
 from .kubernetes.controlplane import ControlPlane
 from .process import Process, ServerFailed, free_ports, wait_until
@@ -241,6 +242,27 @@ def test_every_missing_tier_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch, 
         "The Kubernetes tier needs etcd, kube-apiserver, kube-controller-manager, kube-scheduler and kwok of "
         f"Kubernetes {build.KUBERNETES_VERSION}: run `make kube-servers`, which builds them once into a cache."
     )
+
+
+def test_packages_are_installed_without_starting_a_service_and_stale_lists_are_fetched_anew(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """An `apt-get` that knows the package only after an update, as on a machine whose lists have aged."""
+    calls = tmp_path / "calls"
+    script = tmp_path / "apt-get"
+    script.write_text(
+        "#!/bin/sh\n"
+        f'echo "$RUNLEVEL $SYSTEMD_OFFLINE $*" >> {calls}\n'
+        f'case "$*" in *update) touch {tmp_path}/fresh;; *) test -e {tmp_path}/fresh;; esac\n'
+    )
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    lists = tmp_path / "lists"
+    lists.mkdir()
+    (lists / "mirror_Packages.lz4").touch()
+    assert install_packages(("bind9",), lists=lists)
+    install = "1 1 -q -o DPkg::Lock::Timeout=120 install -y --no-install-recommends bind9"
+    assert calls.read_text().splitlines() == [install, "1 1 -q -o DPkg::Lock::Timeout=120 update", install]
 
 
 @pytest.mark.parametrize(("value", "required"), [("1", True), ("0", False), ("", False)])

@@ -176,7 +176,7 @@ def build_missing(environment: Mapping[str, str] = os.environ) -> Path:
         if not missing:
             say(f"All {len(PROGRAMS)} programs of Kubernetes {KUBERNETES_VERSION} are at hand.")
             return cache
-        say(f"Building {', '.join(sorted(missing))} into {cache}: some 12 minutes on two cores, once.")
+        say(f"Building {', '.join(sorted(missing))} into {cache}: 4 to 12 minutes on two cores, once.")
         go = find_go()
         for folder in dict.fromkeys(program.folder for program in PROGRAMS):
             wanted = [program for program in PROGRAMS if program.folder == folder and program.name in missing]
