@@ -62,7 +62,9 @@ async def _finish(controller: Controller, run_id: RunId) -> str:
         if run.state.final or run.state in (RunState.HALTED, RunState.AWAITING_APPROVAL):
             return run.state.value
         if not context.leadership.acting(context.now()):
-            raise NotLeader("the lease was lost in the middle; `failover resume-run` goes on", holder="another")
+            raise NotLeader(
+                "the lease was lost in the middle; `failover resume-run` goes on", holder="another"
+            )
         controller.runner.poke()
         context.news.clear()
         try:

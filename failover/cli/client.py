@@ -65,7 +65,9 @@ def stop_for(answer: dict[str, Any]) -> Stop:
     """The exit that a refusal or an error stands for."""
     if "refusals" in answer:
         return Stop(exits.REFUSED, refusal_text(answer["refusals"]))
-    return Stop(exits.USAGE if answer.get("usage") else exits.ERROR, str(answer.get("error", "the controller failed")))
+    return Stop(
+        exits.USAGE if answer.get("usage") else exits.ERROR, str(answer.get("error", "the controller failed"))
+    )
 
 
 def refusal_text(refusals: list[dict[str, Any]]) -> str:

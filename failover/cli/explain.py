@@ -18,11 +18,21 @@ def explain(status: dict[str, Any], name: str, output: render.Format) -> None:
     ]
     applications = [item for item in status["applications"] if item["name"] == name]
     if not clusters and not applications:
-        known = sorted({item[key] for item in status["clusters"] for key in ("provider", "region", "datacenter", "name")})
+        known = sorted(
+            {item[key] for item in status["clusters"] for key in ("provider", "region", "datacenter", "name")}
+        )
         names = [item["name"] for item in status["applications"]]
-        raise Stop(exits.USAGE, f"{name!r} is neither a domain ({', '.join(known)}) nor an application ({', '.join(names)})")
+        raise Stop(
+            exits.USAGE,
+            f"{name!r} is neither a domain ({', '.join(known)}) nor an application ({', '.join(names)})",
+        )
     refusals = [item for item in status["refusals"] if not applications or item["application"] in ("", name)]
-    found = {"clusters": clusters, "applications": applications, "refusals": refusals, "holding_back": _holding(status)}
+    found = {
+        "clusters": clusters,
+        "applications": applications,
+        "refusals": refusals,
+        "holding_back": _holding(status),
+    }
     if render.data(found, output):
         return
     for item in clusters:
@@ -40,7 +50,9 @@ def explain(status: dict[str, Any], name: str, output: render.Format) -> None:
 def _holding(status: dict[str, Any]) -> list[str]:
     found = []
     if status["pause"]:
-        found.append(f"paused by {status['pause']['by']}; `failover resume` ends it; a person's commands still work")
+        found.append(
+            f"paused by {status['pause']['by']}; `failover resume` ends it; a person's commands still work"
+        )
     if status["freeze"]:
         found.append(f"frozen: {status['freeze']['sentence']}")
     if status["warm_up"]:
@@ -51,7 +63,9 @@ def _holding(status: dict[str, Any]) -> list[str]:
 
 
 def _cluster(item: dict[str, Any]) -> None:
-    render.line(f"{item['name']} ({item['provider']} / {item['region']} / {item['datacenter']}): {item['verdict']}")
+    render.line(
+        f"{item['name']} ({item['provider']} / {item['region']} / {item['datacenter']}): {item['verdict']}"
+    )
     render.line(f"  {item['sentence']}")
     for signal in item["signals"]:
         word = {"D": "data plane", "C": "control plane"}[signal["signal"]]
@@ -59,7 +73,9 @@ def _cluster(item: dict[str, Any]) -> None:
         for vote in signal["votes"]:
             age = "never" if vote["seen_at"] is None else f"{time.time() - _at(vote['seen_at']):.1f} s ago"
             why = f"   {vote['reason']}" if vote["reason"] else ""
-            render.line(f"    {vote['vantage']:<16} {vote['vote']:<8} {vote['outcome'] or '-':<13} {age}{why}")
+            render.line(
+                f"    {vote['vantage']:<16} {vote['vote']:<8} {vote['outcome'] or '-':<13} {age}{why}"
+            )
     if item["hold_down_until"]:
         render.line(f"  held down until {item['hold_down_until']}; `failover ack {item['name']}` releases it")
     if item["inventory_error"]:
@@ -77,14 +93,20 @@ def _what_would_change(item: dict[str, Any]) -> str:
     if verdict in ("CONTROL_PLANE_DOWN", "CONTROL_PLANE_UNKNOWN"):
         return "its data plane going down as well; an API server alone never moves anything"
     if verdict == "PATH_PROBLEM":
-        return "the dissenting vantage changing its mind, or `failover cordon vantage/NAME` where it is broken"
+        return (
+            "the dissenting vantage changing its mind, or `failover cordon vantage/NAME` where it is broken"
+        )
     if verdict == "UNKNOWN":
         return "fresh observations from a quorum of vantages; unknown is never down"
-    return "one success from outside resets the clock; a confirmed verdict lets automation act within the guards"
+    return (
+        "one success from outside resets the clock; a confirmed verdict lets automation act within the guards"
+    )
 
 
 def _application(item: dict[str, Any]) -> None:
-    render.line(f"{item['name']}: mode {item['mode']}, floor {item['floor']} %, on shortage {item['on_shortage']}")
+    render.line(
+        f"{item['name']}: mode {item['mode']}, floor {item['floor']} %, on shortage {item['on_shortage']}"
+    )
     for cluster in item["clusters"]:
         own = f"   own verdict {cluster['verdict']}: {cluster['sentence']}" if cluster["verdict"] else ""
         ready = "unknown" if cluster["ready"] is None else f"{cluster['ready']}/{cluster['wanted']} ready"
@@ -93,7 +115,9 @@ def _application(item: dict[str, Any]) -> None:
         values = ", ".join(record["values"]) if record["known"] else "unknown (the zone cannot be read)"
         render.line(f"  {record['name']} {record['type']} {record['ttl'] or ''} -> {values}")
     for fence in item["fences"]:
-        render.line(f"  fence in {fence['zone']}: owner {fence['owner']}, epoch {fence['epoch']}, plan {fence['plan']}")
+        render.line(
+            f"  fence in {fence['zone']}: owner {fence['owner']}, epoch {fence['epoch']}, plan {fence['plan']}"
+        )
 
 
 def _refusal(item: dict[str, Any]) -> None:

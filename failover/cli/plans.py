@@ -46,11 +46,15 @@ def _application(part: dict[str, Any], *, wide: bool) -> None:
         ref = item["workload"]
         sign = "+" if item["after"] > item["before"] else "-" if item["after"] < item["before"] else " "
         name = f"{ref['object_kind'].lower()}/{ref['namespace']}/{ref['name']}"
-        render.line(f"  {sign} {item['cluster']:<18} {name:<32} {item['before']:>4} -> {item['after']:<4} {item['reason']}")
+        render.line(
+            f"  {sign} {item['cluster']:<18} {name:<32} {item['before']:>4} -> {item['after']:<4} {item['reason']}"
+        )
     for change in part["records"]:
         before = ", ".join(change["before"]["values"]) if change["before"] else "(none)"
         after = change["after"]
-        render.line(f"  ~ {after['name']} {after['record_type']} {after['ttl']}: {before} -> {', '.join(after['values'])}")
+        render.line(
+            f"  ~ {after['name']} {after['record_type']} {after['ttl']}: {before} -> {', '.join(after['values'])}"
+        )
     for note in part["notes"]:
         render.line(f"    {note}")
 

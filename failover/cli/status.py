@@ -98,7 +98,9 @@ def _banner(status: dict[str, Any]) -> list[str]:
     ]
     for item in status["recommendations"]:
         names = ", ".join(item["applications"])
-        found.append(f"recommended for {names}: {item['run_kind']} of {item['domain']} (`failover plan {item['domain']}`)")
+        found.append(
+            f"recommended for {names}: {item['run_kind']} of {item['domain']} (`failover plan {item['domain']}`)"
+        )
     return found
 
 
@@ -110,13 +112,25 @@ def _clusters(status: dict[str, Any], *, wide: bool) -> None:
     headings = ["PROVIDER", "REGION", "DATACENTER", "CLUSTER", "VERDICT", "FOR", "READY", "NOTE"]
     rows = []
     for item in status["clusters"]:
-        ready = "-" if item["replicas_ready"] is None else f"{item['replicas_ready']}/{item['replicas_wanted']}"
+        ready = (
+            "-" if item["replicas_ready"] is None else f"{item['replicas_ready']}/{item['replicas_wanted']}"
+        )
         notes = [f"cordoned ({', '.join(item['cordoned'])})"] if item["cordoned"] else []
         if item["hold_down_until"]:
-            notes.append(f"held down until {item['hold_down_until'][11:19]} UTC (`failover ack {item['name']}`)")
+            notes.append(
+                f"held down until {item['hold_down_until'][11:19]} UTC (`failover ack {item['name']}`)"
+            )
         if item["verdict"] != "HEALTHY":
             notes.append(item["sentence"])
-        row = [item["provider"], item["region"], item["datacenter"], item["name"], item["verdict"], _since(item["since"]), ready]
+        row = [
+            item["provider"],
+            item["region"],
+            item["datacenter"],
+            item["name"],
+            item["verdict"],
+            _since(item["since"]),
+            ready,
+        ]
         if wide:
             nodes = "-" if item["nodes_total"] is None else f"{item['nodes_ready']}/{item['nodes_total']}"
             row += [nodes, _since(item["inventory_at"]), item["fence"]]
@@ -137,7 +151,10 @@ def _applications(status: dict[str, Any], *, wide: bool) -> None:
             values = (", ".join(record["values"]) if record["known"] else "unknown") if record else "-"
             row = [item["name"], item["mode"], f"{ready}/{wanted}", name, values]
             if wide:
-                row += [item["on_shortage"], ", ".join(f"{f['zone']} epoch {f['epoch']}" for f in item["fences"])]
+                row += [
+                    item["on_shortage"],
+                    ", ".join(f"{f['zone']} epoch {f['epoch']}" for f in item["fences"]),
+                ]
             rows.append(row)
     headings = ["APPLICATION", "MODE", "READY", "RECORD", "ANSWERS"]
     render.table(headings + (["ON SHORTAGE", "FENCE"] if wide else []), rows)
@@ -164,7 +181,9 @@ def _runs(status: dict[str, Any]) -> None:
     run_table(runs)
     for item in runs:
         if item["silent_servers"]:
-            render.line(f"! run {item['id']}: silent name servers, asked again: {', '.join(item['silent_servers'])}")
+            render.line(
+                f"! run {item['id']}: silent name servers, asked again: {', '.join(item['silent_servers'])}"
+            )
 
 
 def run_table(runs: list[dict[str, Any]]) -> None:
@@ -189,7 +208,13 @@ def _schedules(status: dict[str, Any]) -> None:
     if status["schedules"]:
         render.line()
         rows = [
-            [item["name"], item["job"], item["next"] or "-", item["result"] or "never ran", item["sentence"] or ""]
+            [
+                item["name"],
+                item["job"],
+                item["next"] or "-",
+                item["result"] or "never ran",
+                item["sentence"] or "",
+            ]
             for item in status["schedules"]
         ]
         render.table(["SCHEDULE", "JOB", "NEXT", "LAST", "NOTE"], rows)

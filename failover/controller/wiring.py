@@ -60,8 +60,8 @@ async def open_ports(
     store = await SQLiteStore.open(state, clock)
     teller = telemetry or SilentTelemetry()
     clusters, cluster_problems = open_clusters(policy)
-    zones, zone_problems = open_zones(policy)
-    for sentence in (*cluster_problems, *zone_problems):
+    zones = open_zones(policy, clock)
+    for sentence in cluster_problems:
         teller.emit(TelemetryEvent(name="target.closed", at=clock.now().wall, sentence=sentence, page=True))
     servers: dict[ClusterName, ApiServer] = {}
     for name, cluster in clusters.items():
@@ -81,7 +81,9 @@ async def open_ports(
         zones=zones,
         api_servers=servers,
         identity=Identity(
-            holder=f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(2)}", boot_id=boot_id(), process=os.getpid()
+            holder=f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(2)}",
+            boot_id=boot_id(),
+            process=os.getpid(),
         ),
     )
     return OpenPorts(ports=ports, prober=prober)

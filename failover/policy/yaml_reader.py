@@ -52,7 +52,7 @@ def dotted(path: Path_) -> str:
 
 
 class _Refused(Exception):
-    def __init__(self, mark: yaml.Mark | None, sentence: str) -> None:
+    def __init__(self, mark: Any, sentence: str) -> None:
         self.mark, self.sentence = mark, sentence
         super().__init__(sentence)
 
@@ -97,7 +97,7 @@ def read_text(name: str, text: str) -> tuple[list[Marked], list[Problem]]:
     return documents, []
 
 
-def _located(name: str, mark: yaml.Mark | None, sentence: str) -> Problem:
+def _located(name: str, mark: Any, sentence: str) -> Problem:
     if mark is None:
         return Problem(file=name, sentence=sentence)
     return Problem(file=name, line=mark.line + 1, column=mark.column + 1, sentence=sentence)
@@ -113,7 +113,9 @@ def _documents(text: str) -> Iterator[yaml.Node]:
             count += 1
             if count > DOCUMENTS_MAX:
                 raise _Refused(None, f"holds more than {DOCUMENTS_MAX} documents")
-            yield loader.get_node()
+            node = loader.get_node()
+            if node is not None:
+                yield node
     finally:
         loader.dispose()
 
@@ -144,6 +146,7 @@ def _value(node: yaml.Node, path: Path_, marked: Marked) -> Any:
         return [_value(item, (*path, number), marked) for number, item in enumerate(node.value)]
     if node.tag.startswith("!") or (node.tag not in _PLAIN_TAGS):
         raise _Refused(mark, f"the tag {node.tag} is not allowed")
+    assert isinstance(node, yaml.ScalarNode)
     return _scalar(node)
 
 
@@ -153,7 +156,7 @@ _PLAIN_TAGS = {
 }
 
 
-def _scalar(node: yaml.Node) -> Any:
+def _scalar(node: yaml.ScalarNode) -> Any:
     """YAML 1.2 core: `true`, `false`, `null` and decimal numbers; `no`, `on`, `017`, `12:30` stay what they look like."""
     text = node.value
     if node.style is not None:

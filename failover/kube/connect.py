@@ -1,0 +1,25 @@
+"""Opens the clusters of a policy. One that cannot be opened is named and left out: unknown, never down."""
+
+from typing import TYPE_CHECKING
+
+from failover.model.errors import LocalFault
+from failover.model.ids import ClusterName
+from failover.model.policy import Policy
+
+if TYPE_CHECKING:  # the SDK is imported when a cluster is opened, not before
+    from failover.kube.cluster import KubeCluster
+
+
+def open_clusters(policy: Policy) -> tuple[dict[ClusterName, "KubeCluster"], tuple[str, ...]]:
+    """Clusters by name, and a sentence for each that could not be opened. Nothing is sent yet."""
+    from failover.kube.cluster import KubeCluster
+    from failover.kube.kubeconfig import read_config
+
+    found: dict[ClusterName, KubeCluster] = {}
+    problems = []
+    for entry in policy.fleet.clusters:
+        try:
+            found[entry.name] = KubeCluster(entry.name, read_config(entry.name, entry.access))
+        except LocalFault as error:
+            problems.append(f"cluster {entry.name}: {error}")
+    return found, tuple(problems)

@@ -1,0 +1,104 @@
+"""Bearer tokens: inline, from a file that is rotated, or from an exec plugin with a time limit and a small environment."""
+
+import asyncio
+import json
+import os
+import time
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from failover.kube.kubeconfig import ClusterConfig, ExecPlugin
+from failover.model.errors import LocalFault
+
+PLUGIN_TIMEOUT_S = 10.0
+PLUGIN_OUTPUT_MAX = 64 * 1024
+REFRESH_AHEAD_S = 60.0
+FILE_EVERY_S = 30.0
+PASSED_ON = ("HOME", "PATH", "USER", "LANG")
+
+
+class Credentials:
+    """The token of one cluster, cached until shortly before it expires."""
+
+    def __init__(self, config: ClusterConfig) -> None:
+        self._config = config
+        self._token = config.token
+        self._expires = float("inf") if config.token else 0.0
+        self._lock = asyncio.Lock()
+
+    async def header(self) -> dict[str, str]:
+        """The Authorization header, {} where client certificates do. Raises LocalFault."""
+        if not (self._config.token or self._config.token_file or self._config.plugin):
+            return {}
+        if time.time() >= self._expires:
+            async with self._lock:
+                if time.time() >= self._expires:
+                    await self._refresh()
+        return {"Authorization": f"Bearer {self._token}"}
+
+    def forget(self) -> bool:
+        """After a 401: forget the token; False where a new one cannot be had."""
+        if self._config.token_file or self._config.plugin:
+            self._expires = 0.0
+            return True
+        return False
+
+    async def _refresh(self) -> None:
+        if self._config.plugin is not None:
+            self._token, self._expires = await run_plugin(self._config.plugin, self._config.name)
+            return
+        try:
+            self._token = Path(self._config.token_file).read_text(encoding="utf-8").strip()
+        except OSError as error:
+            raise LocalFault(f"the token file cannot be read: {error}", target=self._config.name) from None
+        self._expires = time.time() + FILE_EVERY_S
+
+
+async def run_plugin(plugin: ExecPlugin, target: str) -> tuple[str, float]:
+    """(token, unix time to refresh at). No shell, no terminal, ten seconds. Raises LocalFault."""
+    environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+    environment |= dict(plugin.environment)
+    environment["KUBERNETES_EXEC_INFO"] = json.dumps(
+        {"apiVersion": plugin.api_version, "kind": "ExecCredential", "spec": {"interactive": False}}
+    )
+    try:
+        process = await asyncio.create_subprocess_exec(
+            plugin.command,
+            *plugin.arguments,
+            env=environment,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+        )
+    except OSError as error:
+        raise LocalFault(
+            f"the credential plugin {plugin.command} cannot be started: {error}", target=target
+        ) from None
+    try:
+        async with asyncio.timeout(PLUGIN_TIMEOUT_S):
+            output, _ = await process.communicate()
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+        raise LocalFault(
+            f"the credential plugin {plugin.command} took more than {PLUGIN_TIMEOUT_S:.0f} s", target=target
+        ) from None
+    if process.returncode != 0:
+        raise LocalFault(
+            f"the credential plugin {plugin.command} failed with {process.returncode}", target=target
+        )
+    return _credential(output[:PLUGIN_OUTPUT_MAX], plugin, target)
+
+
+def _credential(output: bytes, plugin: ExecPlugin, target: str) -> tuple[str, float]:
+    try:
+        status: Any = json.loads(output)["status"]
+        token = str(status["token"])
+        expires = status.get("expirationTimestamp")
+        at = datetime.fromisoformat(expires).timestamp() - REFRESH_AHEAD_S if expires else time.time() + 300
+    except (ValueError, KeyError, TypeError) as error:
+        raise LocalFault(
+            f"the credential plugin {plugin.command} printed no ExecCredential: {error}", target=target
+        ) from None
+    return token, at
