@@ -176,6 +176,8 @@ def build_missing(environment: Mapping[str, str] = os.environ) -> Path:
         if not missing:
             say(f"All {len(PROGRAMS)} programs of Kubernetes {KUBERNETES_VERSION} are at hand.")
             return cache
+        for left_behind in cache.glob(".building-*"):
+            shutil.rmtree(left_behind, ignore_errors=True)
         say(f"Building {', '.join(sorted(missing))} into {cache}: 4 to 12 minutes on two cores, once.")
         go = find_go()
         for folder in dict.fromkeys(program.folder for program in PROGRAMS):
