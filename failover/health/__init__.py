@@ -5,7 +5,6 @@ execution). All times inside are the controller's monotonic seconds; what must o
 """
 
 from failover.health.detector import (
-    Inputs,
     initial_state,
     judge,
     lift_freeze,
@@ -14,6 +13,7 @@ from failover.health.detector import (
 )
 from failover.health.durable import DurableHealth, durable, restore
 from failover.health.expectation import expected
+from failover.health.intake import Inputs
 from failover.health.state import HealthState
 from failover.health.suspicion import suspect_regions
 

@@ -3,279 +3,265 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from failover.health.damping import held, note_verdict
+from failover.health import warmup
+from failover.health.alerts import raise_alerts
+from failover.health.confirm import advance, confirmation
+from failover.health.damping import held, note_verdict, release
 from failover.health.freezing import update_freeze
+from failover.health.intake import Inputs, adopt, keep_time, note_reports, take_in
 from failover.health.quorum import Tally, tally
-from failover.health.sentences import alerts_for, sentence_for
-from failover.health.series import extend, forgive
-from failover.health.state import HealthState, History
-from failover.health.table import verdict_of
+from failover.health.sentences import sentence_for
+from failover.health.state import HealthState, History, Judged, Layout, SignalKey, Watched, origin_of
+from failover.health.table import application_verdict_of, verdict_of
+from failover.health.votes import Seat, seats_for
 from failover.model.ids import ClusterName, Subject, VantageName
-from failover.model.observation import Received, Signal, VantageReport
-from failover.model.policy import ClusterEntry, Policy
+from failover.model.observation import Signal
 from failover.model.time import Now
-from failover.model.verdict import Judgement, Verdict, VerdictKind, WarmUp
+from failover.model.verdict import Judgement, Verdict, VerdictKind
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Inputs:
-    """What came in since the last judgement, and what is in force.
-
-    `definitions`: probe key -> definition hash in force; an observation of another one does not count, whatever its
-    generation. `reports`: the latest of each vantage (does it trust itself?). `cordoned`: vantages kept from voting.
-    """
-
-    policy: Policy
-    definitions: Mapping[tuple[str, str, str], str]
-    received: tuple[Received, ...] = ()
-    reports: tuple[VantageReport, ...] = ()
-    cordoned: frozenset[VantageName] = frozenset()
+AGES_EXACT_WITHIN_S = 1.0
+"""A verdict that nothing touched is given again for so long; the ages of its votes are then off by as much."""
 
 
 def initial_state(now: Now, *, cause: str = "start") -> HealthState:
     """Nothing known, warming up."""
-    return HealthState(warm_since=now.wall, warm_since_mono=now.mono, warm_cause=cause)
-
-
-def restart_warm_up(state: HealthState, now: Now, cause: str) -> HealthState:
-    """Begin a new warm-up (leadership, clock jump, un-freeze, policy): what was counted before does not count (I7)."""
-    return replace(
-        state, warm_since=now.wall, warm_since_mono=now.mono, warm_cause=cause, warm_id=state.warm_id + 1
+    return HealthState(
+        origin=origin_of(now), judged_mono=now.mono, warm_since_mono=now.mono, warm_cause=cause
     )
 
 
+def restart_warm_up(state: HealthState, now: Now, cause: str) -> HealthState:
+    """Begin a new warm-up (leadership, clock-jump, un-freeze, policy): what was counted before does not count (I7)."""
+    return warmup.restart(state, now, cause)
+
+
 def release_hold_down(state: HealthState, subject: Subject | None) -> HealthState:
-    """A person's `ack`: end the hold-down of one subject, or of all."""
-    histories = {
-        key: replace(history, hold_until=None, turns=()) if subject in (None, key) else history
-        for key, history in state.histories.items()
-    }
-    return replace(state, histories=histories)
+    """A person's `ack`: end the hold-down of one subject (of a cluster: its applications' too), or of all."""
+
+    def meant(key: Subject) -> bool:
+        if subject is None or key == subject:
+            return True
+        return subject.application is None and key.cluster == subject.cluster
+
+    histories = {key: release(item) if meant(key) else item for key, item in state.histories.items()}
+    return replace(state, histories=histories, judged={})
 
 
 def lift_freeze(state: HealthState, now: Now) -> HealthState:
     """A person's `resume`: end the freeze, and warm up again."""
     if state.freeze is None:
         return state
-    return restart_warm_up(replace(state, freeze=None, calm_since_mono=None), now, "un-freeze")
+    return warmup.restart(replace(state, freeze=None, calm_since_mono=None), now, "un-freeze")
 
 
 def judge(state: HealthState, inputs: Inputs, now: Now) -> tuple[HealthState, Judgement]:
     """Take in what was received, judge every subject, and tell what holds automation back."""
-    state = _note_reports(state, inputs)
-    state = _ingest(state, inputs)
-    state = _finish_warm_up(state, inputs, now)
-    silenced = _silenced(state, inputs)
-    verdicts: list[Verdict] = []
-    histories: dict[Subject, History] = {}
-    up_votes: dict[ClusterName, int] = {}
-    for entry in inputs.policy.fleet.clusters:
-        for subject in _subjects(inputs, entry):
-            data, control = _tallies(state, inputs, entry, subject, silenced, now)
-            if subject.application is None:
-                up_votes[entry.name] = data.up_votes
-            kind = _kind(subject, data, control)
-            history = note_verdict(state.histories.get(subject), kind, inputs.policy.fleet.timing, now)
-            histories[subject] = history
-            verdicts.append(_verdict(inputs, subject, kind, history, data, control, now))
-    state = replace(state, histories=histories)
-    judgement = Judgement(verdicts=tuple(verdicts))
-    thawing = state.freeze is not None
-    state = update_freeze(state, judgement, inputs.policy, up_votes, now)
-    if thawing and state.freeze is None:
-        state = restart_warm_up(state, now, "un-freeze")
-    silent = _silent(state, inputs, now)
+    policy = inputs.policy
+    voters = (state.suspects, state.cordoned, state.degraded)
+    state = keep_time(state, policy, now)
+    state = adopt(state, inputs, now)
+    state = note_reports(state, inputs.reports)
+    state, touched = take_in(state, inputs, now)
+    state = replace(state, cordoned=inputs.cordoned, degraded=inputs.degraded)
+    if voters != (state.suspects, state.cordoned, state.degraded):
+        state = replace(state, judged={})
+    state = warmup.finish(state, policy, now)
+    state, up_votes = _judge_all(state, touched, now)
+    judgement = Judgement(verdicts=tuple(item.verdict for item in state.judged.values()))
+    frozen = state.freeze is not None
+    state = update_freeze(state, judgement, policy, up_votes, now)
+    if frozen and state.freeze is None:
+        state = warmup.restart(state, now, "un-freeze")
     judgement = replace(
         judgement,
         freeze=state.freeze,
-        warm_up=_warm_up(state, inputs),
-        suspect_vantages=tuple(sorted(state.suspects)),
-        silent_vantages=silent,
+        warm_up=warmup.describe(state, policy, now),
+        suspect_vantages=tuple(
+            vantage.name for vantage in policy.fleet.vantages if vantage.name in state.suspects
+        ),
+        silent_vantages=_silent(state, now),
     )
-    return state, replace(judgement, alerts=alerts_for(judgement, state, inputs.policy, now))
+    state, alerts = raise_alerts(replace(state, judged_mono=now.mono), judgement, policy, now)
+    return state, replace(judgement, alerts=alerts)
 
 
-def _note_reports(state: HealthState, inputs: Inputs) -> HealthState:
-    if not inputs.reports:
-        return state
-    suspects = dict(state.suspects)
-    turned: set[VantageName] = set()
-    for report in inputs.reports:
-        if report.suspect:
-            if report.vantage not in suspects:
-                turned.add(report.vantage)
-            suspects[report.vantage] = report.suspect
-        else:
-            suspects.pop(report.vantage, None)
-    series = state.series
-    if turned:
-        series = {key: forgive(item) if key[3] in turned else item for key, item in series.items()}
-    return replace(state, suspects=suspects, series=series)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Round:
+    """One judgement's fixed points; `touched`: signals that something came in for."""
 
+    state: HealthState
+    layout: Layout
+    touched: frozenset[SignalKey]
+    now: Now
 
-def _ingest(state: HealthState, inputs: Inputs) -> HealthState:
-    if not inputs.received:
-        return state
-    known = {vantage.name for vantage in inputs.policy.fleet.vantages}
-    series, seen = dict(state.series), dict(state.seen)
-    for received in inputs.received:
-        observation = received.observation
-        if observation.vantage not in known:
-            continue
-        seen[observation.vantage] = max(seen.get(observation.vantage, float("-inf")), received.received_mono)
-        subject = observation.subject
-        probe_key = (*subject.key, observation.signal.value)
-        if inputs.definitions.get(probe_key) != observation.definition:
-            continue
-        key = (*probe_key, observation.vantage)
-        series[key] = extend(
-            series.get(key),
-            received,
-            inputs.policy.fleet.timing,
-            state.warm_id,
-            excused=observation.vantage in state.suspects,
-        )
-    return replace(state, series=series, seen=seen)
-
-
-def _samples(state: HealthState) -> dict[str, int]:
-    """Samples of the best-observed series of each vantage since warm-up began."""
-    counts: dict[str, int] = {}
-    for key, item in state.series.items():
-        if item.warm_id == state.warm_id:
-            counts[key[3]] = max(counts.get(key[3], 0), item.count)
-    return counts
-
-
-def _ready_vantages(state: HealthState, inputs: Inputs) -> int:
-    counts = _samples(state)
-    rise = inputs.policy.fleet.timing.rise
-    return sum(1 for vantage in inputs.policy.fleet.vantages if counts.get(vantage.name, 0) >= rise)
-
-
-def _finish_warm_up(state: HealthState, inputs: Inputs, now: Now) -> HealthState:
-    timing = inputs.policy.fleet.timing
-    if state.warm_cause is None:
-        return state
-    long_enough = now.mono - state.warm_since_mono >= timing.rise * timing.interval_s * (1 - timing.jitter)
-    if long_enough and _ready_vantages(state, inputs) >= inputs.policy.fleet.quorum:
-        return replace(state, warm_cause=None)
-    return state
-
-
-def _warm_up(state: HealthState, inputs: Inputs) -> WarmUp | None:
-    if state.warm_cause is None:
-        return None
-    return WarmUp(
-        since=state.warm_since,
-        cause=state.warm_cause,
-        vantages_ready=_ready_vantages(state, inputs),
-        quorum=inputs.policy.fleet.quorum,
-    )
-
-
-def _silenced(state: HealthState, inputs: Inputs) -> dict[VantageName, str]:
-    silenced = {name: f"abstains: {sentence}" for name, sentence in state.suspects.items()}
-    silenced.update({name: "cordoned by a person" for name in inputs.cordoned})
-    return silenced
-
-
-def _silent(state: HealthState, inputs: Inputs, now: Now) -> tuple[VantageName, ...]:
-    limit = inputs.policy.fleet.timing.evidence_max_age_s
-    return tuple(
-        vantage.name
-        for vantage in inputs.policy.fleet.vantages
-        if now.mono - state.seen.get(vantage.name, float("-inf")) > limit
-    )
-
-
-def _subjects(inputs: Inputs, entry: ClusterEntry) -> list[Subject]:
-    """The cluster, and each application that has a data-plane probe of its own there."""
-    own = sorted(key[1] for key in inputs.definitions if key[0] == entry.name and key[1])
-    applications = [item for item in inputs.policy.applications if item.name in own]
-    return [
-        Subject(cluster=entry.name),
-        *(Subject(cluster=entry.name, application=item.name) for item in applications),
-    ]
-
-
-def _tallies(
-    state: HealthState,
-    inputs: Inputs,
-    entry: ClusterEntry,
-    subject: Subject,
-    silenced: Mapping[VantageName, str],
-    now: Now,
-) -> tuple[Tally, Tally]:
-    fleet = inputs.policy.fleet
-    outside = frozenset(vantage.name for vantage in fleet.outside_vantages(entry.region))
-
-    def count(about: Subject, signal: Signal) -> Tally:
+    def tally(self, subject: Subject, signal: Signal, seats: tuple[Seat, ...]) -> Tally:
+        fleet = self.layout.policy.fleet
         return tally(
-            about,
             signal,
-            vantages=fleet.vantages,
-            outside=outside,
-            silenced=silenced,
+            seats,
+            self.state.series.get((*subject.key, signal.value), {}),
             quorum=fleet.quorum,
-            series=state.series,
             timing=fleet.timing,
-            now_mono=now.mono,
+            now_mono=self.now.mono,
         )
 
-    return count(subject, Signal.DATA_PLANE), count(Subject(cluster=entry.name), Signal.CONTROL_PLANE)
+    def clock(self, subject: Subject, signal: Signal, counted: Tally) -> float | None:
+        before = self.state.clocks.get((*subject.key, signal.value))
+        return advance(before, counted, self.state.judged_mono, self.now.mono)
+
+    def still_valid(self, subject: Subject) -> Judged | None:
+        """The verdict given last, where nothing came in for it and nothing of it has grown stale."""
+        found = self.state.judged.get(subject)
+        if found is None or self.now.mono >= found.valid_until:
+            return None
+        own = (*subject.key, Signal.DATA_PLANE.value)
+        others = (
+            (subject.cluster, "", Signal.CONTROL_PLANE.value),
+            (subject.cluster, "", Signal.HEARTBEAT.value),
+        )
+        return None if own in self.touched or any(key in self.touched for key in others) else found
+
+    def heartbeat(self, cluster: ClusterName) -> bool:
+        """Whether fresh heartbeats come out of the cluster (H, where a definition of it is in force)."""
+        timing = self.layout.policy.fleet.timing
+        by_vantage = self.state.series.get((cluster, "", Signal.HEARTBEAT.value), {})
+        return any(
+            item.latest is not None and item.latest.outcome.is_success and item.fresh(self.now.mono, timing)
+            for item in by_vantage.values()
+        )
 
 
-def _kind(subject: Subject, data: Tally, control: Tally) -> VerdictKind:
-    kind = verdict_of(data.view.state, control.view.state)
-    if subject.application is not None and kind is VerdictKind.DOWN:
-        return (
-            VerdictKind.DATA_PLANE_DOWN
-        )  # an application's own verdict steers it, and never evacuates the cluster
-    return kind
+def _judge_all(
+    state: HealthState, touched: frozenset[SignalKey], now: Now
+) -> tuple[HealthState, Mapping[ClusterName, int]]:
+    layout = state.layout
+    assert layout is not None
+    round_ = _Round(state=state, layout=layout, touched=touched, now=now)
+    judged: dict[Subject, Judged] = {}
+    histories = {key: item for key, item in state.histories.items() if held(item, now.mono)}
+    clocks = dict(state.clocks)
+    seats: dict[str, tuple[Seat, ...]] = {}
+    for watched in layout.clusters:
+        valid = [round_.still_valid(subject) for subject in watched.subjects]
+        if all(item is not None for item in valid):
+            for subject, item in zip(watched.subjects, valid, strict=True):
+                assert item is not None
+                judged[subject] = item
+                histories[subject] = state.histories[subject]
+            continue
+        if watched.region not in seats:
+            seats[watched.region] = seats_for(
+                layout.policy.fleet, watched.region, state.suspects, state.cordoned
+            )
+        _judge_cluster(round_, watched, seats[watched.region], judged, histories, clocks)
+    up_votes = {watched.cluster: judged[watched.subjects[0]].up_votes for watched in layout.clusters}
+    return replace(state, judged=judged, histories=histories, clocks=clocks), up_votes
+
+
+def _judge_cluster(
+    round_: _Round,
+    watched: Watched,
+    seats: tuple[Seat, ...],
+    judged: dict[Subject, Judged],
+    histories: dict[Subject, History],
+    clocks: dict[SignalKey, float],
+) -> None:
+    """Judge every subject at one cluster; the control plane is the cluster's, and counted once."""
+    cluster = watched.subjects[0]
+    control = round_.tally(cluster, Signal.CONTROL_PLANE, seats)
+    control_clock = round_.clock(cluster, Signal.CONTROL_PLANE, control)
+    _set(clocks, (*cluster.key, Signal.CONTROL_PLANE.value), control_clock)
+    for subject in watched.subjects:
+        data = round_.tally(subject, Signal.DATA_PLANE, seats)
+        data_clock = round_.clock(subject, Signal.DATA_PLANE, data)
+        _set(clocks, (*subject.key, Signal.DATA_PLANE.value), data_clock)
+        kind = _kind(round_, subject, data, control)
+        history = note_verdict(
+            round_.state.histories.get(subject), kind, round_.layout.policy.fleet.timing, round_.now.mono
+        )
+        histories[subject] = history
+        verdict = _verdict(round_, subject, kind, history, data, control, (data_clock, control_clock))
+        judged[subject] = Judged(
+            verdict=verdict,
+            up_votes=data.up_votes,
+            valid_until=_valid_until(round_, verdict, history, data, control),
+        )
+
+
+def _set(clocks: dict[SignalKey, float], key: SignalKey, clock: float | None) -> None:
+    if clock is None:
+        clocks.pop(key, None)
+    else:
+        clocks[key] = clock
+
+
+def _kind(round_: _Round, subject: Subject, data: Tally, control: Tally) -> VerdictKind:
+    breached = subject in round_.state.degraded
+    if subject.application is not None:
+        return application_verdict_of(data.view.state, control.view.state, slo_breached=breached)
+    return verdict_of(
+        data.view.state,
+        control.view.state,
+        heartbeat=round_.heartbeat(subject.cluster),
+        slo_breached=breached,
+    )
 
 
 def _verdict(
-    inputs: Inputs,
+    round_: _Round,
     subject: Subject,
     kind: VerdictKind,
     history: History,
     data: Tally,
     control: Tally,
-    now: Now,
+    clocks: tuple[float | None, float | None],
 ) -> Verdict:
-    fleet = inputs.policy.fleet
-    dissent_possible = data.voting_outside >= fleet.quorum + 1
-    needed = fleet.timing.confirm_s
-    if not dissent_possible:
-        needed = max(needed, fleet.timing.confirm_without_dissent_s)
-    confirming = _confirming(kind, data, control, now.mono)
-    firsts = [item for item in (data.first_failure,) if item is not None]
+    fleet, state, now = round_.layout.policy.fleet, round_.state, round_.now
+    proof = confirmation(
+        kind,
+        data_clock=clocks[0],
+        control_clock=clocks[1],
+        voting_outside=data.voting_outside,
+        quorum=fleet.quorum,
+        timing=fleet.timing,
+        now_mono=now.mono,
+    )
+    hold = history.hold_until if held(history, now.mono) else None
     verdict = Verdict(
         subject=subject,
         kind=kind,
-        since=history.since,
+        since=state.wall(history.since_mono),
         sentence="",
         data=data.view,
         control=control.view,
-        confirmed=confirming is not None and confirming >= needed,
-        confirming_s=confirming,
-        confirm_needed_s=needed,
-        first_failure_mono=min(firsts) if firsts else None,
+        confirmed=proof.confirmed,
+        confirming_s=proof.confirming_s,
+        confirm_needed_s=proof.needed_s,
+        first_failure_mono=data.first_failure,
         last_success_mono=data.last_success,
         evidence=data.evidence + (control.evidence if kind is VerdictKind.DOWN else ()),
-        hold_down_until=history.hold_until if held(history, now) else None,
-        dissent_possible=dissent_possible,
+        hold_down_until=None if hold is None else state.wall(hold),
+        dissent_possible=proof.dissent_possible,
     )
-    return replace(verdict, sentence=sentence_for(verdict))
+    return replace(verdict, sentence=sentence_for(verdict, now.mono))
 
 
-def _confirming(kind: VerdictKind, data: Tally, control: Tally, now_mono: float) -> float | None:
-    """Seconds for which the quorum has been of one mind; for DOWN both of D and C."""
-    if not kind.no_longer_serves or data.down_since is None:
-        return None
-    if kind is VerdictKind.DOWN:
-        if control.down_since is None:
-            return None
-        return max(0.0, now_mono - max(data.down_since, control.down_since))
-    return max(0.0, now_mono - data.down_since)
+def _valid_until(round_: _Round, verdict: Verdict, history: History, data: Tally, control: Tally) -> float:
+    """Until when the same would be said again if nothing came in; what no longer serves is counted each time."""
+    if verdict.kind.no_longer_serves:
+        return round_.now.mono
+    ends = [round_.now.mono + AGES_EXACT_WITHIN_S, data.fresh_until, control.fresh_until]
+    if verdict.hold_down_until is not None and history.hold_until is not None:
+        ends.append(history.hold_until)
+    return min(ends)
+
+
+def _silent(state: HealthState, now: Now) -> tuple[VantageName, ...]:
+    layout = state.layout
+    assert layout is not None
+    limit = layout.policy.fleet.timing.evidence_max_age_s
+    return tuple(
+        vantage.name
+        for vantage in layout.policy.fleet.vantages
+        if now.mono - state.seen.get(vantage.name, float("-inf")) > limit
+    )

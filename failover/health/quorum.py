@@ -1,13 +1,17 @@
-"""From votes to the state of a signal, and how long a quorum has been of one mind (DESIGN section 4)."""
+"""From votes to the state of one signal (DESIGN section 4): up, down, split, unknown.
+
+A quorum is a strict majority of the configured vantages. For D of a cluster only outside vantages vote; for C every
+vantage does. In both a fresh outside up vote is dissent, and one dissenter is enough.
+"""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from failover.health.series import Series
-from failover.health.state import SeriesKey
-from failover.model.ids import Subject, VantageName
+from failover.health.series import NEVER, Series
+from failover.health.votes import Seat, vote_of
+from failover.model.ids import VantageName
 from failover.model.observation import Signal
-from failover.model.policy import Timing, VantageEntry
+from failover.model.policy import Timing
 from failover.model.verdict import Evidence, SignalState, SignalView, Vote, VoteView
 
 
@@ -15,80 +19,74 @@ from failover.model.verdict import Evidence, SignalState, SignalView, Vote, Vote
 class Tally:
     """One signal of one subject, counted.
 
-    `down_since`: monotonic second since when a quorum is down without an outside success, None while it is not.
-    `first_failure`: of the unbroken failures that are fresh now; `last_success`: newest success of an outside vantage.
-    `voting_outside`: outside vantages with a fresh vote either way. `up_votes`: fresh up votes of any counted vantage.
+    `down_floor`: the confirm clock cannot have begun before; None while it must stand still. `first_failure`: first one
+    of the present outage; `last_success`: newest of an outside vantage. `voting_outside`: outside vantages with a fresh
+    vote either way. `up_votes`: fresh ones. `fresh_until`: the next moment at which a sample grows stale.
     """
 
     view: SignalView
-    down_since: float | None
+    down_floor: float | None
     first_failure: float | None
     last_success: float | None
     voting_outside: int
     up_votes: int
     evidence: tuple[Evidence, ...]
+    fresh_until: float
+
+
+@dataclass(slots=True)
+class _Count:
+    """What one walk over the seats gathers; it never leaves this module."""
+
+    views: list[VoteView] = field(default_factory=list)
+    turned_down: list[float] = field(default_factory=list)
+    failing: list[tuple[Seat, Series]] = field(default_factory=list)
+    ups: int = 0
+    outside_ups: int = 0
+    voting_outside: int = 0
+    success_now: bool = False
+    dissent_ended: float = NEVER
+    last_success: float = NEVER
+    fresh_until: float = float("inf")
 
 
 def tally(
-    subject: Subject,
     signal: Signal,
+    seats: Sequence[Seat],
+    series: Mapping[VantageName, Series],
     *,
-    vantages: Sequence[VantageEntry],
-    outside: frozenset[VantageName],
-    silenced: Mapping[VantageName, str],
     quorum: int,
-    series: Mapping[SeriesKey, Series],
     timing: Timing,
     now_mono: float,
 ) -> Tally:
-    """Count one signal. D counts outside vantages only; C counts every configured one, dissent the outside ones.
-
-    `silenced`: vantages that abstain (suspect or cordoned), with the reason. They still count among the configured.
-    """
-    views: list[VoteView] = []
-    downs: list[Series] = []
-    failing: list[Series] = []
-    evidence: list[Evidence] = []
-    ups = outside_ups = voting_outside = 0
-    success_now = False
-    last_success: float | None = None
-    for vantage in vantages:
-        is_outside = vantage.name in outside
-        found = series.get((subject.cluster, subject.application or "", signal.value, vantage.name))
-        vote, reason = _vote_of(found, vantage.name, signal, is_outside, silenced, timing, now_mono)
-        views.append(_view(vantage.name, vote, reason, found, now_mono))
-        if found is None or not (is_outside or signal is Signal.CONTROL_PLANE):
+    """Count one signal of one subject over every configured vantage."""
+    count = _Count()
+    for seat in seats:
+        found = series.get(seat.vantage)
+        view = vote_of(seat, found, signal, now_mono, timing)
+        count.views.append(view)
+        if found is None or found.latest is None or seat.cordoned:
             continue
-        if is_outside and found.last_success is not None:
-            last_success = max(last_success or float("-inf"), found.last_success)
-        fresh = found.fresh(now_mono, timing)
-        if is_outside and fresh and found.failures == 0:
-            success_now = True
-        if vote is Vote.UP:
-            ups += 1
-            outside_ups += is_outside
-        elif vote is Vote.DOWN:
-            downs.append(found)
-        if vote is not Vote.UNKNOWN and is_outside:
-            voting_outside += 1
-        if fresh and found.failures and vantage.name not in silenced:
-            failing.append(found)
-            evidence.append(_evidence(vantage.name, signal, found))
-    state = _state(len(downs), ups, outside_ups, quorum)
-    view = SignalView(signal=signal, state=state, votes=tuple(views), quorum=quorum, configured=len(vantages))
-    firsts = sorted(item.first_failure for item in failing if item.first_failure is not None)
+        if not seat.outside and signal is Signal.DATA_PLANE:
+            continue
+        _take(count, seat, found, view.vote, now_mono, timing)
+    state = state_of(len(count.turned_down), count.ups, count.outside_ups, quorum)
     return Tally(
-        view=view,
-        down_since=None if success_now else _down_since(downs, quorum, last_success),
-        first_failure=firsts[0] if firsts else None,
-        last_success=last_success,
-        voting_outside=voting_outside,
-        up_votes=ups,
-        evidence=tuple(evidence),
+        view=SignalView(
+            signal=signal, state=state, votes=tuple(count.views), quorum=quorum, configured=len(seats)
+        ),
+        down_floor=_down_floor(count, state, quorum),
+        first_failure=_first_failure(count),
+        last_success=None if count.last_success == NEVER else count.last_success,
+        voting_outside=count.voting_outside,
+        up_votes=count.ups,
+        evidence=tuple(_evidence(seat, signal, found) for seat, found in count.failing),
+        fresh_until=count.fresh_until,
     )
 
 
-def _state(downs: int, ups: int, outside_ups: int, quorum: int) -> SignalState:
+def state_of(downs: int, ups: int, outside_ups: int, quorum: int) -> SignalState:
+    """Down needs a quorum and no fresh outside up vote; split is votes both ways without a quorum up."""
     if downs >= quorum and outside_ups == 0:
         return SignalState.DOWN
     if ups >= quorum:
@@ -98,59 +96,54 @@ def _state(downs: int, ups: int, outside_ups: int, quorum: int) -> SignalState:
     return SignalState.UNKNOWN
 
 
-def _down_since(downs: Sequence[Series], quorum: int, last_success: float | None) -> float | None:
-    """When the quorum-th vote turned down, and not before the last outside success."""
-    turned = sorted(item.down_since for item in downs if item.down_since is not None)
-    if len(turned) < quorum:
+def _take(count: _Count, seat: Seat, found: Series, vote: Vote, now_mono: float, timing: Timing) -> None:
+    fresh = found.fresh(now_mono, timing)
+    assert found.latest is not None
+    if fresh:
+        count.fresh_until = min(count.fresh_until, found.measured_mono + timing.evidence_max_age_s)
+    if seat.outside:
+        if fresh and found.latest.outcome.is_success:
+            count.success_now = True
+        count.dissent_ended = max(count.dissent_ended, found.success_ended(timing), found.up_ended or NEVER)
+        if found.last_success is not None:
+            count.last_success = max(count.last_success, found.last_success)
+        if vote is not Vote.UNKNOWN:
+            count.voting_outside += 1
+    if vote is Vote.UP:
+        count.ups += 1
+        count.outside_ups += seat.outside
+    elif vote is Vote.DOWN:
+        count.turned_down.append(NEVER if found.down_since is None else found.down_since)
+    if fresh and found.failures and not seat.abstains:
+        count.failing.append((seat, found))
+
+
+def _down_floor(count: _Count, state: SignalState, quorum: int) -> float | None:
+    """When the quorum-th vote turned down and the last outside success was over, whichever came later."""
+    if state is not SignalState.DOWN or count.success_now:
         return None
-    return max(turned[quorum - 1], last_success if last_success is not None else float("-inf"))
+    return max(sorted(count.turned_down)[quorum - 1], count.dissent_ended)
 
 
-def _vote_of(
-    found: Series | None,
-    name: VantageName,
-    signal: Signal,
-    is_outside: bool,
-    silenced: Mapping[VantageName, str],
-    timing: Timing,
-    now_mono: float,
-) -> tuple[Vote, str]:
-    if signal is Signal.DATA_PLANE and not is_outside:
-        return Vote.UNKNOWN, "sits in the same region: its view of the data plane counts for nothing"
-    if name in silenced:
-        return Vote.UNKNOWN, silenced[name]
-    if found is None:
-        return Vote.UNKNOWN, "no observation yet"
-    vote = found.vote(now_mono, timing)
-    if vote is not Vote.UNKNOWN:
-        return vote, ""
-    if not found.fresh(now_mono, timing):
-        return vote, "its latest observation is too old"
-    if found.failures:
-        return vote, f"{found.failures} of {timing.fall} failures"
-    return vote, f"{found.successes} of {timing.rise} successes"
+def _first_failure(count: _Count) -> float | None:
+    """The first failure after which no outside vantage succeeded any more.
+
+    A vantage whose path has been bad for days does not date the outage: what it saw before the others' last success
+    says nothing about this one.
+    """
+    firsts = [found.first_failure for _, found in count.failing if found.first_failure is not None]
+    since = [first for first in firsts if first > count.last_success]
+    if since:
+        return min(since)
+    return count.last_success if firsts else None
 
 
-def _view(name: VantageName, vote: Vote, reason: str, found: Series | None, now_mono: float) -> VoteView:
-    if found is None:
-        return VoteView(vantage=name, vote=vote, reason=reason)
-    return VoteView(
-        vantage=name,
-        vote=vote,
-        outcome=found.outcome,
-        age_s=max(0.0, now_mono - found.measured_mono) if found.outcome is not None else None,
-        failures=found.failures,
-        successes=found.successes,
-        reason=reason,
-    )
-
-
-def _evidence(name: VantageName, signal: Signal, found: Series) -> Evidence:
-    assert found.outcome is not None
+def _evidence(seat: Seat, signal: Signal, found: Series) -> Evidence:
+    assert found.latest is not None
     return Evidence(
-        observation=found.observation,
-        vantage=name,
+        observation=found.latest.id,
+        vantage=seat.vantage,
         signal=signal,
-        outcome=found.outcome,
+        outcome=found.latest.outcome,
         measured_mono=found.measured_mono,
     )

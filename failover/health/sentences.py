@@ -1,78 +1,98 @@
-"""What verdicts and alerts say to a person."""
+"""What a verdict says to a person: who sees what, for how long, and what happens next."""
 
 from collections import Counter
 
-from failover.health.state import HealthState
-from failover.model.policy import Policy
-from failover.model.time import Now
-from failover.model.verdict import Alert, Judgement, SignalView, Verdict, VerdictKind, Vote
-
-PATH_PROBLEM_INTERVALS = 3
+from failover.model.verdict import SignalState, SignalView, Verdict, VerdictKind, Vote
 
 
-def sentence_for(verdict: Verdict) -> str:
-    """One sentence: who sees what, and what happens next."""
+def sentence_for(verdict: Verdict, now_mono: float) -> str:
+    """One sentence about one subject."""
     kind = verdict.kind
-    if kind is VerdictKind.HEALTHY:
-        return f"{_count(verdict.data, Vote.UP)} see its data plane up, and its control plane is up"
-    if kind in (VerdictKind.CONTROL_PLANE_DOWN, VerdictKind.CONTROL_PLANE_UNKNOWN):
-        word = "down" if kind is VerdictKind.CONTROL_PLANE_DOWN else "not known to be up"
-        return f"serves clients, but its control plane is {word}: never evacuated for that, no target, no change there"
-    if kind is VerdictKind.PATH_PROBLEM:
-        ups = ", ".join(vote.vantage for vote in verdict.data.votes if vote.vote is Vote.UP)
-        return f"{_count(verdict.data, Vote.DOWN)} see its data plane down, but {ups} sees it up: a path problem, nothing moves"
+    name = str(verdict.subject)
     if kind.no_longer_serves:
-        return f"{_count(verdict.data, Vote.DOWN)} see its data plane down ({_outcomes(verdict.data)}), {_confirming(verdict)}"
-    return f"too few fresh votes on its data plane: {_count(verdict.data, Vote.UP)} up, {_count(verdict.data, Vote.DOWN)} down"
+        return _failing(verdict, now_mono)
+    if kind is VerdictKind.PATH_PROBLEM:
+        return _split(verdict)
+    if kind is VerdictKind.UNKNOWN:
+        return _unknown(verdict)
+    ups = f"{_seen(verdict.data, Vote.UP)} the data plane of {name} up"
+    if kind is VerdictKind.CONTROL_PLANE_DOWN:
+        downs = f"{_count(verdict.control, Vote.DOWN)} of {verdict.control.configured} vantages"
+        return f"{ups}; its control plane is down ({downs}): never evacuated for that, no target, no change there"
+    if kind is VerdictKind.CONTROL_PLANE_UNKNOWN:
+        word = "disputed" if verdict.control.state is SignalState.SPLIT else "not known to be up"
+        return f"{ups}; its control plane is {word}: never evacuated for that, no target, no change there"
+    if kind is VerdictKind.DEGRADED:
+        return f"{ups}, but it does not serve as well as its objective asks"
+    return f"{ups}, its control plane is up"
 
 
-def _count(view: SignalView, vote: Vote) -> str:
-    return f"{sum(1 for item in view.votes if item.vote is vote)} of {view.configured} vantages"
-
-
-def _outcomes(view: SignalView) -> str:
-    counted = Counter(vote.outcome.value for vote in view.votes if vote.vote is Vote.DOWN and vote.outcome)
-    return ", ".join(name for name, _ in counted.most_common())
+def _failing(verdict: Verdict, now_mono: float) -> str:
+    name = str(verdict.subject)
+    lasting = ""
+    if verdict.first_failure_mono is not None:
+        lasting = f" for {duration(now_mono - verdict.first_failure_mono)}"
+    also = ", and its control plane" if verdict.kind is VerdictKind.DOWN else ""
+    if verdict.kind is VerdictKind.ISOLATED:
+        also = ", though its heartbeats still come"
+    return (
+        f"{_seen(verdict.data, Vote.DOWN)} the data plane of {name} down ({_outcomes(verdict.data)}){also}{lasting}; "
+        f"{_confirming(verdict)}"
+    )
 
 
 def _confirming(verdict: Verdict) -> str:
     if verdict.confirmed:
         return "confirmed"
     if verdict.confirming_s is None:
-        return "not confirming: somebody succeeded lately, or its control plane is not agreed on"
+        return "not confirming, because a probe succeeded lately"
+    left = duration(max(0.0, verdict.confirm_needed_s - verdict.confirming_s))
     extra = "" if verdict.dissent_possible else " (longer, because nobody is left who could dissent)"
-    return f"confirming, {max(0.0, verdict.confirm_needed_s - verdict.confirming_s):.0f} s to go{extra}"
+    return f"confirming, {left} to go{extra}"
 
 
-def alerts_for(judgement: Judgement, state: HealthState, policy: Policy, now: Now) -> tuple[Alert, ...]:
-    """What a person should know now, in a stable order."""
-    found: list[Alert] = []
-    if judgement.freeze is not None:
-        found.append(
-            Alert(code="frozen", sentence=judgement.freeze.sentence, since=judgement.freeze.since, page=True)
-        )
-    patience = PATH_PROBLEM_INTERVALS * policy.fleet.timing.interval_s
-    for verdict in judgement.verdicts:
-        if verdict.kind in (VerdictKind.HEALTHY, VerdictKind.UNKNOWN):
-            continue
-        if verdict.kind is VerdictKind.PATH_PROBLEM:
-            history = state.histories[verdict.subject]
-            if now.mono - history.since_mono < patience:
-                continue
-        found.append(
-            Alert(
-                code=verdict.kind.value.lower().replace("_", "-"),
-                sentence=f"{verdict.subject}: {verdict.sentence}",
-                subject=str(verdict.subject),
-                since=verdict.since,
-                page=verdict.kind is VerdictKind.PATH_PROBLEM or verdict.confirmed,
-            )
-        )
-    for name in judgement.suspect_vantages:
-        sentence = f"vantage {name} abstains (SELF_SUSPECT): {state.suspects[name]}"
-        found.append(Alert(code="self-suspect", sentence=sentence, subject=name, since=now.wall))
-    if state.warm_cause is None:
-        for name in judgement.silent_vantages:
-            sentence = f"vantage {name} sends no observations"
-            found.append(Alert(code="vantage-silent", sentence=sentence, subject=name, since=now.wall))
-    return tuple(found)
+def _split(verdict: Verdict) -> str:
+    ups = ", ".join(vote.vantage for vote in verdict.data.votes if vote.vote is Vote.UP)
+    verb = "sees" if ups.count(",") == 0 else "see"
+    return (
+        f"{_seen(verdict.data, Vote.DOWN)} the data plane of {verdict.subject} down ({_outcomes(verdict.data)}), "
+        f"but {ups} {verb} it up: a path problem, nothing moves"
+    )
+
+
+def _unknown(verdict: Verdict) -> str:
+    data = verdict.data
+    ups, downs = _count(data, Vote.UP), _count(data, Vote.DOWN)
+    why = Counter(item.reason for item in data.votes if item.vote is Vote.UNKNOWN and item.reason)
+    reasons = ", ".join(f"{count}x {reason}" for reason, count in sorted(why.items()))
+    return (
+        f"too few fresh votes on the data plane of {verdict.subject}: {ups} up, {downs} down, {data.quorum} of "
+        f"{data.configured} are needed{f' ({reasons})' if reasons else ''}; no data is not down"
+    )
+
+
+def _seen(view: SignalView, vote: Vote) -> str:
+    count = _count(view, vote)
+    return f"{count} of {view.configured} vantages {'sees' if count == 1 else 'see'}"
+
+
+def _count(view: SignalView, vote: Vote) -> int:
+    return sum(1 for item in view.votes if item.vote is vote)
+
+
+def _outcomes(view: SignalView) -> str:
+    counted = Counter(
+        vote.outcome.value for vote in view.votes if vote.vote is Vote.DOWN and vote.outcome is not None
+    )
+    return ", ".join(name for name, _ in sorted(counted.items(), key=lambda pair: (-pair[1], pair[0])))
+
+
+def duration(seconds: float) -> str:
+    """A length of time as people say it: `0.4 s`, `12 s`, `5 min`, `6 h`."""
+    if seconds < 10:
+        return f"{max(0.0, seconds):.1f} s"
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    if seconds < 7200:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.0f} h"

@@ -1,113 +1,169 @@
 """One vantage's view of one signal of one subject: consecutive successes and failures, and the vote they make.
 
-Idempotent by boot id and sequence; `local` neither extends nor breaks a series; a gap longer than evidence lasts starts
-it anew, because what lies before the gap proves nothing (I1).
+Idempotent by boot id and sequence: what is not newer changes nothing. Only `measured_mono` decides freshness. `local`
+neither extends nor breaks a series; a gap without any observation longer than evidence lasts starts it anew, because
+what lies before the gap proves nothing (I1). The very first up vote needs `rise` successes like any other: warm-up
+(I7) takes as long anyway.
 """
 
 from dataclasses import dataclass, replace
 
-from failover.model.observation import Outcome, Received
+from failover.model.observation import Observation, Outcome
 from failover.model.policy import Timing
 from failover.model.verdict import Vote
 
-BOOTS_REMEMBERED = 8
+NEVER = float("-inf")
+
+LOCAL_BRIDGE = 3
+"""Local faults hold a series together for at most this many evidence limits: a failure of an hour ago convicts nobody."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Series:
-    """`failures` / `successes`: consecutive; `down_since`: measured time of the `fall`-th failure in a row.
+    """All times are the controller's monotonic seconds at which a probe ended.
 
-    `up`: the vote was up and no `fall` failures have passed since. `count`: samples since warm-up `warm_id` began.
+    `boot_id`, `sequence`: of the newest observation taken in. `definition`: hash of the probe that it comes from.
+    `heard_mono`: newest of any outcome, `measured_mono`: newest that counts (`latest`); `failures`, `successes`:
+    consecutive. `first_failure`, `down_since`: first and `fall`-th failure of the present row. `last_success`: newest
+    ever; `broken_at`: first failure after it. `up`: `rise` successes came and not `fall` failures since; `up_ended`:
+    when it last ceased to be so. `seen`, `counted`: observations, and those that count, since warm-up `warm_id` began.
     """
 
     boot_id: str
-    sequence: int
-    old_boots: tuple[str, ...] = ()
-    outcome: Outcome | None = None
-    observation: str = ""
-    measured_mono: float = float("-inf")
+    sequence: int = -1
+    definition: str
+    heard_mono: float = NEVER
+    latest: Observation | None = None
+    measured_mono: float = NEVER
     failures: int = 0
     successes: int = 0
     first_failure: float | None = None
     down_since: float | None = None
     last_success: float | None = None
+    broken_at: float | None = None
     up: bool = False
+    up_ended: float | None = None
     warm_id: int = 0
-    count: int = 0
+    seen: int = 0
+    counted: int = 0
 
     def fresh(self, now_mono: float, timing: Timing) -> bool:
         """Whether the latest sample still says anything."""
-        return self.outcome is not None and now_mono - self.measured_mono <= timing.evidence_max_age_s
+        return now_mono - self.measured_mono <= timing.evidence_max_age_s
 
     def vote(self, now_mono: float, timing: Timing) -> Vote:
-        """Down after `fall` failures in a row, up after `rise` successes; a success ends down at once."""
+        """Down after `fall` failures in a row, up after `rise` successes; the first success ends a down vote."""
         if not self.fresh(now_mono, timing):
             return Vote.UNKNOWN
         if self.failures >= timing.fall:
             return Vote.DOWN
         return Vote.UP if self.up else Vote.UNKNOWN
 
+    def success_ended(self, timing: Timing) -> float:
+        """When its newest success ceased to be its latest fresh observation (it may lie ahead; -inf: none ever)."""
+        if self.last_success is None:
+            return NEVER
+        stale = self.last_success + timing.evidence_max_age_s
+        return stale if self.broken_at is None else min(self.broken_at, stale)
+
 
 def extend(
-    series: Series | None, received: Received, timing: Timing, warm_id: int, *, excused: bool
+    series: Series | None,
+    observation: Observation,
+    measured_mono: float,
+    timing: Timing,
+    *,
+    warm_id: int = 0,
+    warm_since_mono: float = NEVER,
+    excused: bool = False,
 ) -> Series:
-    """The series with one more observation. `excused`: its vantage suspects itself, so a failure counts as local."""
-    observation = received.observation
-    if series is None:
-        series = Series(boot_id=observation.boot_id, sequence=-1)
-    if observation.boot_id != series.boot_id:
-        if observation.boot_id in series.old_boots:
-            return series
-        boots = (*series.old_boots, series.boot_id)[-BOOTS_REMEMBERED:]
-        series = replace(series, boot_id=observation.boot_id, sequence=-1, old_boots=boots)
-    if observation.sequence <= series.sequence:
-        return series
-    series = replace(series, sequence=observation.sequence)
-    if received.measured_mono < series.measured_mono:
+    """The series with one more observation, or the same one where the observation is not newer.
+
+    `excused`: the vantage suspects itself, so its failure counts as `local`; its success is one all the same.
+    Boots are told apart before this is called: another boot id here is a newer one.
+    """
+    if series is None or series.definition != observation.definition:
+        series = Series(boot_id=observation.boot_id, definition=observation.definition)
+    elif series.boot_id == observation.boot_id and observation.sequence <= series.sequence:
         return series
     outcome = observation.outcome
-    if outcome is Outcome.LOCAL or (excused and outcome.counts_as_failure):
-        return series
-    if received.measured_mono - series.measured_mono > timing.evidence_max_age_s:
-        series = replace(series, failures=0, successes=0, first_failure=None, down_since=None, up=False)
-    count = series.count + 1 if series.warm_id == warm_id else 1
-    series = replace(
+    counts = outcome is not Outcome.LOCAL and not (excused and outcome.counts_as_failure)
+    if counts and _broken_off(series, measured_mono, timing):
+        series = _anew(series, timing)
+    seen, counted = (series.seen, series.counted) if series.warm_id == warm_id else (0, 0)
+    since_cause = measured_mono >= warm_since_mono
+    heard = replace(
         series,
-        outcome=outcome,
-        observation=observation.id,
-        measured_mono=received.measured_mono,
+        boot_id=observation.boot_id,
+        sequence=observation.sequence,
+        heard_mono=max(series.heard_mono, measured_mono),
         warm_id=warm_id,
-        count=count,
+        seen=seen + since_cause,
+        counted=counted + (since_cause and counts),
     )
-    return _with_success(series, timing) if outcome.is_success else _with_failure(series, timing)
+    if not counts:
+        return heard
+    if outcome.is_success:
+        return _with_success(heard, observation, measured_mono, timing)
+    return _with_failure(heard, observation, measured_mono, timing)
 
 
-def _with_success(series: Series, timing: Timing) -> Series:
+def forgive(series: Series) -> Series:
+    """Without its present failures: the vantage has just found that it is itself the problem (I5)."""
+    return replace(series, failures=0, first_failure=None, down_since=None)
+
+
+def _broken_off(series: Series, measured_mono: float, timing: Timing) -> bool:
+    """Whether too long a silence lies between this sample and the one before."""
+    limit = timing.evidence_max_age_s
+    return (
+        measured_mono - series.heard_mono > limit
+        or measured_mono - series.measured_mono > LOCAL_BRIDGE * limit
+    )
+
+
+def _anew(series: Series, timing: Timing) -> Series:
+    return replace(
+        series,
+        failures=0,
+        successes=0,
+        first_failure=None,
+        down_since=None,
+        up=False,
+        up_ended=series.measured_mono + timing.evidence_max_age_s if series.up else series.up_ended,
+    )
+
+
+def _with_success(series: Series, observation: Observation, measured_mono: float, timing: Timing) -> Series:
     successes = series.successes + 1
     return replace(
         series,
+        latest=observation,
+        measured_mono=measured_mono,
         failures=0,
         successes=successes,
         first_failure=None,
         down_since=None,
-        last_success=series.measured_mono,
+        last_success=measured_mono
+        if series.last_success is None
+        else max(series.last_success, measured_mono),
+        broken_at=None,
         up=series.up or successes >= timing.rise,
     )
 
 
-def _with_failure(series: Series, timing: Timing) -> Series:
+def _with_failure(series: Series, observation: Observation, measured_mono: float, timing: Timing) -> Series:
     failures = series.failures + 1
     down = failures >= timing.fall
     return replace(
         series,
+        latest=observation,
+        measured_mono=measured_mono,
         failures=failures,
         successes=0,
-        first_failure=series.measured_mono if series.first_failure is None else series.first_failure,
-        down_since=series.measured_mono if down and series.down_since is None else series.down_since,
+        first_failure=measured_mono if series.first_failure is None else series.first_failure,
+        down_since=measured_mono if down and series.down_since is None else series.down_since,
+        broken_at=measured_mono if series.broken_at is None else series.broken_at,
         up=series.up and not down,
+        up_ended=measured_mono if series.up and down else series.up_ended,
     )
-
-
-def forgive(series: Series) -> Series:
-    """Without its failures: the vantage has just found that it is itself the problem."""
-    return replace(series, failures=0, first_failure=None, down_since=None)

@@ -1,47 +1,113 @@
-"""The detector's memory, as frozen values; dicts inside are never changed in place."""
+"""The detector's memory, as frozen values; mappings inside are never changed in place.
+
+All times are the controller's monotonic seconds; `origin` turns them into wall time for people, so that a clock that
+jumps moves what is shown and shortens nothing.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from failover.health.series import Series
-from failover.model.ids import Subject, VantageName
-from failover.model.verdict import Freeze, VerdictKind
+from failover.model.ids import ClusterName, RegionName, Subject, VantageName
+from failover.model.policy import Policy
+from failover.model.time import Now
+from failover.model.verdict import Freeze, Verdict, VerdictKind
 
-SeriesKey = tuple[str, str, str, str]
-"""Cluster, application ("" for the cluster itself), signal, vantage."""
+SignalKey = tuple[str, str, str]
+"""Cluster, application ("" for the cluster itself), signal: as `ProbeDefinition.key`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Boots:
+    """The boot of a vantage that is listened to (`newest_mono`: its newest observation), and earlier, unheard ones."""
+
+    current: str
+    newest_mono: float
+    earlier: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class History:
-    """One subject's verdicts over time. `turns`: wall times at which it turned between serving and not serving.
+    """One subject's verdicts over time. `turns`: when it turned between serving and not serving.
 
-    `hold_until`: wall time; `hold_until_mono`: the same on this process's clock, so that a wall jump never shortens it.
-    `escalations`: hold-downs so far, one forgiven per quiet day (`last_hold`).
+    `serving` None: neither was ever seen. `hold_until`: end of its hold-down; `escalations`: hold-downs so far, one
+    forgiven per quiet day since `last_hold`.
     """
 
     kind: VerdictKind
-    since: datetime
     since_mono: float
     serving: bool | None = None
-    turns: tuple[datetime, ...] = ()
-    hold_until: datetime | None = None
-    hold_until_mono: float = 0.0
+    turns: tuple[float, ...] = ()
+    hold_until: float | None = None
     escalations: int = 0
-    last_hold: datetime | None = None
+    last_hold: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watched:
+    """One cluster and every subject that is judged there, the cluster's own first."""
+
+    cluster: ClusterName
+    region: RegionName
+    subjects: tuple[Subject, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """Who is judged, worked out once for a policy and its probe definitions."""
+
+    policy: Policy
+    definitions: Mapping[SignalKey, str]
+    clusters: tuple[Watched, ...]
+    vantages: frozenset[VantageName]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """A verdict that may be given again while nothing came in and nothing grew stale.
+
+    `up_votes`: fresh ones on the cluster's data plane. `valid_until`: then the votes must be counted again.
+    """
+
+    verdict: Verdict
+    up_votes: int
+    valid_until: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HealthState:
-    """Everything that the next `judge` builds on."""
+    """Everything that the next `judge` builds on.
 
-    warm_since: datetime
+    `origin`: wall time at monotonic second 0. `judged_mono`: last judgement. `clocks`: since when a signal's quorum has
+    been down without an outside success (only where it is). `calm_since_mono`: since when a freeze has had no ground.
+    `alert_since`: when each standing alert was raised, by code and subject.
+    """
+
+    origin: datetime
+    judged_mono: float
     warm_since_mono: float
     warm_cause: str | None
     warm_id: int = 1
-    series: Mapping[SeriesKey, Series] = field(default_factory=dict)
+    layout: Layout | None = None
+    series: Mapping[SignalKey, Mapping[VantageName, Series]] = field(default_factory=dict)
+    boots: Mapping[VantageName, Boots] = field(default_factory=dict)
     suspects: Mapping[VantageName, str] = field(default_factory=dict)
+    cordoned: frozenset[VantageName] = frozenset()
+    degraded: frozenset[Subject] = frozenset()
     seen: Mapping[VantageName, float] = field(default_factory=dict)
+    clocks: Mapping[SignalKey, float] = field(default_factory=dict)
     histories: Mapping[Subject, History] = field(default_factory=dict)
     freeze: Freeze | None = None
     calm_since_mono: float | None = None
+    alert_since: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    judged: Mapping[Subject, Judged] = field(default_factory=dict)
+
+    def wall(self, mono: float) -> datetime:
+        """The wall time of a monotonic second."""
+        return self.origin + timedelta(seconds=mono)
+
+
+def origin_of(now: Now) -> datetime:
+    """The wall time at which this machine's monotonic clock showed 0, as the wall clock has it now."""
+    return now.wall - timedelta(seconds=now.mono)

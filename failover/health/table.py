@@ -20,3 +20,14 @@ def verdict_of(
     if heartbeat:
         return VerdictKind.ISOLATED
     return VerdictKind.DOWN if control is SignalState.DOWN else VerdictKind.DATA_PLANE_DOWN
+
+
+def application_verdict_of(
+    data: SignalState, control: SignalState, *, slo_breached: bool = False
+) -> VerdictKind:
+    """The verdict of one application at one cluster: its own D, the cluster's C.
+
+    Whatever its data plane does, it steers that application's records only: it is never DOWN, never evacuates.
+    """
+    kind = verdict_of(data, control, slo_breached=slo_breached)
+    return VerdictKind.DATA_PLANE_DOWN if kind.no_longer_serves else kind

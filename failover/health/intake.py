@@ -1,0 +1,203 @@
+"""What came in, taken into the state: policy and definitions in force, the vantages' own words, observations.
+
+Out of order, twice, or from an older boot: such observations change nothing. Within one batch the order does not matter.
+"""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from failover.health import warmup
+from failover.health.series import NEVER, Series, extend, forgive
+from failover.health.state import Boots, HealthState, Layout, SignalKey, Watched, origin_of
+from failover.model.ids import Subject, VantageName
+from failover.model.observation import Received, Signal, VantageReport
+from failover.model.policy import Policy
+from failover.model.time import Now
+
+BOOTS_REMEMBERED = 32
+CLOCK_JUMP_S = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inputs:
+    """What came in since the last judgement, and what is in force.
+
+    `definitions`: probe key -> definition hash in force; an observation of another one does not count, whatever its
+    generation. `reports`: the latest of each vantage (does it trust itself?). `cordoned`: vantages kept from voting.
+    `degraded`: subjects whose service-level objective is breached.
+    """
+
+    policy: Policy
+    definitions: Mapping[SignalKey, str]
+    received: tuple[Received, ...] = ()
+    reports: tuple[VantageReport, ...] = ()
+    cordoned: frozenset[VantageName] = frozenset()
+    degraded: frozenset[Subject] = frozenset()
+
+
+def keep_time(state: HealthState, policy: Policy, now: Now) -> HealthState:
+    """Follow a wall clock that jumped, and notice that we slept: both begin a new warm-up, neither shortens anything.
+
+    After a sleep longer than evidence lasts every vote is stale by our own fault; without the warm-up that would look
+    like a fleet gone dark (I5, I6).
+    """
+    jump = origin_of(now) - state.origin
+    if abs(jump.total_seconds()) > CLOCK_JUMP_S:
+        freeze = replace(state.freeze, since=state.freeze.since + jump) if state.freeze else None
+        state = replace(state, origin=origin_of(now), freeze=freeze)
+        state = warmup.restart(state, now, "clock-jump")
+    if now.mono - state.judged_mono > policy.fleet.timing.evidence_max_age_s:
+        state = warmup.restart(state, now, "stall")
+    return state
+
+
+def adopt(state: HealthState, inputs: Inputs, now: Now) -> HealthState:
+    """Take on the policy and the definitions in force; series of any other definition or vantage are forgotten.
+
+    A cluster that is new or is probed otherwise knows nothing yet, which must not look like a cluster gone dark: warm up.
+    """
+    layout = state.layout
+    if layout is not None and layout.policy is inputs.policy and layout.definitions is inputs.definitions:
+        return state
+    if layout is not None and layout.policy == inputs.policy and layout.definitions == inputs.definitions:
+        return state
+    fresh = _layout(inputs)
+    series = {
+        key: {
+            name: item
+            for name, item in by_vantage.items()
+            if name in fresh.vantages and item.definition == fresh.definitions.get(key)
+        }
+        for key, by_vantage in state.series.items()
+        if key in fresh.definitions
+    }
+    clocks = {key: clock for key, clock in state.clocks.items() if key in fresh.definitions}
+    before = None if layout is None else layout.definitions
+    state = replace(state, layout=fresh, series=series, clocks=clocks, judged={})
+    if before is not None and any(
+        not key[1] and before.get(key) != definition for key, definition in fresh.definitions.items()
+    ):
+        return warmup.restart(state, now, "policy")
+    return state
+
+
+def note_reports(state: HealthState, reports: Iterable[VantageReport]) -> HealthState:
+    """Which vantages trust themselves. One that has just found itself at fault takes back its failures (I5)."""
+    suspects = dict(state.suspects)
+    turned: set[VantageName] = set()
+    for report in reports:
+        boots = state.boots.get(report.vantage)
+        if boots is not None and report.boot_id in boots.earlier:
+            continue
+        if report.suspect:
+            if report.vantage not in suspects:
+                turned.add(report.vantage)
+            suspects[report.vantage] = report.suspect
+        else:
+            suspects.pop(report.vantage, None)
+    if suspects == state.suspects:
+        return state
+    series = state.series
+    if turned:
+        series = {
+            key: {name: forgive(item) if name in turned else item for name, item in by_vantage.items()}
+            for key, by_vantage in series.items()
+        }
+    return replace(state, suspects=suspects, series=series)
+
+
+def take_in(state: HealthState, inputs: Inputs, now: Now) -> tuple[HealthState, frozenset[SignalKey]]:
+    """The state with every observation that counts, and the signals that it touched."""
+    if not inputs.received or state.layout is None:
+        return state, frozenset()
+    timing = inputs.policy.fleet.timing
+    boots, seen = dict(state.boots), dict(state.seen)
+    touched: dict[SignalKey, dict[VantageName, Series]] = {}
+    for received in _in_order(inputs.received):
+        observation = received.observation
+        name = observation.vantage
+        if name not in state.layout.vantages:
+            continue
+        measured = min(received.measured_mono, received.received_mono, now.mono)
+        boots[name] = _boot(boots.get(name), observation.boot_id, measured)
+        if boots[name].current != observation.boot_id:
+            continue
+        seen[name] = max(seen.get(name, NEVER), received.received_mono)
+        key: SignalKey = (*observation.subject.key, observation.signal.value)
+        if state.layout.definitions.get(key) != observation.definition:
+            continue
+        if key not in touched:
+            touched[key] = dict(state.series.get(key, {}))
+        by_vantage = touched[key]
+        by_vantage[name] = extend(
+            by_vantage.get(name),
+            observation,
+            measured,
+            timing,
+            warm_id=state.warm_id,
+            warm_since_mono=state.warm_since_mono,
+            excused=name in state.suspects,
+        )
+    series = {**state.series, **touched}
+    return replace(state, series=series, boots=boots, seen=seen), frozenset(touched)
+
+
+def _layout(inputs: Inputs) -> Layout:
+    """An application is judged at a cluster where it has a data-plane probe of its own there."""
+    own = {(key[0], key[1]) for key in inputs.definitions if key[1] and key[2] == Signal.DATA_PLANE.value}
+    return Layout(
+        policy=inputs.policy,
+        definitions=inputs.definitions,
+        vantages=frozenset(vantage.name for vantage in inputs.policy.fleet.vantages),
+        clusters=tuple(
+            Watched(
+                cluster=entry.name,
+                region=entry.region,
+                subjects=(
+                    Subject(cluster=entry.name),
+                    *(
+                        Subject(cluster=entry.name, application=item.name)
+                        for item in inputs.policy.applications
+                        if (entry.name, item.name) in own
+                    ),
+                ),
+            )
+            for entry in inputs.policy.fleet.clusters
+        ),
+    )
+
+
+def _in_order(received: tuple[Received, ...]) -> list[Received]:
+    """By vantage, then boots by their oldest observation, then sequence: the same for every order of arrival."""
+    began: dict[tuple[str, str], float] = {}
+    received = tuple(item for item in received if math.isfinite(item.measured_mono))
+    for item in received:
+        boot = (item.observation.vantage, item.observation.boot_id)
+        began[boot] = min(began.get(boot, math.inf), item.measured_mono)
+
+    def place(item: Received) -> tuple[str, float, str, int, float]:
+        observation = item.observation
+        boot = (observation.vantage, observation.boot_id)
+        return (*boot[:1], began[boot], boot[1], observation.sequence, item.measured_mono)
+
+    return sorted(received, key=place)
+
+
+def _boot(boots: Boots | None, boot_id: str, measured_mono: float) -> Boots:
+    """Listen to a boot that was never heard before, unless what it says is older than what the present one said."""
+    if boots is None:
+        return Boots(current=boot_id, newest_mono=measured_mono)
+    if boot_id == boots.current:
+        if measured_mono <= boots.newest_mono:
+            return boots
+        return Boots(current=boot_id, newest_mono=measured_mono, earlier=boots.earlier)
+    if boot_id in boots.earlier:
+        return boots
+    older = measured_mono <= boots.newest_mono
+    gone = boot_id if older else boots.current
+    return Boots(
+        current=boots.current if older else boot_id,
+        newest_mono=max(boots.newest_mono, measured_mono),
+        earlier=(*boots.earlier, gone)[-BOOTS_REMEMBERED:],
+    )
