@@ -11,13 +11,14 @@ from failover.execution.rules import refuse
 from failover.execution.runs import AUTOMATION
 from failover.model.errors import Refused, StoreError
 from failover.model.ids import ApplicationName, ClusterName, Domain, DomainKind, RegionName, RunId
-from failover.model.journal import Run, RunOpened, RunWidened
+from failover.model.journal import Run, RunOpened, RunWidened, StepState
 from failover.model.plan import Plan, PlanRequest, RunKind
 from failover.model.policy import ClusterEntry, Mode
 from failover.model.reasons import Refusal
 from failover.model.snapshot import Snapshot
 from failover.model.verdict import Judgement, SignalState, Verdict, VerdictKind
 from failover.planner import plan as make_plan
+from failover.planner import widen
 
 RECONSIDER_S = 1.0
 
@@ -258,6 +259,10 @@ class Decider:
         others = tuple(item for item in snapshot.busy if item[1] != run.id)
         plan = check_applications(plan, self.context.situation(), actor=AUTOMATION, busy=others)
         plan = only(plan, frozenset(run.applications), refuse("mode", "not part of the run that is widened"))
+        begun = frozenset(
+            step for step, item in run.steps.items() if item.attempts and item.state is not StepState.FAILED
+        )
+        plan = widen(run.plan, begun, plan)
         reason = f"now also {', '.join(sorted(wider))}" if wider else "steering becomes evacuation"
         await self.context.append([(run.id, RunWidened(plan=plan, reason=reason))])
         self.context.tell("run.widened", f"run {run.id}: {reason}", run=run.id)

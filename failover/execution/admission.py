@@ -245,7 +245,12 @@ def check_applications(
         parts.append(replace(part, left_out=refusal))
     left_out = {part.application for part in parts if part.left_out is not None}
     steps = tuple(step for step in plan.steps if step.application not in left_out)
-    return replace(plan, applications=tuple(parts), steps=steps)
+    return replace(plan, applications=tuple(parts), steps=steps, undoes=_undoes(plan, tuple(parts)))
+
+
+def _undoes(plan: Plan, parts: tuple[ApplicationPlan, ...]) -> tuple[RunId, ...]:
+    """A failback that leaves an application out undoes no run: what was moved away of it is still away."""
+    return () if any(part.left_out is not None for part in parts) else plan.undoes
 
 
 def _application_refusal(
@@ -282,4 +287,4 @@ def only(plan: Plan, applications: frozenset[ApplicationName], why: Refusal) -> 
         for part in plan.applications
     )
     steps = tuple(step for step in plan.steps if step.application in applications)
-    return replace(plan, applications=parts, steps=steps)
+    return replace(plan, applications=parts, steps=steps, undoes=_undoes(plan, parts))

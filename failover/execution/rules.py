@@ -1,8 +1,16 @@
 """The rules by name: what `--override RULE` takes, which invariant each keeps, and which no person may override."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from failover.model.reasons import Refusal
+
+
+class Firmness(StrEnum):
+    """Who may act against a rule: nobody, or a person who names it. Automation never may."""
+
+    FIRM = "firm"
+    BY_NAME = "by-name"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -12,97 +20,66 @@ class Rule:
     code: str
     invariant: str
     about: str
-    overridable: bool = True
+    firmness: Firmness
+
+    @property
+    def overridable(self) -> bool:
+        return self.firmness is Firmness.BY_NAME
 
 
-_TABLE = (
-    Rule(
-        code="lease",
-        invariant="I22",
-        about="only the acting leader sends, and not after its lease minus the margin",
-        overridable=False,
-    ),
-    Rule(code="epoch", invariant="I22", about="every change carries the acting epoch", overridable=False),
-    Rule(code="journal", invariant="I20", about="no journal, no action", overridable=False),
-    Rule(
-        code="doubt",
-        invariant="I28",
-        about="history is missing or at odds with the world: a person resolves it first",
-        overridable=False,
-    ),
-    Rule(
-        code="hypothetical", invariant="I25", about="a what-if plan is never carried out", overridable=False
-    ),
-    Rule(
-        code="absolute",
-        invariant="I18",
-        about="changes set values and carry a precondition",
-        overridable=False,
-    ),
-    Rule(code="never-empty", invariant="I13", about="a managed record set is never empty", overridable=False),
-    Rule(
-        code="own-names",
-        invariant="I14",
-        about="only names that the policy owns; never NS, SOA, DS",
-        overridable=False,
-    ),
-    Rule(code="paused", invariant="I23", about="a pause stops automation", overridable=False),
-    Rule(code="frozen", invariant="I6", about="too many regions look wrong at once", overridable=False),
-    Rule(code="warm-up", invariant="I7", about="the detectors have not seen enough yet", overridable=False),
-    Rule(
-        code="not-confirmed",
-        invariant="I3",
-        about="a confirmed verdict by a quorum without dissent",
-        overridable=False,
-    ),
-    Rule(code="stale-evidence", invariant="I2", about="evidence younger than the limit", overridable=False),
-    Rule(code="stale-plan", invariant="I15", about="what the plan assumes still holds", overridable=False),
-    Rule(code="still-serving", invariant="I4", about="a serving cluster is not evacuated"),
-    Rule(code="not-serving", invariant="I10", about="a drain needs both sides alive"),
-    Rule(code="others-alive", invariant="I6", about="the regions that the plan relies on are proven alive"),
-    Rule(
-        code="regions-at-once",
-        invariant="I8",
-        about="at most so many regions evacuated or steered away at once",
-    ),
-    Rule(
-        code="rate",
-        invariant="I8",
-        about="at most so many automatic evacuations an hour and a day",
-        overridable=False,
-    ),
-    Rule(code="capacity-floor", invariant="I9", about="ready capacity of the rest before traffic moves"),
-    Rule(
-        code="no-target",
-        invariant="I11",
-        about="no plan with an empty or insufficient target set",
-        overridable=False,
-    ),
-    Rule(
-        code="single-writer",
-        invariant="I10",
-        about="single writers are not moved by automation without a fence gate",
-    ),
-    Rule(
-        code="add-before-remove",
-        invariant="I10",
-        about="replacements are ready before anything is taken away",
-        overridable=False,
-    ),
-    Rule(
-        code="serving-member",
-        invariant="I13",
-        about="a serving member is never removed from a record set as a side effect",
-    ),
-    Rule(code="velocity", invariant="I12", about="changes per second and cluster", overridable=False),
-    Rule(code="control-plane", invariant="I4", about="no change in a cluster whose control plane is not up"),
-    Rule(code="mode", invariant="modes", about="the application's mode lets automation act"),
-    Rule(code="busy", invariant="I8", about="one run at a time for an application", overridable=False),
-    Rule(code="not-stable", invariant="I26", about="failback only after stable time"),
-    Rule(code="held-down", invariant="I26", about="not during a hold-down"),
-)
+FIRM, BY_NAME = Firmness.FIRM, Firmness.BY_NAME
 
-RULES = {rule.code: rule for rule in _TABLE}
+_TABLE: tuple[tuple[str, str, Firmness, str], ...] = (
+    # who acts, and on what ground
+    ("lease", "I22", FIRM, "only the acting leader sends, and not after its lease minus the margin"),
+    ("epoch", "I22", FIRM, "every change carries the acting epoch"),
+    ("journal", "I20", FIRM, "no journal, no action"),
+    ("doubt", "I28", FIRM, "history is missing or at odds with the world: a person resolves it first"),
+    ("hypothetical", "I25", FIRM, "a what-if plan is never carried out"),
+    ("off-plan", "I25", FIRM, "a change is one that the run's plan holds, and nothing else"),
+    ("stale-plan", "I15", FIRM, "what the plan assumes still holds"),
+    ("no-evidence", "I2", FIRM, "every change cites observations, or the person who asked for it"),
+    # what holds automation back; a person is not asked
+    ("paused", "I23", FIRM, "a pause stops automation"),
+    ("frozen", "I6", FIRM, "too many regions look wrong at once"),
+    ("warm-up", "I7", FIRM, "the detectors have not seen enough yet"),
+    ("not-confirmed", "I3", FIRM, "a confirmed verdict, of the kind that the run needs"),
+    ("quorum", "I3", FIRM, "a quorum of configured vantages, and no outside vantage that says up"),
+    ("stale-evidence", "I2", FIRM, "evidence younger than the limit"),
+    ("rate", "I8", FIRM, "at most so many automatic evacuations and steerings an hour and a day"),
+    ("retry-later", "I8", FIRM, "after a run that failed, automation waits longer each time"),
+    ("mode", "modes", FIRM, "the application's mode lets automation act"),
+    # how much at once
+    ("regions-at-once", "I8", BY_NAME, "at most so many regions evacuated or steered away at once"),
+    ("busy", "I21", FIRM, "one run at a time for an application"),
+    ("velocity", "I12", FIRM, "changes per second and target"),
+    ("share-per-step", "I12", BY_NAME, "share of a workload's replicas in the fleet that one change may move"),
+    # whether it helps
+    ("still-serving", "I4", BY_NAME, "a serving cluster is not evacuated"),
+    ("not-serving", "I10", BY_NAME, "a drain needs both sides alive"),
+    ("others-alive", "I6", BY_NAME, "the regions that the plan relies on are proven alive"),
+    ("capacity-floor", "I9", BY_NAME, "ready capacity of the rest before traffic moves"),
+    ("no-target", "I11", FIRM, "no plan with an empty or insufficient target set"),
+    ("not-stable", "I26", BY_NAME, "failback only after stable time"),
+    ("held-down", "I26", BY_NAME, "not during a hold-down"),
+    # single changes of replicas
+    ("absolute", "I18", FIRM, "changes set values and carry a precondition"),
+    ("order", "I10", FIRM, "the steps that a step needs are done before it"),
+    ("add-before-remove", "I10", FIRM, "replacements are ready before anything is taken away"),
+    ("single-writer", "I10", BY_NAME, "single writers are not moved by automation without a fence gate"),
+    ("control-plane", "I4", BY_NAME, "no change in a cluster whose control plane is not up"),
+    # single changes of record sets
+    ("never-empty", "I13", FIRM, "a managed record set is never empty"),
+    ("own-names", "I14", FIRM, "only names that the policy owns; never NS, SOA, DS, never the apex as CNAME"),
+    ("unknown-endpoint", "I14", FIRM, "only endpoints of the fleet are published"),
+    ("dead-endpoint", "I13", BY_NAME, "nothing is published that no longer serves"),
+    ("serving-member", "I13", BY_NAME, "a serving member is never removed from a record set as a side effect"),
+)  # fmt: skip
+
+RULES = {
+    code: Rule(code=code, invariant=invariant, about=about, firmness=firmness)
+    for code, invariant, firmness, about in _TABLE
+}
 
 
 def refuse(code: str, sentence: str, *evidence: str, application: str = "") -> Refusal:
