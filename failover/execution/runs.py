@@ -265,7 +265,7 @@ class RunSummary:
     `regions`: of its sources; `whole`: it moves away from clusters, not from one application that is broken there.
     `applications`: that it is or was for; `moved`: those whose traffic or replicas did leave (all of them while it is
     unfinished), `returned`: those that this failback has brought home. `changed`: something outside was changed, or
-    may have been. `undoes`: runs that it brings home.
+    may have been. `undoes`: runs that it brings home. `aborted_by`: the person who aborted it, "" for none.
     """
 
     id: RunId
@@ -281,6 +281,7 @@ class RunSummary:
     moved: tuple[ApplicationName, ...] = ()
     returned: tuple[ApplicationName, ...] = ()
     undoes: tuple[RunId, ...] = ()
+    aborted_by: str = ""
 
 
 def summarise(run: Run, fleet: Fleet) -> RunSummary:
@@ -302,6 +303,7 @@ def summarise(run: Run, fleet: Fleet) -> RunSummary:
         moved=_moved(run) if moving else (),
         returned=_returned(run),
         undoes=run.plan.undoes,
+        aborted_by=run.abort.actor if run.abort is not None and run.abort.actor != AUTOMATION else "",
     )
 
 

@@ -5,35 +5,44 @@ It is asked after the intent was composed and before it is journaled, for every 
 
 from collections.abc import Iterator
 
-from failover.execution.admission import is_automatic, source_verdicts, stale_evidence
-from failover.execution.rules import refuse
+from failover.execution.admission import holding_back, is_automatic, overridden
+from failover.execution.evidence import source_verdicts, stale_evidence
+from failover.execution.record_rules import record_refusals
+from failover.execution.rules import RULES, refuse
+from failover.execution.scale_rules import control_plane, scale_refusals
 from failover.execution.situation import Situation
-from failover.model.ids import ApplicationName
 from failover.model.journal import Intent, RaiseFence, RecordsChange, Run, ScaleChange, StepState
 from failover.model.permit import Permit
-from failover.model.plan import ChangeRecordsStep, Phase, RunKind, ScaleStep, WaitReadyStep
-from failover.model.policy import Application, ClusterEntry
+from failover.model.plan import ChangeRecordsStep, RunKind, ScaleStep
 from failover.model.reasons import Refusal
-from failover.model.records import RecordChange, RecordType
-from failover.model.verdict import VerdictKind
 
 HALTING = frozenset(
     {"lease", "epoch", "journal", "doubt", "paused", "frozen", "warm-up", "stale-evidence", "still-serving"}
 )
 """Refusals that stop the whole run at this safe point; any other fails its step."""
 
-WAITING = frozenset({"velocity", "add-before-remove", "control-plane"})
+WAITING = frozenset({"velocity", "add-before-remove", "control-plane", "dead-endpoint"})
 """Refusals that only mean `not yet`: the step stays where it is, for `PATIENCE_S` seconds at most."""
 
 PATIENCE_S = 120.0
 
+RULES_ASKED = (
+    "lease", "epoch", "journal", "doubt", "paused", "frozen", "warm-up", "no-evidence", "stale-evidence",
+    "still-serving", "off-plan", "order", "absolute", "velocity", "share-per-step", "control-plane",
+    "add-before-remove", "single-writer", "never-empty", "own-names", "unknown-endpoint", "dead-endpoint",
+    "serving-member",
+)  # fmt: skip
+"""What `grant` asks of a change (those that do not concern its kind have nothing to say)."""
+
+assert set(RULES_ASKED) | HALTING | WAITING <= set(RULES)
+
 
 def grant(intent: Intent, run: Run, situation: Situation) -> Permit | Refusal:
-    """The permit for one change, or the first reason against it."""
+    """The permit for one change, or the first reason against it that no person overrode by name."""
+    automatic = is_automatic(run.actor)
     for refusal in _refusals(intent, run, situation):
-        if refusal.code in run.plan.overrides and refusal.overridable:
-            continue
-        return refusal
+        if not overridden(refusal, run.plan, automatic=automatic):
+            return refusal
     return Permit(
         intent=intent.id,
         epoch=intent.epoch,
@@ -43,25 +52,19 @@ def grant(intent: Intent, run: Run, situation: Situation) -> Permit | Refusal:
     )
 
 
-RULES_ASKED = (
-    "lease", "epoch", "journal", "doubt", "paused", "frozen", "warm-up", "stale-evidence", "still-serving", "absolute",
-    "velocity", "control-plane", "add-before-remove", "never-empty", "own-names", "serving-member",
-)  # fmt: skip
-
-
 def _refusals(intent: Intent, run: Run, situation: Situation) -> Iterator[Refusal]:
     yield from _leadership(intent, situation)
     if is_automatic(run.actor):
         yield from _automation(run, situation)
+    yield from _on_plan(intent, run)
+    yield from _velocity(intent, situation)
     change = intent.change
-    sent = situation.sent_last_second.get(change.target, 0)
-    limit = situation.policy.guards.changes_per_second
-    if not isinstance(change, RaiseFence) and sent >= limit:
-        yield refuse("velocity", f"{sent} changes went to {change.target} in the last second, {limit:g} may")
     if isinstance(change, ScaleChange):
-        yield from _scale(change, intent, run, situation)
+        yield from scale_refusals(change, intent, run, situation)
     elif isinstance(change, RecordsChange):
-        yield from _records(change, run, situation)
+        yield from record_refusals(change, intent, run, situation)
+    else:
+        yield from control_plane(change.cluster, run, situation)
 
 
 def _leadership(intent: Intent, situation: Situation) -> Iterator[Refusal]:
@@ -77,13 +80,7 @@ def _leadership(intent: Intent, situation: Situation) -> Iterator[Refusal]:
 
 def _automation(run: Run, situation: Situation) -> Iterator[Refusal]:
     """What stops automation at the next safe point. After the first DNS write the run itself is the evidence (I21)."""
-    judgement = situation.judgement
-    if situation.paused:
-        yield refuse("paused", situation.paused)
-    if judgement.freeze is not None:
-        yield refuse("frozen", judgement.freeze.sentence, *judgement.freeze.regions)
-    if judgement.warm_up is not None:
-        yield refuse("warm-up", f"the detectors are warming up after {judgement.warm_up.cause}")
+    yield from holding_back(situation)
     if run.dns_written or run.plan.run_kind not in (RunKind.EVACUATION, RunKind.STEERING):
         return
     for name, verdict in source_verdicts(run.plan, situation):
@@ -94,103 +91,52 @@ def _automation(run: Run, situation: Situation) -> Iterator[Refusal]:
         yield from stale_evidence(name, verdict, situation)
 
 
-def _scale(change: ScaleChange, intent: Intent, run: Run, situation: Situation) -> Iterator[Refusal]:
-    if not change.resource_version or change.after < 0:
-        yield refuse(
-            "absolute", "a scale carries the resourceVersion that was read and a number that is not negative"
-        )
-    verdict = next(
-        (
-            v
-            for v in situation.judgement.verdicts
-            if v.subject.cluster == change.cluster and v.subject.application is None
-        ),
-        None,
-    )
-    if is_automatic(run.actor) and (
-        verdict is None or verdict.kind not in (VerdictKind.HEALTHY, VerdictKind.DEGRADED)
-    ):
-        kind = verdict.kind if verdict else VerdictKind.UNKNOWN
-        if not (change.cluster in run.plan.sources and kind is VerdictKind.DATA_PLANE_DOWN):
-            yield refuse("control-plane", f"{change.cluster} is {kind}: no change is attempted there")
-    step = next((item for item in run.plan.steps if item.id == intent.step), None)
-    if isinstance(step, ScaleStep) and change.after < change.before:
-        yield from _removal(step, run)
-
-
-def _removal(step: ScaleStep, run: Run) -> Iterator[Refusal]:
-    """I10: a decrease comes after the replacements are ready, or is a single writer's stop before its start."""
-    if step.phase is not Phase.RELEASE and not _single_writer_stop(step, run):
-        yield refuse("add-before-remove", f"{step.id} takes replicas away outside the release phase")
-        return
-    waits = [
-        item
-        for item in run.plan.steps
-        if isinstance(item, WaitReadyStep | ChangeRecordsStep)
-        and item.application == step.application
-        and item.phase is not Phase.RELEASE
-    ]
-    if step.phase is Phase.RELEASE and any(run.steps[item.id].state is not StepState.DONE for item in waits):
-        yield refuse("add-before-remove", "the replacements are not all ready and published yet")
-
-
-def _single_writer_stop(step: ScaleStep, run: Run) -> bool:
-    return step.after == 0 and any(
-        item.kind == "prove-gone" and step.id in item.needs for item in run.plan.steps
-    )
-
-
-def _records(change: RecordsChange, run: Run, situation: Situation) -> Iterator[Refusal]:
-    zone_change = change.change
-    application = _application(situation, zone_change.application)
-    if application is None:
-        yield refuse("own-names", f"application {zone_change.application} is not in the policy")
-        return
-    fence = zone_change.fence_before
-    if fence is not None and fence.owner != situation.policy.fleet.name:
-        yield refuse("own-names", f"the fence says that {fence.owner} owns these names")
-    if fence is not None and situation.epoch is not None and fence.epoch > situation.epoch:
-        yield refuse("epoch", f"the zone's fence has epoch {fence.epoch}, ours is {situation.epoch}")
-    for item in zone_change.changes:
-        yield from _one_record(item, application, run, situation)
-
-
-def _one_record(
-    item: RecordChange, application: Application, run: Run, situation: Situation
-) -> Iterator[Refusal]:
-    after = item.after
-    owned = {(name.name, name.record_type) for name in application.dns}
-    if (after.name, after.record_type) not in owned or after.record_type not in RecordType:
-        yield refuse("own-names", f"{after.name} {after.record_type} is no name of {application.name}")
-    if not after.values:
-        yield refuse("never-empty", f"{after.name} {after.record_type} would be empty")
-    if item.before is None:
-        return
-    removed = set(item.before.values) - set(after.values)
-    for entry in situation.policy.fleet.clusters:
-        gone = removed & set(published_addresses(entry))
-        if gone and not _may_leave(entry, run, situation):
-            verdict = situation.judgement.of_cluster(entry.name)
-            kind = verdict.kind if verdict else VerdictKind.UNKNOWN
+def _on_plan(intent: Intent, run: Run) -> Iterator[Refusal]:
+    """The change is what a step of the run's plan says, its needs are done, and it cites what it rests on."""
+    if not intent.evidence:
+        yield refuse("no-evidence", "the intent cites no observation, and no person")
+    change = intent.change
+    if isinstance(change, RaiseFence):
+        touched = {step.cluster for step in run.plan.steps if isinstance(step, ScaleStep)}
+        if change.epoch != intent.epoch or change.cluster not in touched:
             yield refuse(
-                "serving-member",
-                f"{after.name} would lose {', '.join(sorted(gone))} of {entry.name}, which is {kind} and not what "
-                "this run moves away from",
+                "off-plan", f"the plan changes nothing in {change.cluster} with epoch {change.epoch}"
             )
+        return
+    step = next((item for item in run.plan.steps if item.id == intent.step), None)
+    if step is None or run.state.final:
+        yield refuse("off-plan", f"{intent.step} is no open step of run {run.id}")
+        return
+    if not _same(change, step):
+        yield refuse("off-plan", f"the change is not what {intent.step} says")
+    missing = [needed for needed in step.needs if run.steps[needed].state is not StepState.DONE]
+    if missing:
+        yield refuse("order", f"{intent.step} needs {', '.join(missing)} done before it")
 
 
-def _may_leave(entry: ClusterEntry, run: Run, situation: Situation) -> bool:
-    """A source of the run may leave; with a failback its stand-in may, where names publish the first healthy only."""
-    if run.plan.run_kind is RunKind.FAILBACK:
-        return True
-    return entry.name in run.plan.sources
+def _same(change: ScaleChange | RecordsChange, step: object) -> bool:
+    if isinstance(change, ScaleChange):
+        return isinstance(step, ScaleStep) and (
+            change.cluster,
+            change.workload,
+            change.field,
+            change.after,
+            change.autoscaler_max,
+        ) == (step.cluster, step.workload, step.field, step.after, step.autoscaler_max)
+    if not isinstance(step, ChangeRecordsStep):
+        return False
+    planned = [item.after for item in step.changes]
+    return (
+        (change.change.zone, change.change.application) == (step.zone, step.application)
+        and bool(change.change.changes)
+        and all(item.after in planned for item in change.change.changes)
+    )
 
 
-def published_addresses(entry: ClusterEntry) -> tuple[str, ...]:
-    """Every value by which a record set publishes a cluster."""
-    hostname = entry.hostname.rstrip(".") + "." if entry.hostname else ""
-    return (*entry.ipv4, *entry.ipv6, *((hostname,) if hostname else ()))
-
-
-def _application(situation: Situation, name: ApplicationName) -> Application | None:
-    return next((item for item in situation.policy.applications if item.name == name), None)
+def _velocity(intent: Intent, situation: Situation) -> Iterator[Refusal]:
+    """I12. Raising a fence comes once a leader and cluster, before anything else."""
+    target = intent.change.target
+    sent = situation.sent_last_second.get(target, 0)
+    limit = situation.policy.guards.changes_per_second
+    if not isinstance(intent.change, RaiseFence) and sent >= limit:
+        yield refuse("velocity", f"{sent} changes went to {target} in the last second, {limit:g} may")

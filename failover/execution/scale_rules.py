@@ -1,0 +1,116 @@
+"""Rules over one change of replicas: absolute, in a cluster that can be asked, and never less before there is more."""
+
+from collections.abc import Iterator
+
+from failover.execution.admission import is_automatic
+from failover.execution.rules import refuse
+from failover.execution.situation import Situation
+from failover.model.ids import ClusterName, StepId
+from failover.model.journal import Intent, Run, ScaleChange, StepState
+from failover.model.plan import ChangeRecordsStep, Phase, ProveGoneStep, ScaleStep, WaitReadyStep
+from failover.model.policy import WorkloadRef, Writers
+from failover.model.reasons import Refusal
+from failover.model.verdict import VerdictKind
+
+
+def scale_refusals(change: ScaleChange, intent: Intent, run: Run, situation: Situation) -> Iterator[Refusal]:
+    """Every reason against one scale."""
+    if not change.resource_version or change.after < 0:
+        yield refuse(
+            "absolute", "a scale carries the resourceVersion that was read and a number that is not negative"
+        )
+    yield from control_plane(change.cluster, run, situation)
+    yield from _share(change, run, situation)
+    yield from _single_writer(change, run, situation)
+    step = next((item for item in run.plan.steps if item.id == intent.step), None)
+    if isinstance(step, ScaleStep) and change.after < change.before:
+        yield from _removal(step, run)
+
+
+def control_plane(cluster: str, run: Run, situation: Situation) -> Iterator[Refusal]:
+    """No change where C is not up. A source whose data plane alone is down may be asked by automation."""
+    verdict = situation.judgement.of_cluster(ClusterName(cluster))
+    kind = verdict.kind if verdict else VerdictKind.UNKNOWN
+    if kind in (VerdictKind.HEALTHY, VerdictKind.DEGRADED):
+        return
+    if is_automatic(run.actor):
+        if not (cluster in run.plan.sources and kind is VerdictKind.DATA_PLANE_DOWN):
+            yield refuse("control-plane", f"{cluster} is {kind}: no change is attempted there")
+    elif kind in (VerdictKind.DOWN, VerdictKind.CONTROL_PLANE_DOWN):
+        yield refuse("control-plane", f"{cluster} is {kind}: its control plane does not answer")
+
+
+def _share(change: ScaleChange, run: Run, situation: Situation) -> Iterator[Refusal]:
+    """I12: one change moves at most this share of what the fleet runs of the workload."""
+    share = situation.policy.guards.share_per_step
+    if share >= 1:
+        return
+    running = sum(
+        row.before
+        for part in run.plan.applications
+        for row in part.placements
+        if row.workload == change.workload
+    )
+    moved = abs(change.after - change.before)
+    if moved > max(1, int(share * running)):
+        yield refuse(
+            "share-per-step",
+            f"{moved} of {running} replicas of {change.workload} in one change; at most {share:.0%} may move",
+        )
+
+
+def _single_writer(change: ScaleChange, run: Run, situation: Situation) -> Iterator[Refusal]:
+    """Automation moves none; for a person, one may only start where every stop of it in this plan is proven."""
+    if not _is_single(change.workload, situation):
+        return
+    if is_automatic(run.actor):
+        yield refuse("single-writer", f"{change.workload} has a single writer; automation does not move it")
+    if change.after <= change.before:
+        return
+    unproven = [
+        step.id
+        for step in run.plan.steps
+        if isinstance(step, ProveGoneStep)
+        and step.workload == change.workload
+        and step.cluster != change.cluster
+        and run.steps[step.id].state is not StepState.DONE
+    ]
+    if unproven:
+        yield refuse("order", f"the old writer of {change.workload} is not proven gone", *unproven)
+
+
+def _is_single(workload: WorkloadRef, situation: Situation) -> bool:
+    return any(
+        item.writers is Writers.SINGLE and item.ref == workload
+        for application in situation.policy.applications
+        for item in application.workloads
+    )
+
+
+def _removal(step: ScaleStep, run: Run) -> Iterator[Refusal]:
+    """I10: a decrease comes after the replacements are ready, or is a single writer's stop before its start."""
+    if step.phase is not Phase.RELEASE:
+        if not is_single_writer_stop(step, run):
+            yield refuse("add-before-remove", f"{step.id} takes replicas away outside the release phase")
+        return
+    waits = [
+        item.id
+        for item in run.plan.steps
+        if isinstance(item, WaitReadyStep | ChangeRecordsStep)
+        and item.application == step.application
+        and item.phase is not Phase.RELEASE
+        and run.steps[item.id].state is not StepState.DONE
+    ]
+    if waits:
+        yield refuse("add-before-remove", "the replacements are not all ready and published yet", *waits)
+
+
+def is_single_writer_stop(step: ScaleStep, run: Run) -> bool:
+    """To 0, and a step of the plan waits for the proof that it is gone."""
+    return step.after == 0 and any(
+        isinstance(item, ProveGoneStep) and _follows(step.id, item) for item in run.plan.steps
+    )
+
+
+def _follows(step: StepId, proof: ProveGoneStep) -> bool:
+    return step in proof.needs
