@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeAlias
 
+from failover.execution.runs import AUTOMATION
 from failover.model.ids import StepId
 from failover.model.journal import Run, RunState, StepProgress, StepState
 from failover.model.plan import ChangeRecordsStep, ProveGoneStep, ScaleStep, Step, WaitReadyStep, WaitStep
@@ -14,6 +15,8 @@ from failover.model.plan import ChangeRecordsStep, ProveGoneStep, ScaleStep, Ste
 ATTEMPTS_MAX = 12
 BACK_OFF_FIRST_S = 0.25
 BACK_OFF_MAX_S = 15.0
+SILENCE_MAX_S = 600.0
+"""How long a step may wait for a target that answers nothing, before the run goes on without it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,33 +79,97 @@ def next_actions(run: Run, now: datetime) -> Agenda:
     """Everything that may be done at once, in plan order. Empty for a run that is over, halted or unapproved."""
     if run.state is not RunState.RUNNING:
         return Agenda(actions=())
-    aborting = run.abort is not None and not run.dns_written
+    stopping = is_stopping(run)
+    finishing = _finishing(run) if stopping else frozenset()
+    heard = _last_heard(run)
     actions: list[Action] = []
     later: list[datetime] = []
     for step in run.plan.steps:
         progress = run.steps[step.id]
         if progress.state in (StepState.DONE, StepState.FAILED):
             continue
-        if aborting and progress.state is not StepState.INTENDED:
+        if stopping and step.id not in finishing:
             continue
-        if _blocked(run, step):
+        if progress.state is StepState.PENDING and _blocked(run, step):
             actions.append(
                 FailStep(
                     step=step, code="needed-step-failed", sentence="a step that it needs could not be done"
                 )
             )
             continue
-        if not _ready(run, step):
+        if progress.state is StepState.PENDING and not _ready(run, step):
             continue
-        action, at = _action_for(run, step, progress, now)
+        action, at = _action_for(run, step, progress, heard.get(target_of(step)), now)
         if action is not None:
             actions.append(action)
         elif at is not None:
             later.append(at)
     if not actions and not later:
-        close = _close(run, aborting=aborting)
+        close = _close(run, stopping=stopping)
         return Agenda(actions=(close,)) if close is not None else Agenda(actions=())
     return Agenda(actions=tuple(actions), look_again=min(later, default=None))
+
+
+def is_stopping(run: Run) -> bool:
+    """An abort that is carried out. A person's is, at the next safe point of any phase; automation's (the source serves
+    again) only before the first record change, because after it the run is finished (I21).
+    """
+    return run.abort is not None and not (run.abort.actor == AUTOMATION and run.dns_written)
+
+
+def may_begin(run: Run, step: StepId) -> bool:
+    """False for what a run that stops does not do any more."""
+    return not is_stopping(run) or step in _finishing(run)
+
+
+def _finishing(run: Run) -> frozenset[StepId]:
+    """What a run that stops still does, so that it stops at a safe point.
+
+    What was sent is settled and read back; an application whose record sets have begun to change in one zone changes
+    in the others too; a single writer that was stopped is started where the plan says. Nothing else is begun.
+    """
+    begun = {
+        step.id
+        for step in run.plan.steps
+        if run.steps[step.id].state in (StepState.INTENDED, StepState.EFFECTED)
+        or (run.steps[step.id].state is StepState.DONE and run.steps[step.id].attempts)
+    }
+    siblings = {
+        (step.application, step.needs)
+        for step in run.plan.steps
+        if isinstance(step, ChangeRecordsStep) and step.id in begun
+    }
+    chain: set[StepId] = set()
+    for step in run.plan.steps:
+        needed = set(step.needs)
+        if (isinstance(step, ProveGoneStep) and needed & begun) or (
+            isinstance(step, ScaleStep) and needed & chain
+        ):
+            chain.add(step.id)
+    return frozenset(
+        step.id
+        for step in run.plan.steps
+        if step.id in begun
+        or step.id in chain
+        or (isinstance(step, ChangeRecordsStep) and (step.application, step.needs) in siblings)
+    )
+
+
+def target_of(step: Step) -> str:
+    """Who has to answer for a step: its cluster or its zone, "" where several do."""
+    if isinstance(step, ScaleStep | ProveGoneStep):
+        return f"cluster/{step.cluster}"
+    return f"zone/{step.zone}" if isinstance(step, ChangeRecordsStep) else ""
+
+
+def _last_heard(run: Run) -> dict[str, datetime]:
+    """When each target last moved this run on."""
+    heard: dict[str, datetime] = {}
+    for step in run.plan.steps:
+        progress, target = run.steps[step.id], target_of(step)
+        if progress.attempts or progress.state is StepState.DONE:
+            heard[target] = max(progress.since, heard.get(target, progress.since))
+    return heard
 
 
 def _ready(run: Run, step: Step) -> bool:
@@ -114,7 +181,7 @@ def _blocked(run: Run, step: Step) -> bool:
 
 
 def _action_for(
-    run: Run, step: Step, progress: StepProgress, now: datetime
+    run: Run, step: Step, progress: StepProgress, heard: datetime | None, now: datetime
 ) -> tuple[Action | None, datetime | None]:
     if isinstance(step, WaitStep):
         until = wait_began(run, step) + timedelta(seconds=step.seconds)
@@ -123,21 +190,39 @@ def _action_for(
         return Observe(step=step), None
     if progress.not_before is not None and now < progress.not_before:
         return None, progress.not_before
-    if progress.state is StepState.INTENDED:
-        return ReadBack(step=step), None
     if progress.state is StepState.EFFECTED and isinstance(step, ChangeRecordsStep):
         return Observe(step=step), None
+    silent = _silent_for(run, step, progress, heard, now)
+    if progress.state is StepState.INTENDED:
+        if silent > SILENCE_MAX_S:
+            sentence = f"whether it was applied is unknown: {target_of(step)} could not be read back for {silent:.0f} s"
+            return FailStep(step=step, code="outcome-unknown", sentence=sentence), None
+        return ReadBack(step=step), None
     if progress.attempts >= ATTEMPTS_MAX:
         sentence = (
             f"given up after {progress.attempts} attempts; the last said: {progress.note or progress.result}"
         )
         return FailStep(step=step, code="attempts-exhausted", sentence=sentence), None
+    if silent > SILENCE_MAX_S:
+        sentence = f"nothing came of {target_of(step)} for {silent:.0f} s"
+        return FailStep(step=step, code="target-silent", sentence=sentence), None
     return Attempt(step=step), None
 
 
+def _silent_for(run: Run, step: Step, progress: StepProgress, heard: datetime | None, now: datetime) -> float:
+    """Seconds since this step could go on and nothing came of its target; a halt does not count."""
+    times = [progress.since, wait_began(run, step), run.resumed_at, heard]
+    return (now - max(time for time in times if time is not None)).total_seconds()
+
+
 def wait_began(run: Run, step: Step) -> datetime:
-    """When the last of the steps that a wait needs was done: the wait is counted from there, restart or not."""
+    """When the last of the steps that a wait needs was done: the wait is counted from there, restart or not.
+
+    What waits for something to happen (and may be too late) starts again after a halt; a TTL goes on meanwhile.
+    """
     times = [run.steps[needed].since for needed in step.needs]
+    if isinstance(step, WaitReadyStep | ProveGoneStep) and run.resumed_at is not None:
+        times.append(run.resumed_at)
     return max(times, default=run.opened_at)
 
 
@@ -147,30 +232,42 @@ def back_off(attempts: int, retry_after_s: float | None) -> timedelta:
     return timedelta(seconds=max(seconds, min(retry_after_s or 0.0, 300.0)))
 
 
-def _close(run: Run, *, aborting: bool) -> Close | None:
-    open_steps = [
-        step for step in run.plan.steps if run.steps[step.id].state not in (StepState.DONE, StepState.FAILED)
-    ]
-    if aborting:
-        assert run.abort is not None
-        done = sum(1 for item in run.steps.values() if item.state is StepState.DONE)
-        reason = f": {run.abort.reason}" if run.abort.reason else ""
-        sentence = (
-            f"aborted by {run.abort.actor}{reason}; {done} steps were done and are kept, DNS was not changed"
-        )
+def _close(run: Run, *, stopping: bool) -> Close | None:
+    """The end of a run in which nothing is left to do, or None where something is merely not ready."""
+    states = [run.steps[step.id].state for step in run.plan.steps]
+    total, failed = len(states), states.count(StepState.FAILED)
+    done = states.count(StepState.DONE)
+    if stopping and run.abort is not None:
+        by = f"{run.abort.actor}: {run.abort.reason}" if run.abort.reason else run.abort.actor
+        dns = "what it changed in DNS stays" if run.dns_landed else "DNS was not changed"
+        sentence = f"aborted by {by}; {done} of {total} steps were done and are kept, {dns}"
         return Close(state=RunState.ABORTED, sentence=sentence)
-    if open_steps:
+    if done + failed < total:
         return None
-    failed = [step for step in run.plan.steps if run.steps[step.id].state is StepState.FAILED]
     if not failed:
-        return Close(state=RunState.DONE, sentence=f"all {len(run.plan.steps)} steps done and read back")
-    first = run.steps[failed[0].id].refusal
-    why = first.sentence if first else "unknown"
+        return Close(state=RunState.DONE, sentence=f"all {total} steps done and read back")
     return Close(
-        state=RunState.PARTIAL, sentence=f"{len(failed)} of {len(run.plan.steps)} steps failed: {why}"
+        state=_failed_state(run), sentence=f"{failed} of {total} steps failed: {'; '.join(missing(run))}"
     )
 
 
-def steps_with(run: Run, state: StepState) -> tuple[StepId, ...]:
-    """Ids of the steps in a state."""
-    return tuple(step for step, progress in run.steps.items() if progress.state is state)
+def _failed_state(run: Run) -> RunState:
+    """FAILED where nothing was changed at all, PARTIAL otherwise."""
+    changed = any(
+        item.attempts and item.result is not None and item.result.landed for item in run.steps.values()
+    )
+    unknown = any(
+        item.refusal is not None and item.refusal.code == "outcome-unknown" for item in run.steps.values()
+    )
+    return RunState.PARTIAL if changed or unknown else RunState.FAILED
+
+
+def missing(run: Run, *, at_most: int = 5) -> tuple[str, ...]:
+    """What could not be done and why, causes only (not the steps that merely needed one that failed)."""
+    causes = [
+        f"{step.id}: {refusal.sentence}"
+        for step in run.plan.steps
+        if (refusal := run.steps[step.id].refusal) is not None and refusal.code != "needed-step-failed"
+    ]
+    more = len(causes) - at_most
+    return (*causes[:at_most], f"and {more} more") if more > 0 else tuple(causes)

@@ -130,9 +130,8 @@ def _gone(entry: ClusterEntry, situation: Situation) -> bool:
 
 
 def _may_leave(entry: ClusterEntry, item: RecordChange, application: Application, run: Run) -> bool:
-    """A source of the run may leave. With a failback its stand-ins may: those that shrink to nothing of the
-
-    application, and where a name publishes one cluster only, the one that the home takes over from.
+    """A source of the run may leave. With a failback its stand-ins may: those that keep nothing of the application,
+    and where a name publishes one cluster only, the one that the home takes over from.
     """
     if run.plan.run_kind is not RunKind.FAILBACK:
         return entry.name in run.plan.sources

@@ -4,15 +4,33 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from failover.model.journal import EffectRecorded, JournalEntry, Run, StepState
+from failover.execution.trace import violations
+from failover.model.ids import StepId
+from failover.model.journal import (
+    AbortRequested,
+    EffectRecorded,
+    EffectResult,
+    JournalEntry,
+    Run,
+    RunApproved,
+    RunClosed,
+    RunHalted,
+    RunOpened,
+    RunResumed,
+    RunWidened,
+    StepDone,
+    StepFailed,
+    StepState,
+)
 from failover.model.plan import ChangeRecordsStep, Phase, ScaleStep, WaitReadyStep
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PhaseTimes:
-    """Seconds: first failure -> verdict -> decision -> lost replicas ready; decision -> DNS acked -> served everywhere.
+    """Seconds. `detect_s`: first failure to verdict; `decide_s`: verdict to the opened run; the others count from there:
+    lost replicas ready elsewhere, last record change acknowledged, last one served by every server that answers.
 
-    None: the phase was not reached, or was not part of the run.
+    None: the phase was not reached, or is not part of the run.
     """
 
     detect_s: float | None = None
@@ -24,7 +42,7 @@ class PhaseTimes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplicaCounts:
-    """`lost` with the sources, `replaced` ordered elsewhere, `ready` seen ready there."""
+    """`lost` with the sources, `replaced` ordered elsewhere, `ready` seen ready there (0 until all that a step waits for is)."""
 
     lost: int = 0
     replaced: int = 0
@@ -41,7 +59,11 @@ class RecordCounts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunReport:
-    """Everything that a manager or an auditor asks of one run."""
+    """Everything that a manager or an auditor asks of one run.
+
+    `left_out`: applications that a rule held back, with the reason; `failed`: steps that could not be done, with the
+    reason; `overrides`: rules that a person named; `violations`: invariants that the journal shows to be broken.
+    """
 
     run: str
     run_kind: str
@@ -65,6 +87,10 @@ class RunReport:
     left_out: tuple[str, ...] = ()
     failed: tuple[str, ...] = ()
     silent_servers: tuple[str, ...] = ()
+    overrides: tuple[str, ...] = ()
+    attempts: int = 0
+    widened: tuple[str, ...] = ()
+    violations: tuple[str, ...] = ()
     timeline: tuple[tuple[datetime, str], ...] = field(default=())
 
 
@@ -88,7 +114,7 @@ def report(run: Run, entries: Sequence[JournalEntry]) -> RunReport:
         verdict=", ".join(
             f"{cluster} {kind}" for cluster, kind in run.plan.verdicts if cluster in run.plan.sources
         ),
-        phases=_phases(run),
+        phases=_phases(run, entries),
         replicas=_replicas(run),
         records=_records(run),
         evidence=run.citations,
@@ -99,42 +125,48 @@ def report(run: Run, entries: Sequence[JournalEntry]) -> RunReport:
             f"{step}: {item.refusal}" for step, item in run.steps.items() if item.state is StepState.FAILED
         ),
         silent_servers=_silent(run),
+        overrides=run.plan.overrides,
+        attempts=sum(progress.attempts for progress in run.steps.values()),
+        widened=run.widened,
+        violations=violations(entries),
         timeline=_timeline(run, entries),
     )
 
 
-def _phases(run: Run) -> PhaseTimes:
-    reached = {item.phase: item.at for item in run.phases}
-    changed = [item.since for step, item in run.steps.items() if item.verification is not None]
+def _phases(run: Run, entries: Sequence[JournalEntry]) -> PhaseTimes:
+    records = {step.id for step in run.plan.steps if isinstance(step, ChangeRecordsStep)}
+    acknowledged = _acknowledged(records, entries)
+    served = {step: run.steps[step].since for step in records if run.steps[step].state is StepState.DONE}
     return PhaseTimes(
         detect_s=_between(run.failed_at, run.verdict_at),
         decide_s=_between(run.verdict_at, run.opened_at),
-        capacity_s=_between(run.opened_at, reached.get(Phase.CAPACITY)),
-        dns_change_s=_between(run.opened_at, _last_ack(run)),
-        dns_effective_s=_between(run.opened_at, max(changed)) if changed and _all_verified(run) else None,
+        capacity_s=_between(run.opened_at, _capacity_at(run)),
+        dns_change_s=_between(run.opened_at, _last(records, acknowledged)),
+        dns_effective_s=_between(run.opened_at, _last(records, served)),
     )
 
 
-def _last_ack(run: Run) -> datetime | None:
-    """When the last record change was acknowledged (journaled as `acked=` in its note)."""
-    steps = [step for step in run.plan.steps if isinstance(step, ChangeRecordsStep)]
-    times = [_acked(run.steps[step.id].note) for step in steps]
-    known = [time for time in times if time is not None]
-    return max(known) if steps and len(known) == len(steps) else None
+def _capacity_at(run: Run) -> datetime | None:
+    """When the last step of the capacity phase was done, if all were."""
+    steps = [step.id for step in run.plan.steps if step.phase is Phase.CAPACITY]
+    done = {step: run.steps[step].since for step in steps if run.steps[step].state is StepState.DONE}
+    return _last(set(steps), done)
 
 
-def _acked(note: str) -> datetime | None:
-    head, _, text = note.partition("acked=")
-    del head
-    try:
-        return datetime.fromisoformat(text.split(" ")[0]) if text else None
-    except ValueError:
-        return None
+def _acknowledged(records: set[StepId], entries: Sequence[JournalEntry]) -> dict[StepId, datetime]:
+    """When each record change was known to have landed."""
+    return {
+        entry.entry.step: entry.at
+        for entry in entries
+        if isinstance(entry.entry, EffectRecorded)
+        and entry.entry.result.landed
+        and entry.entry.step in records
+    }
 
 
-def _all_verified(run: Run) -> bool:
-    steps = [step for step in run.plan.steps if isinstance(step, ChangeRecordsStep)]
-    return bool(steps) and all(run.steps[step.id].state is StepState.DONE for step in steps)
+def _last(wanted: set[StepId], times: dict[StepId, datetime]) -> datetime | None:
+    """The latest time, if there is one for every step that is wanted."""
+    return max(times.values()) if wanted and wanted <= set(times) else None
 
 
 def _between(start: datetime | None, end: datetime | None) -> float | None:
@@ -181,22 +213,63 @@ def _silent(run: Run) -> tuple[str, ...]:
 
 
 def _timeline(run: Run, entries: Sequence[JournalEntry]) -> tuple[tuple[datetime, str], ...]:
-    """One line an event that a person cares about; single changes are counted, not listed."""
+    """One sentence an event that a person cares about; scales that landed are counted by phase, not listed."""
     lines: list[tuple[datetime, str]] = []
     if run.failed_at is not None:
         lines.append((run.failed_at, "first failure seen"))
     if run.verdict_at is not None:
         lines.append((run.verdict_at, "verdict confirmed"))
-    changes = 0
+    landed = 0
     for entry in entries:
         event = entry.entry
-        if isinstance(event, EffectRecorded):
-            changes += event.result.landed
-            continue
-        if event.kind in ("intent", "step-done"):
-            continue
-        lines.append((entry.at, event.kind))
+        if isinstance(event, EffectRecorded) and event.result is EffectResult.APPLIED:
+            landed += 1
+        sentence = _sentence(run, event)
+        if sentence:
+            lines.append((entry.at, sentence))
     lines += [(item.at, f"phase {item.phase} reached") for item in run.phases]
-    if changes:
-        lines.append((entries[-1].at, f"{changes} changes landed"))
-    return tuple(sorted(lines))
+    if landed:
+        lines.append((entries[-1].at, f"{landed} changes landed in all"))
+    return tuple(sorted(lines, key=lambda line: line[0]))
+
+
+def _sentence(run: Run, event: object) -> str:
+    """What an event says to a person, "" for the many that only the machine needs."""
+    match event:
+        case RunOpened():
+            waits = "" if event.approved else ", waits for approval"
+            return f"{event.plan.run_kind} of {event.plan.domain} opened by {event.actor}{waits}"
+        case RunApproved():
+            return f"approved by {event.actor}"
+        case RunWidened():
+            return f"widened: {event.reason}"
+        case RunHalted():
+            return f"halted: {event.refusal.sentence}"
+        case RunResumed():
+            return f"resumed by {event.actor}"
+        case AbortRequested():
+            return f"abort asked for by {event.actor}: {event.reason}".rstrip(": ")
+        case StepFailed():
+            return f"{event.step} failed: {event.refusal.sentence}"
+        case RunClosed():
+            return f"closed as {event.state}: {event.sentence}"
+        case StepDone() if event.verification is not None:
+            answered = sum(server.answered for server in event.verification.servers)
+            return (
+                f"{_what(run, event.step)} served by {answered} of {len(event.verification.servers)} servers"
+            )
+        case EffectRecorded() if event.result in (
+            EffectResult.UNKNOWN,
+            EffectResult.FENCED,
+            EffectResult.REJECTED,
+        ):
+            return f"{event.step}: {event.result}: {event.detail}"
+        case _:
+            return ""
+
+
+def _what(run: Run, step_id: StepId) -> str:
+    step = next((item for item in run.plan.steps if item.id == step_id), None)
+    if isinstance(step, ChangeRecordsStep):
+        return ", ".join(f"{change.after.name} {change.after.record_type}" for change in step.changes)
+    return str(step_id)

@@ -51,6 +51,8 @@ _TABLE: tuple[tuple[str, str, Firmness, str], ...] = (
     ("mode", "modes", FIRM, "the application's mode lets automation act"),
     # how much at once
     ("regions-at-once", "I8", BY_NAME, "at most so many regions evacuated or steered away at once"),
+    ("halted", "I23", FIRM, "a run that is halted, or waits for approval, sends nothing"),
+    ("aborted", "I21", FIRM, "a run that is being aborted begins nothing new"),
     ("busy", "I21", FIRM, "one run at a time for an application"),
     ("velocity", "I12", FIRM, "changes per second and target"),
     ("share-per-step", "I12", BY_NAME, "share of a workload's replicas in the fleet that one change may move"),

@@ -7,27 +7,30 @@ from collections.abc import Iterator
 
 from failover.execution.admission import holding_back, is_automatic, overridden
 from failover.execution.evidence import source_verdicts, stale_evidence
+from failover.execution.machine import may_begin
 from failover.execution.record_rules import record_refusals
 from failover.execution.rules import RULES, refuse
 from failover.execution.scale_rules import control_plane, scale_refusals
 from failover.execution.situation import Situation
-from failover.model.journal import Intent, RaiseFence, RecordsChange, Run, ScaleChange, StepState
+from failover.model.journal import Intent, RaiseFence, RecordsChange, Run, RunState, ScaleChange, StepState
 from failover.model.permit import Permit
 from failover.model.plan import ChangeRecordsStep, RunKind, ScaleStep
 from failover.model.reasons import Refusal
 
 HALTING = frozenset(
-    {"lease", "epoch", "journal", "doubt", "paused", "frozen", "warm-up", "stale-evidence", "still-serving"}
-)
+    {
+        "lease", "epoch", "journal", "doubt", "halted", "paused", "frozen", "warm-up", "stale-evidence", "still-serving",
+    }
+)  # fmt: skip
 """Refusals that stop the whole run at this safe point; any other fails its step."""
 
-WAITING = frozenset({"velocity", "add-before-remove", "control-plane", "dead-endpoint"})
+WAITING = frozenset({"aborted", "velocity", "add-before-remove", "control-plane", "dead-endpoint"})
 """Refusals that only mean `not yet`: the step stays where it is, for `PATIENCE_S` seconds at most."""
 
 PATIENCE_S = 120.0
 
 RULES_ASKED = (
-    "lease", "epoch", "journal", "doubt", "paused", "frozen", "warm-up", "no-evidence", "stale-evidence",
+    "lease", "epoch", "journal", "doubt", "halted", "aborted", "paused", "frozen", "warm-up", "no-evidence", "stale-evidence",
     "still-serving", "off-plan", "order", "absolute", "velocity", "share-per-step", "control-plane",
     "add-before-remove", "single-writer", "never-empty", "own-names", "unknown-endpoint", "dead-endpoint",
     "serving-member",
@@ -104,6 +107,10 @@ def _on_plan(intent: Intent, run: Run) -> Iterator[Refusal]:
             )
         return
     step = next((item for item in run.plan.steps if item.id == intent.step), None)
+    if run.state in (RunState.HALTED, RunState.AWAITING_APPROVAL):
+        yield refuse("halted", f"run {run.id} is {run.state}")
+    if not may_begin(run, intent.step):
+        yield refuse("aborted", f"run {run.id} is being aborted: {intent.step} is not begun any more")
     if step is None or run.state.final:
         yield refuse("off-plan", f"{intent.step} is no open step of run {run.id}")
         return
