@@ -11,7 +11,7 @@ from failover.health import warmup
 from failover.health.series import NEVER, Series, extend, forgive
 from failover.health.state import Boots, HealthState, Layout, SignalKey, Watched, origin_of
 from failover.model.ids import Subject, VantageName
-from failover.model.observation import Received, Signal, VantageReport
+from failover.model.observation import Observation, Received, Signal, VantageReport
 from failover.model.policy import Policy
 from failover.model.time import Now
 
@@ -120,10 +120,12 @@ def take_in(state: HealthState, inputs: Inputs, now: Now) -> tuple[HealthState, 
         if name not in state.layout.vantages:
             continue
         measured = min(received.measured_mono, received.received_mono, now.mono)
-        boots[name] = _boot(boots.get(name), observation.boot_id, measured)
+        before = boots.get(name)
+        boots[name] = _boot(before, observation, measured)
         if boots[name].current != observation.boot_id:
             continue
-        seen[name] = max(seen.get(name, NEVER), received.received_mono)
+        if boots[name] is not before:
+            seen[name] = max(seen.get(name, NEVER), received.received_mono)
         key: SignalKey = (*observation.subject.key, observation.signal.value)
         if state.layout.definitions.get(key) != observation.definition:
             continue
@@ -184,20 +186,19 @@ def _in_order(received: tuple[Received, ...]) -> list[Received]:
     return sorted(received, key=place)
 
 
-def _boot(boots: Boots | None, boot_id: str, measured_mono: float) -> Boots:
+def _boot(boots: Boots | None, observation: Observation, measured_mono: float) -> Boots:
     """Listen to a boot that was never heard before, unless what it says is older than what the present one said."""
+    boot_id, sequence = observation.boot_id, observation.sequence
     if boots is None:
-        return Boots(current=boot_id, newest_mono=measured_mono)
+        return Boots(current=boot_id, sequence=sequence, newest_mono=measured_mono)
     if boot_id == boots.current:
-        if measured_mono <= boots.newest_mono:
+        if sequence <= boots.sequence:
             return boots
-        return Boots(current=boot_id, newest_mono=measured_mono, earlier=boots.earlier)
+        newest = max(boots.newest_mono, measured_mono)
+        return Boots(current=boot_id, sequence=sequence, newest_mono=newest, earlier=boots.earlier)
     if boot_id in boots.earlier:
         return boots
-    older = measured_mono <= boots.newest_mono
-    gone = boot_id if older else boots.current
-    return Boots(
-        current=boots.current if older else boot_id,
-        newest_mono=max(boots.newest_mono, measured_mono),
-        earlier=(*boots.earlier, gone)[-BOOTS_REMEMBERED:],
-    )
+    if measured_mono <= boots.newest_mono:
+        return replace(boots, earlier=(*boots.earlier, boot_id)[-BOOTS_REMEMBERED:])
+    earlier = (*boots.earlier, boots.current)[-BOOTS_REMEMBERED:]
+    return Boots(current=boot_id, sequence=sequence, newest_mono=measured_mono, earlier=earlier)

@@ -20,9 +20,10 @@ SignalKey = tuple[str, str, str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Boots:
-    """The boot of a vantage that is listened to (`newest_mono`: its newest observation), and earlier, unheard ones."""
+    """The boot of a vantage that is listened to, with its newest observation, and earlier boots that are not heard."""
 
     current: str
+    sequence: int
     newest_mono: float
     earlier: tuple[str, ...] = ()
 

@@ -20,12 +20,13 @@ JUDGED_SIGNALS = (Signal.DATA_PLANE.value, Signal.CONTROL_PLANE.value)
 
 
 def restart(state: HealthState, now: Now, cause: str) -> HealthState:
-    """Begin a new warm-up: what was counted before does not count. The confirm clocks begin anew as well."""
+    """Begin a new warm-up: what was counted before does not count. The confirm clocks begin anew, now."""
     return replace(
         state,
         warm_since_mono=now.mono,
         warm_cause=cause,
         warm_id=state.warm_id + 1,
+        judged_mono=now.mono,
         clocks={},
         judged={},
     )

@@ -5,7 +5,6 @@ Time is a number that the test moves; nothing here sleeps. The same seed gives t
 
 import random
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from failover.health import HealthState, Inputs, initial_state, judge
@@ -125,6 +124,7 @@ class World:
         self.cordoned: frozenset[VantageName] = frozenset()
         self.suspects: dict[str, str] = {}
         self.boots: dict[str, str] = {}
+        self.silent: set[str] = set()
         self.log: list[tuple[float, Judgement]] = []
         self._sights: list[Sight] = []
         self._sequence: dict[str, int] = {}
@@ -179,9 +179,7 @@ class World:
 
     def silence(self, *vantages: str) -> None:
         """These vantages are gone: nothing comes from them any more."""
-        applications = (None, *(item.name for item in self.policy.applications))
-        for application in applications:
-            self.see(None, vantages=vantages, application=application)
+        self.silent.update(vantages)
 
     def kill(self, region: str, outcome: Outcome = Outcome.REFUSED) -> None:
         """The region dies with its clusters, its endpoint and its vantage."""
@@ -192,6 +190,8 @@ class World:
             self.silence(region)
 
     def _outcome(self, vantage: str, subject: Subject, signal: Signal, second: float) -> Outcome | None:
+        if vantage in self.silent:
+            return None
         for sight in reversed(self._sights):
             try:
                 return sight(vantage, subject, signal, second)
@@ -307,6 +307,17 @@ class World:
             received_mono=BOOTED_S + arrival,
         )
 
+    def lose_in_flight(self) -> None:
+        """Whatever is on its way is lost."""
+        self._due.clear()
+
+    def sleep(self, seconds: float) -> None:
+        """The detector sleeps: nobody judges, and what was probed meanwhile is lost."""
+        self.lose_in_flight()
+        self.seconds += seconds
+        for key in self._next:
+            self._next[key] = self.seconds + self.random.uniform(0, self.timing.interval_s)
+
     # -- looking -------------------------------------------------------------------------------------------------------
 
     def verdict(self, cluster: str, application: str | None = None) -> Verdict:
@@ -332,16 +343,3 @@ class World:
 
     def alert_codes(self) -> list[str]:
         return [alert.code for alert in self.judgement.alerts]
-
-
-def in_flight_lost(world: World) -> None:
-    """Whatever is on its way is lost."""
-    world._due.clear()
-
-
-def with_policy(
-    world: World, policy: Policy, definitions: dict[tuple[str, str, str], str] | None = None
-) -> None:
-    """Another policy comes into force; the vantages go on as they were."""
-    world.policy = replace(policy)
-    world.definitions = definitions or definitions_of(policy)
