@@ -29,7 +29,11 @@ def load_entries(state: Path) -> Any:
         while page := reader.entries(after=after):
             rows += page
             after = page[-1]["sequence"]
-        return [from_plain(JournalEntry, row) for row in rows], reader.install_id()
+        entries = [
+            from_plain(JournalEntry, {key: item for key, item in row.items() if key != "text"})
+            for row in rows
+        ]
+        return entries, reader.install_id()
     finally:
         reader.close()
 
@@ -108,14 +112,21 @@ def write_report(made: dict[str, Any]) -> None:
 
 def verify_chain(state: Path) -> None:
     """The whole chain. Raises Stop at the first fault."""
-    from failover.execution.chain import genesis, verify
+    from failover.execution.chain import Line, genesis, verify
 
-    entries, install_id = load_entries(state)
-    fault = verify(entries, first_previous=genesis(install_id))
+    reader = StatusReader(state)
+    try:
+        lines, after = [], 0
+        while page := reader.entries(after=after):
+            lines += [Line(**{key: item for key, item in row.items() if key != "entry"}) for row in page]
+            after = page[-1]["sequence"]
+        fault = verify(lines, first_previous=genesis(reader.install_id()))
+    finally:
+        reader.close()
     if fault is not None:
         raise Stop(exits.ERROR, f"entry {fault.sequence}: {fault.sentence}")
-    head = entries[-1].hash[:16] if entries else "-"
-    render.line(f"{len(entries)} entries, the chain holds; head {head}")
+    head = lines[-1].hash[:16] if lines else "-"
+    render.line(f"{len(lines)} entries, the chain holds; head {head}")
 
 
 def show_audit(state: Path, run: str | None, limit: int, output: render.Format) -> None:

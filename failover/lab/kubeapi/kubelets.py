@@ -139,21 +139,21 @@ class Kubelets:
         wanted = item["spec"].get("replicas", 1)
         template = item["spec"].get("template", {}).get("spec", {})
         cpu_m, bytes_ = requests_of(template)
-        for pod in pods[wanted:]:
-            self._remove(pod, cpu_m, bytes_)
+        for surplus in pods[wanted:]:
+            self._remove(surplus, cpu_m, bytes_)
         for _ in range(wanted - len(pods)):
-            node = next(
+            place = next(
                 (
                     node
-                    for node, room in sorted(self._rooms.items(), key=lambda p: -p[1].pods)
+                    for node, room in sorted(self._rooms.items(), key=lambda pair: -pair[1].pods)
                     if room.fits(cpu_m, bytes_)
                 ),
                 "",
             )
             self._names += 1
-            pod = self._add(kind, item, f"{name}-{self._names:06d}", node)
-            if node:
-                self._rooms[node].take(cpu_m, bytes_)
+            pod = self._add(kind, item, f"{name}-{self._names:06d}", place)
+            if place:
+                self._rooms[place].take(cpu_m, bytes_)
                 self._due[namespace, pod] = now + self.ready_s
         self._update_status(kind, namespace, name)
 

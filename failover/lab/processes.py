@@ -1,0 +1,272 @@
+"""Starts, kills and stops the processes of a lab: name servers, regions, vantages, the controller."""
+
+import contextlib
+import json
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from failover.lab.certificates import LabCertificates, write_certificates
+from failover.lab.topology import ZONE, Lab, workload_names, write_policies
+
+KEY_NAME = "failover-lab"
+START_TIMEOUT_S = 30.0
+
+
+class LabError(Exception):
+    """A lab process did not start, or died; the message holds the end of its log."""
+
+
+@dataclass(slots=True)
+class LabProcesses:
+    """One running lab in one folder. Everything that it started it ends, by the processes that it started."""
+
+    lab: Lab
+    folder: Path
+    certificates: LabCertificates | None = None
+    running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    tokens: dict[str, Path] = field(default_factory=dict)
+
+    @property
+    def state(self) -> Path:
+        return self.folder / "state"
+
+    @property
+    def policies(self) -> Path:
+        return self.folder / "policies"
+
+    # -- files ---------------------------------------------------------------------------------------------------------
+
+    def prepare(self) -> None:
+        """Write certificates, keys, kubeconfig, policies, and what each process is told."""
+        lab, folder = self.lab, self.folder
+        folder.mkdir(parents=True, exist_ok=True)
+        folder.chmod(0o700)
+        addresses = ["127.0.0.1", *(cluster.address for cluster in lab.clusters)]
+        names = [f"{cluster.name}.{ZONE}" for cluster in lab.clusters]
+        self.certificates = write_certificates(folder, addresses, ["localhost", *names])
+        token, secret = secrets.token_urlsafe(24), _base64(secrets.token_bytes(32))
+        self._write_key(secret)
+        self._write_kubeconfig(token)
+        self.tokens = write_policies(
+            lab,
+            folder,
+            ca_file=self.certificates.authority,
+            tsig_key=folder / "tsig.key",
+            kubeconfig=folder / "kubeconfig.yaml",
+        )
+        for region in lab.regions:
+            self._tell(f"region-{region}", self._region(region, token))
+        self._tell("names", self._names(secret))
+
+    def _tell(self, name: str, told: dict[str, Any]) -> None:
+        path = self.folder / f"{name}.json"
+        path.touch(mode=0o600)
+        path.write_text(json.dumps(told, indent=1))
+
+    def _write_key(self, secret: str) -> None:
+        path = self.folder / "tsig.key"
+        path.touch(mode=0o600)
+        path.write_text(f'key "{KEY_NAME}" {{\n  algorithm hmac-sha256;\n  secret "{secret}";\n}};\n')
+
+    def _write_kubeconfig(self, token: str) -> None:
+        lab = self.lab
+        assert self.certificates is not None
+        clusters = [
+            {
+                "name": one.name,
+                "cluster": {
+                    "server": f"https://127.0.0.1:{one.api_port}",
+                    "certificate-authority": str(self.certificates.authority),
+                },
+            }
+            for one in lab.clusters
+        ]
+        value = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "current-context": lab.clusters[0].name,
+            "clusters": clusters,
+            "users": [{"name": "failover-lab", "user": {"token": token}}],
+            "contexts": [
+                {"name": one.name, "context": {"cluster": one.name, "user": "failover-lab"}}
+                for one in lab.clusters
+            ],
+        }
+        path = self.folder / "kubeconfig.yaml"
+        path.touch(mode=0o600)
+        path.write_text(yaml.safe_dump(value, sort_keys=False))
+
+    def _region(self, region: str, token: str) -> dict[str, Any]:
+        assert self.certificates is not None
+        clusters = [one for one in self.lab.clusters if one.region == region]
+        names = [one.name for one in self.lab.clusters]
+        return {
+            "certificate": str(self.certificates.certificate),
+            "key": str(self.certificates.key),
+            "token": token,
+            "ready_s": self.lab.ready_s,
+            "workloads": [
+                {"namespace": app.name, "name": name, "replicas": app.replicas // len(names)}
+                for app in self.lab.applications
+                for name in workload_names(app)
+            ],
+            "clusters": [
+                {
+                    "name": one.name,
+                    "address": one.address,
+                    "endpoint_port": one.endpoint_port,
+                    "api_port": one.api_port,
+                    "nodes": one.nodes,
+                }
+                for one in clusters
+            ],
+        }
+
+    def _names(self, secret: str) -> dict[str, Any]:
+        values = sorted(one.address for one in self.lab.clusters)
+        return {
+            "apex": ZONE,
+            "ports": list(self.lab.dns_ports),
+            "key_name": KEY_NAME,
+            "secret": secret,
+            "records": [
+                {"name": f"{app.name}.{ZONE}", "ttl": 5, "values": values} for app in self.lab.applications
+            ],
+        }
+
+    # -- processes -----------------------------------------------------------------------------------------------------
+
+    def start_world(self) -> None:
+        """Name servers and regions, until each says that it is ready."""
+        self._spawn("names", ["-m", "failover.lab.names", str(self.folder / "names.json")])
+        for region in self.lab.regions:
+            self.spawn_region(region)
+        for name in ["names", *(f"region-{region}" for region in self.lab.regions)]:
+            self._await_ready(name)
+
+    def spawn_region(self, region: str) -> None:
+        """Start (again) the process of a region."""
+        file = self.folder / f"region-{region}.json"
+        file.with_suffix(".sock").unlink(missing_ok=True)
+        self._spawn(f"region-{region}", ["-m", "failover.lab.region", str(file)])
+
+    def start_vantages(self) -> None:
+        """Every vantage but the controller's own."""
+        for vantage in self.lab.vantages:
+            if not vantage.controller:
+                self.spawn_vantage(vantage.name)
+
+    def spawn_vantage(self, name: str) -> None:
+        """Start (again) one vantage."""
+        assert self.certificates is not None
+        vantage = next(one for one in self.lab.vantages if one.name == name)
+        self._spawn(
+            f"vantage-{name}",
+            [
+                *("-m", "failover", "vantage", "--name", name),
+                *("--controller", f"https://127.0.0.1:{self.lab.listen_port}"),
+                *("--token-file", str(self.tokens[name]), "--ca-file", str(self.certificates.authority)),
+                *("--source-address", vantage.source),
+            ],
+        )
+
+    def start_controller(self) -> None:
+        """The shipped controller, as a user would start it."""
+        assert self.certificates is not None
+        own = next(one for one in self.lab.vantages if one.controller)
+        self._spawn(
+            "controller",
+            [
+                *("-m", "failover", "run", "--state", str(self.state), "--policies", str(self.policies)),
+                *("--listen", f"127.0.0.1:{self.lab.listen_port}", "--source-address", own.source),
+                *("--tls-cert", str(self.certificates.certificate), "--tls-key", str(self.certificates.key)),
+            ],
+        )
+
+    def _spawn(self, name: str, arguments: Sequence[str]) -> None:
+        log = (self.folder / f"{name}.log").open("ab")
+        self.running[name] = subprocess.Popen(  # noqa: S603 - our own interpreter and modules
+            [sys.executable, *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+        log.close()
+
+    def _await_ready(self, name: str) -> None:
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while "ready" not in self.log_tail(name):
+            if self.running[name].poll() is not None or time.monotonic() > deadline:
+                raise LabError(f"{name} did not start:\n{self.log_tail(name)}")
+            time.sleep(0.02)
+
+    def log_tail(self, name: str) -> str:
+        """The end of a process's log."""
+        with contextlib.suppress(OSError):
+            return (self.folder / f"{name}.log").read_text(errors="replace")[-3000:]
+        return ""
+
+    def send_signal(self, name: str, number: int) -> None:
+        """To one process that this lab started."""
+        process = self.running.get(name)
+        if process is not None and process.poll() is None:
+            os.kill(process.pid, number)
+
+    def kill(self, name: str) -> None:
+        """SIGKILL and reap."""
+        self.send_signal(name, signal.SIGKILL)
+        process = self.running.pop(name, None)
+        if process is not None:
+            process.wait()
+
+    def tell(self, name: str, asked: dict[str, Any]) -> None:
+        """Switch a fault of the name servers or of a region. Raises LabError where the process does not answer."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            connection.settimeout(5.0)
+            try:
+                connection.connect(str(self.folder / f"{name}.sock"))
+                connection.sendall(json.dumps(asked).encode() + b"\n")
+                if connection.recv(16) != b"ok\n":
+                    raise LabError(f"{name} did not take the fault")
+            except OSError as error:
+                raise LabError(f"{name} cannot be reached: {error}") from None
+
+    def stop(self) -> None:
+        """End everything: the controller gently, the rest at once."""
+        self.send_signal("controller", signal.SIGTERM)
+        controller = self.running.get("controller")
+        if controller is not None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                controller.wait(timeout=3.0)
+        for name in list(self.running):
+            self.kill(name)
+
+
+def free_port(count: int) -> list[int]:
+    """Ports that nobody listens on now."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in sockets]
+    finally:
+        for one in sockets:
+            one.close()
+
+
+def _base64(data: bytes) -> str:
+    import base64
+
+    return base64.b64encode(data).decode()

@@ -1,0 +1,167 @@
+"""One simulated region as a process: API servers and client endpoints of its clusters. Killing it is losing the region.
+
+Told what to serve by a JSON file; faults are switched over a Unix socket beside it.
+"""
+
+import asyncio
+import json
+import random
+import ssl
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+from failover.lab.kubeapi.access import EVERYTHING, Access
+from failover.lab.kubeapi.kubelets import Kubelets
+from failover.lab.kubeapi.objects import KINDS, ObjectStore
+from failover.lab.kubeapi.server import ApiServer
+
+
+@dataclass(slots=True)
+class EndpointFaults:
+    """What clients meet. `down`: connections are refused; `errors`: share of 503s; `blocked`: silent for these sources."""
+
+    down: bool = False
+    hang: bool = False
+    slow_s: float = 0.0
+    errors: float = 0.0
+    blocked: frozenset[str] = frozenset()
+
+
+class Endpoint:
+    """Where clients of one cluster are served."""
+
+    def __init__(self, address: str, port: int, tls: ssl.SSLContext) -> None:
+        self._address, self._port, self._tls = address, port, tls
+        self.faults = EndpointFaults()
+        self._runner: web.AppRunner | None = None
+
+    async def start(self) -> None:
+        """Serve."""
+        app = web.Application()
+        app.router.add_get("/{path:.*}", self._serve)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, self._address, self._port, ssl_context=self._tls).start()
+
+    async def stop(self) -> None:
+        """Refuse connections."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+
+    async def _serve(self, request: web.Request) -> web.Response:
+        faults = self.faults
+        if faults.hang or (request.remote or "") in faults.blocked:
+            await asyncio.sleep(3600)
+        if faults.slow_s:
+            await asyncio.sleep(faults.slow_s)
+        if random.random() < faults.errors:  # noqa: S311 - a simulated fault
+            return web.Response(status=503, text="overloaded")
+        return web.Response(text="ok")
+
+    async def apply(self, faults: EndpointFaults) -> None:
+        """Switch faults; going down or coming back opens or closes the listener."""
+        self.faults = faults
+        if faults.down:
+            await self.stop()
+        elif self._runner is None:
+            await self.start()
+
+
+class Region:
+    """Every cluster of one region."""
+
+    def __init__(self, told: dict[str, Any]) -> None:
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.load_cert_chain(told["certificate"], told["key"])
+        self.servers: dict[str, ApiServer] = {}
+        self.endpoints: dict[str, Endpoint] = {}
+        for one in told["clusters"]:
+            store = ObjectStore()
+            furnish(store, one, told["workloads"])
+            kubelets = Kubelets(store=store, ready_s=float(told["ready_s"]))
+            access = Access({told["token"]: ("failover-lab", EVERYTHING)})
+            server = ApiServer(store, access, kubelets, host="127.0.0.1", port=one["api_port"], tls=tls)
+            self.servers[one["name"]] = server
+            self.endpoints[one["name"]] = Endpoint(one["address"], one["endpoint_port"], tls)
+
+    async def start(self) -> None:
+        """Serve everything."""
+        for server in self.servers.values():
+            await server.start()
+        for endpoint in self.endpoints.values():
+            await endpoint.start()
+
+    async def fault(self, name: str, changes: dict[str, Any]) -> None:
+        """Switch faults of one cluster: keys of EndpointFaults under `endpoint`, of ApiFaults under `api`."""
+        endpoint, server = self.endpoints[name], self.servers[name]
+        if "endpoint" in changes:
+            wanted = changes["endpoint"]
+            blocked = frozenset(wanted.pop("blocked", ()))
+            await endpoint.apply(EndpointFaults(blocked=blocked, **wanted))
+        if "api" in changes:
+            wanted = dict(changes["api"])
+            down = wanted.pop("down", False)
+            for key, value in wanted.items():
+                setattr(server.faults, key, set(value) if key == "blocked" else value)
+            await (server.stop() if down else self._revive(server))
+        if "kubelets" in changes:
+            for key, value in changes["kubelets"].items():
+                setattr(server.kubelets, key, value)
+
+    async def _revive(self, server: ApiServer) -> None:
+        if not server.running:
+            await server.start()
+
+
+def furnish(store: ObjectStore, one: dict[str, Any], workloads: list[dict[str, Any]]) -> None:
+    """Namespaces, nodes, the fence's ConfigMap and every workload with its replicas in this cluster."""
+    namespaces = {"kube-system", "failover", *(item["namespace"] for item in workloads)}
+    for name in sorted(namespaces):
+        store.create(KINDS["", "namespaces"], "", {"metadata": {"name": name}})
+    for number in range(one["nodes"]):
+        ready = {"type": "Ready", "status": "True"}
+        size = {"cpu": "32", "memory": "128Gi", "pods": "250"}
+        node = {
+            "metadata": {"name": f"{one['name']}-node-{number}"},
+            "status": {"allocatable": size, "conditions": [ready]},
+        }
+        store.create(KINDS["", "nodes"], "", node)
+    fence = {"metadata": {"name": "failover-fence"}, "data": {"epoch": "0"}}
+    store.create(KINDS["", "configmaps"], "failover", fence)
+    for item in workloads:
+        requests = {"cpu": "100m", "memory": "64Mi"}
+        container = {"name": "main", "resources": {"requests": requests}}
+        value = {
+            "metadata": {"name": item["name"]},
+            "spec": {"replicas": item["replicas"], "template": {"spec": {"containers": [container]}}},
+        }
+        store.create(KINDS["apps", "deployments"], item["namespace"], value)
+
+
+async def serve(told: dict[str, Any], control: Path) -> None:
+    """Serve until killed; each line on the control socket is `{"cluster": …, "faults": {…}}`, answered by `ok`."""
+    region = Region(told)
+    await region.start()
+
+    async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        async for line in reader:
+            asked = json.loads(line)
+            await region.fault(asked["cluster"], asked["faults"])
+            writer.write(b"ok\n")
+            await writer.drain()
+        writer.close()
+
+    await asyncio.start_unix_server(listen, str(control))
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
+    await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    file = Path(sys.argv[1])
+    asyncio.run(serve(json.loads(file.read_text()), file.with_suffix(".sock")))
