@@ -116,4 +116,9 @@ def _rate(fleet: Fleet, region: RegionName, outside: int) -> str:
 
 
 def _figure(rate: float) -> str:
-    return "less than 0.000001" if 0 < rate < 1e-6 else f"{rate:.2g}"
+    """Two significant digits, written out."""
+    if rate <= 0:
+        return "0"
+    if rate < 1e-9:
+        return "less than 0.000000001"
+    return f"{rate:.{max(0, 1 - math.floor(math.log10(rate)))}f}"

@@ -206,7 +206,7 @@ class World:
         end = self.seconds + seconds
         while self.seconds + self.tick_s <= end + 1e-9:
             self.seconds += self.tick_s
-            self._probe()
+            self.probe()
             self.tick()
         return self.judgement
 
@@ -229,20 +229,24 @@ class World:
 
     def tick(self, received: Iterable[Received] = ()) -> Judgement:
         """One judgement now, of what has arrived and of `received`."""
-        arrived = tuple(item for arrival, item in self._due if arrival <= self.seconds)
-        self._due = [pair for pair in self._due if pair[0] > self.seconds]
         inputs = Inputs(
             policy=self.policy,
             definitions=self.definitions,
-            received=(*arrived, *received),
-            reports=self._reports(),
+            received=(*self.arrived(), *received),
+            reports=self.reports(),
             cordoned=self.cordoned,
         )
         self.state, self.judgement = judge(self.state, inputs, self.now())
         self.log.append((self.seconds, self.judgement))
         return self.judgement
 
-    def _reports(self) -> tuple[VantageReport, ...]:
+    def arrived(self) -> tuple[Received, ...]:
+        """What has come in since this was asked last."""
+        found = tuple(item for arrival, item in self._due if arrival <= self.seconds)
+        self._due = [pair for pair in self._due if pair[0] > self.seconds]
+        return found
+
+    def reports(self) -> tuple[VantageReport, ...]:
         return tuple(
             VantageReport(
                 vantage=vantage.name,
@@ -253,7 +257,7 @@ class World:
             for vantage in self.policy.fleet.vantages
         )
 
-    def _probe(self) -> None:
+    def probe(self) -> None:
         """Every probe that starts before this tick; its observation arrives when it has ended."""
         for key, start in self._next.items():
             while start <= self.seconds:
