@@ -141,7 +141,7 @@ class LabProcesses:
             "key_name": KEY_NAME,
             "secret": secret,
             "records": [
-                {"name": f"{app.name}.{ZONE}", "ttl": 5, "values": values} for app in self.lab.applications
+                {"name": f"{app.name}.{ZONE}.", "ttl": 5, "values": values} for app in self.lab.applications
             ],
         }
 

@@ -74,6 +74,13 @@ class Lab:
         )
 
 
+class _Plain(yaml.SafeDumper):
+    """Never writes aliases: the loader refuses them."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
 def write_policies(
     lab: Lab, folder: Path, *, ca_file: Path, tsig_key: Path, kubeconfig: Path
 ) -> dict[str, Path]:
@@ -98,7 +105,7 @@ def write_policies(
         "guards.yaml": [_document("Guards", "guards", lab.guards)],
     }
     for name, found in documents.items():
-        (policies / name).write_text("---\n".join(yaml.safe_dump(item, sort_keys=False) for item in found))
+        (policies / name).write_text("---\n".join(yaml.dump(item, Dumper=_Plain, sort_keys=False) for item in found))
     return tokens
 
 

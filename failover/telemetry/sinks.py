@@ -1,0 +1,68 @@
+"""One class a sink."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge, start_http_server
+
+from failover.model.telemetry import TelemetryEvent
+
+SECRET_WORDS = ("token", "secret", "password", "key", "authorization")
+
+
+class Sink(Protocol):
+    """Takes events."""
+
+    def emit(self, event: TelemetryEvent) -> None: ...
+
+
+class Fan:
+    """Tells several sinks."""
+
+    def __init__(self, sinks: Sequence[Sink]) -> None:
+        self._sinks = tuple(sinks)
+
+    def emit(self, event: TelemetryEvent) -> None:
+        """To each in turn."""
+        for sink in self._sinks:
+            sink.emit(event)
+
+
+class LogSink:
+    """One line an event on stderr. Fields whose name smells of a secret are not written."""
+
+    def __init__(self) -> None:
+        import sys
+
+        self._log = structlog.wrap_logger(
+            structlog.PrintLogger(sys.stderr),
+            processors=[structlog.processors.add_log_level, structlog.processors.KeyValueRenderer(["at", "level", "event"])],
+        )
+
+    def emit(self, event: TelemetryEvent) -> None:
+        """Pages are warnings, the rest information."""
+        write = self._log.warning if event.page else self._log.info
+        fields = {key: value for key, value in event.fields if not any(word in key.lower() for word in SECRET_WORDS)}
+        write(event.name, at=event.at.isoformat(timespec="milliseconds"), sentence=event.sentence, **fields)
+
+
+class MetricsSink:
+    """Counts for Prometheus, in a registry of its own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._events = Counter("failover_events", "Events by name", ["name"], registry=self.registry)
+        self._pages = Counter("failover_pages", "Events that should wake somebody", ["name"], registry=self.registry)
+        self._last = Gauge("failover_last_event_timestamp_seconds", "When the last event was", registry=self.registry)
+
+    def emit(self, event: TelemetryEvent) -> None:
+        """Count it."""
+        self._events.labels(event.name).inc()
+        if event.page:
+            self._pages.labels(event.name).inc()
+        self._last.set(event.at.timestamp())
+
+    def start_http(self, host: str, port: int) -> None:
+        """Serve `/metrics`."""
+        start_http_server(port, addr=host, registry=self.registry)
