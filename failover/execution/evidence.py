@@ -7,9 +7,17 @@ from failover.execution.rules import refuse
 from failover.execution.situation import Situation
 from failover.health import suspect_regions
 from failover.model.ids import ClusterName, RegionName, Subject
+from failover.model.observation import Signal
 from failover.model.plan import ChangeRecordsStep, Plan, RunKind, ScaleStep, WaitReadyStep
 from failover.model.reasons import Refusal
 from failover.model.verdict import SignalView, Verdict, VerdictKind, Vote
+
+WORDS = {
+    Signal.DATA_PLANE: "data plane",
+    Signal.CONTROL_PLANE: "control plane",
+    Signal.WORKLOADS: "set of workloads",
+    Signal.HEARTBEAT: "heartbeat",
+}
 
 
 def source_verdicts(plan: Plan, situation: Situation) -> tuple[tuple[str, Verdict | None], ...]:
@@ -71,7 +79,7 @@ def without_dissent(name: str, verdict: Verdict, plan: Plan, situation: Situatio
         if len(downs) < fleet.quorum:
             yield refuse(
                 "quorum",
-                f"{name}: {len(downs)} vantages say that {signal.signal} is down, {fleet.quorum} of "
+                f"{name}: {len(downs)} vantages say that its {WORDS[signal.signal]} is down, {fleet.quorum} of "
                 f"{len(fleet.vantages)} are needed",
                 *(f"down={vote}" for vote in sorted(downs)),
             )
