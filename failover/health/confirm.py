@@ -17,9 +17,13 @@ from failover.model.verdict import VerdictKind
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Confirmation:
-    """`confirming_s`: how long so far, None while the clock stands still; `needed_s`: how long it must run."""
+    """`confirming_s`: how long so far, None while the clock stands still; `needed_s`: how long it must run.
+
+    `data_confirmed`: the same of the data plane alone.
+    """
 
     confirmed: bool
+    data_confirmed: bool
     confirming_s: float | None
     needed_s: float
     dissent_possible: bool
@@ -52,14 +56,20 @@ def confirmation(
     needed = timing.confirm_s
     if not dissent_possible:
         needed = max(needed, timing.confirm_without_dissent_s)
-    clocks = (data_clock, control_clock) if kind is VerdictKind.DOWN else (data_clock,)
-    running = [clock for clock in clocks if clock is not None]
-    confirming: float | None = None
-    if kind.no_longer_serves and len(running) == len(clocks):
-        confirming = max(0.0, now_mono - max(running))
+    data = _running(kind, (data_clock,), now_mono)
+    confirming = _running(kind, (data_clock, control_clock), now_mono) if kind is VerdictKind.DOWN else data
     return Confirmation(
         confirmed=confirming is not None and confirming >= needed,
+        data_confirmed=data is not None and data >= needed,
         confirming_s=confirming,
         needed_s=needed,
         dissent_possible=dissent_possible,
     )
+
+
+def _running(kind: VerdictKind, clocks: tuple[float | None, ...], now_mono: float) -> float | None:
+    """How long all of these clocks have run; None while one of them stands still."""
+    began = [clock for clock in clocks if clock is not None]
+    if not kind.no_longer_serves or len(began) < len(clocks):
+        return None
+    return max(0.0, now_mono - max(began))

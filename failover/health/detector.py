@@ -242,6 +242,7 @@ def _verdict(
         evidence=data.evidence + (control.evidence if kind is VerdictKind.DOWN else ()),
         hold_down_until=None if hold is None else state.wall(hold),
         dissent_possible=proof.dissent_possible,
+        data_confirmed=proof.data_confirmed,
     )
     return replace(verdict, sentence=sentence_for(verdict, now.mono))
 

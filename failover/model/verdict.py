@@ -96,7 +96,8 @@ class Verdict:
     `confirmed`: the quorum has held for `confirm_needed_s`, without an outside success. `confirming_s`: how long so far
     (None: the clock is not running). `first_failure_mono`: of the present unbroken series over all vantages;
     `last_success_mono`: latest outside success (proof of life). `hold_down_until`: not eligible before (wall).
-    `dissent_possible`: at least quorum + 1 outside vantages have a fresh vote.
+    `dissent_possible`: at least quorum + 1 outside vantages have a fresh vote. `data_confirmed`: the data plane alone has
+    held so long, which is enough to steer, even where DOWN still waits for its control plane.
     """
 
     subject: Subject
@@ -113,6 +114,7 @@ class Verdict:
     evidence: tuple[Evidence, ...] = ()
     hold_down_until: datetime | None = None
     dissent_possible: bool = True
+    data_confirmed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

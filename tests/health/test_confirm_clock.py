@@ -134,6 +134,21 @@ def test_down_waits_for_both_signals() -> None:
     assert world.seconds - fell == pytest.approx(BALANCED.confirm_s, abs=0.3)
 
 
+def test_a_control_plane_that_flickers_keeps_down_from_confirming_but_not_the_data_plane() -> None:
+    """One vantage's readyz gets through now and then: no evacuation, but steering has all that it needs."""
+    world = World(fleet_policy(timing=BALANCED)).warm()
+    world.kill("north", Outcome.TIMEOUT)
+    subject = world.verdict("north-1").subject
+    for _ in range(6):
+        world.run(20)
+        world.tick([world.observation("far-1", subject, C, Outcome.OK)])
+    world.run(20)
+    verdict = world.verdict("north-1")
+    assert verdict.kind is V.DOWN
+    assert not verdict.confirmed
+    assert verdict.data_confirmed
+
+
 def test_where_nobody_could_dissent_confirm_takes_thirty_seconds() -> None:
     """Three outside vantages are left, and a quorum is three."""
     world = World().warm()
