@@ -57,6 +57,8 @@ def _outcome(error: BaseException) -> Outcome:
         return Outcome.TIMEOUT
     if isinstance(error, OSError):
         return _outcome_of_os_error(error)
+    if isinstance(error, aiohttp.InvalidURL) or not isinstance(error, aiohttp.ClientError):
+        return Outcome.LOCAL  # our own definition cannot be asked: a name, header or bundle that is none
     return Outcome.WRONG_ANSWER
 
 
