@@ -1,6 +1,6 @@
 """Which addresses a data-plane probe may go to: policies may come from many teams (facts: SSRF).
 
-Never: link-local (cloud metadata lives there), multicast, unspecified. Loopback and private ranges only where the
+Never: link-local (cloud metadata lives there), multicast, unspecified. Loopback, private and shared ranges only where the
 fleet's `probes.allowCidrs` names them.
 """
 
@@ -16,11 +16,13 @@ def refusal_of(address: str, allow_cidrs: Iterable[str]) -> str:
         ip = ipaddress.ip_address(address)
     except ValueError:
         return f"{address!r} is not a literal IP address"
+    if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped is not None:
+        ip = ip.ipv4_mapped
     if ip.is_link_local or ip == _METADATA:
         return f"{address} is link-local, where cloud metadata services live"
     if ip.is_multicast or ip.is_unspecified:
         return f"{address} is not a unicast address"
-    if ip.is_private or ip.is_loopback or ip.is_reserved:
+    if not ip.is_global:
         networks = (ipaddress.ip_network(cidr, strict=False) for cidr in allow_cidrs)
         documentation = any(ip in network for network in _DOCUMENTATION if network.version == ip.version)
         if not documentation and not any(ip in net for net in networks if net.version == ip.version):
