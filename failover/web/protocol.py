@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from failover.model.observation import ProbeDefinition, Reference
 
 REPORT_BYTES_MAX = 1024 * 1024
-OBSERVATIONS_PER_REPORT_MAX = 2000
+OBSERVATIONS_PER_REPORT_MAX = 500
+"""So many fit into a report's bytes with every field as long as it may be; one that does not fit is refused for ever."""
 PROBES_PATH = "/v1/vantage/probes"
 REPORT_PATH = "/v1/vantage/report"
 COMMAND_PATH = "/v1/commands"

@@ -188,7 +188,7 @@ class Vantage:
                 receipt = await self._post(session, link, batch)
             except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
                 # Sequence numbers make it safe to send the same observations again.
-                link.backlog.extendleft(reversed(batch))
+                _put_back(link, batch)
                 self._note(link, f"cannot report to {link.url}: {error}")
                 await self._clock.sleep(delay)
                 delay = min(delay * 2, RETRY_MAX_S)
@@ -234,6 +234,12 @@ class Vantage:
         if sentence != link.trouble:
             link.trouble = sentence
             self._tell(sentence or f"reporting to {link.url}")
+
+
+def _put_back(link: Link, batch: list[tuple[float, Observation]]) -> None:
+    """Before what came meanwhile; where there is no room for all, the oldest are dropped."""
+    room = BACKLOG_MAX - len(link.backlog)
+    link.backlog.extendleft(reversed(batch[max(0, len(batch) - room) :]))
 
 
 def aged(observation: Observation, ended_mono: float, now_mono: float) -> Observation:
