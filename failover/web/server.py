@@ -92,7 +92,7 @@ async def _report(request: web.Request) -> web.Response:
     controller = request.app[CONTROLLER]
     name = _vantage_of(request)
     try:
-        report: VantageReport = from_plain(VantageReport, json.loads(await request.text()))
+        report: VantageReport = from_plain(VantageReport, json.loads(await request.read()))
     except (ValueError, RecursionError) as error:
         raise web.HTTPBadRequest(text=f"not a report: {error}"[:300]) from None
     if report.vantage != name:
@@ -111,7 +111,7 @@ async def _command(request: web.Request) -> web.Response:
     if request.content_type != "application/json":
         raise web.HTTPUnsupportedMediaType(text="application/json only")
     try:
-        body = json.loads(await request.text())
+        body = json.loads(await request.read())
         if not isinstance(body, dict):
             raise DecodeError("expected an object")
     except (ValueError, RecursionError) as error:

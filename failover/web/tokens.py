@@ -17,7 +17,7 @@ def new_token() -> str:
 
 def token_digest(token: str) -> str:
     """What the policy file holds as `tokenSHA256`."""
-    return hashlib.sha256(token.encode()).hexdigest()
+    return hashlib.sha256(token.encode(errors="surrogateescape")).hexdigest()
 
 
 def authenticate(policy: Policy, name: str, header: str) -> VantageEntry | None:
