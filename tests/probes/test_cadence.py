@@ -1,6 +1,7 @@
 """The cadence in virtual time: pace, jitter, bulkheads, lag, and a vantage that checks itself first."""
 
 import asyncio
+import itertools
 import random
 from dataclasses import dataclass, field, replace
 
@@ -101,7 +102,7 @@ def test_every_series_keeps_its_pace_within_the_jitter_and_never_overlaps() -> N
     assert all(0 <= first <= 1 for first in firsts)
     assert max(firsts) - min(firsts) > 0.3, "the phases are spread, so that a fleet is not asked in one burst"
     for times in bench.prober.began.values():
-        gaps = [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
+        gaps = [later - earlier for earlier, later in itertools.pairwise(times)]
         assert all(0.9 - 1e-6 <= gap <= 1.1 + 1e-6 for gap in gaps)
         assert 95 <= len(times) <= 106
 
@@ -151,7 +152,7 @@ def test_after_a_long_probe_the_series_goes_on_without_a_burst() -> None:
         return bench
 
     times = run_virtual(story()).prober.began["c1-1"]
-    gaps = [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
+    gaps = [later - earlier for earlier, later in itertools.pairwise(times)]
     assert all(gap >= 1.9 - 1e-6 for gap in gaps)
 
 
@@ -177,7 +178,7 @@ def test_an_unchanged_series_goes_on_and_a_changed_one_starts_anew() -> None:
     assert len({item.definition for item in bench.of("c2-1")}) == 2
     assert len(bench.of("c4-1")) >= 9
     times = bench.prober.began["c1-1"]
-    assert max(b - a for a, b in zip(times, times[1:], strict=False)) <= 1.1 + 1e-6
+    assert max(b - a for a, b in itertools.pairwise(times)) <= 1.1 + 1e-6
     assert {item.generation for item in bench.of("c1-1")} == {"g1", "g2", "g3"}
 
 
