@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from failover.health.series import NEVER, Series
 from failover.health.votes import Seat, vote_of
 from failover.model.ids import VantageName
-from failover.model.observation import Signal
+from failover.model.observation import Outcome, Signal
 from failover.model.policy import Timing
 from failover.model.verdict import Evidence, SignalState, SignalView, Vote, VoteView
 
@@ -61,15 +61,19 @@ def tally(
 ) -> Tally:
     """Count one signal of one subject over every configured vantage."""
     count = _Count()
+    limit = timing.evidence_max_age_s
     for seat in seats:
         found = series.get(seat.vantage)
-        view = vote_of(seat, found, signal, now_mono, timing)
+        fresh = found is not None and now_mono - found.measured_mono <= limit
+        view = vote_of(seat, found, signal, now_mono, timing, fresh=fresh)
         count.views.append(view)
         if found is None or found.latest is None or seat.cordoned:
             continue
         if not seat.outside and signal is Signal.DATA_PLANE:
             continue
-        _take(count, seat, found, view.vote, now_mono, timing)
+        _take(
+            count, seat, found, view.vote, timing, fresh_until=found.measured_mono + limit if fresh else None
+        )
     state = state_of(len(count.turned_down), count.ups, count.outside_ups, quorum)
     return Tally(
         view=SignalView(
@@ -96,17 +100,19 @@ def state_of(downs: int, ups: int, outside_ups: int, quorum: int) -> SignalState
     return SignalState.UNKNOWN
 
 
-def _take(count: _Count, seat: Seat, found: Series, vote: Vote, now_mono: float, timing: Timing) -> None:
-    fresh = found.fresh(now_mono, timing)
+def _take(
+    count: _Count, seat: Seat, found: Series, vote: Vote, timing: Timing, *, fresh_until: float | None
+) -> None:
+    """`fresh_until`: when the latest sample grows stale, None if it is so already."""
     assert found.latest is not None
-    if fresh:
-        count.fresh_until = min(count.fresh_until, found.measured_mono + timing.evidence_max_age_s)
+    if fresh_until is not None and fresh_until < count.fresh_until:
+        count.fresh_until = fresh_until
     if seat.outside:
-        if fresh and found.latest.outcome.is_success:
+        if fresh_until is not None and found.latest.outcome is Outcome.OK:
             count.success_now = True
         count.dissent_ended = max(count.dissent_ended, found.success_ended(timing), found.up_ended or NEVER)
-        if found.last_success is not None:
-            count.last_success = max(count.last_success, found.last_success)
+        if found.last_success is not None and found.last_success > count.last_success:
+            count.last_success = found.last_success
         if vote is not Vote.UNKNOWN:
             count.voting_outside += 1
     if vote is Vote.UP:
@@ -114,7 +120,7 @@ def _take(count: _Count, seat: Seat, found: Series, vote: Vote, now_mono: float,
         count.outside_ups += seat.outside
     elif vote is Vote.DOWN:
         count.turned_down.append(NEVER if found.down_since is None else found.down_since)
-    if fresh and found.failures and not seat.abstains:
+    if found.failures and fresh_until is not None and not seat.abstains:
         count.failing.append((seat, found))
 
 

@@ -53,8 +53,10 @@ class Series:
 
     def vote(self, now_mono: float, timing: Timing) -> Vote:
         """Down after `fall` failures in a row, up after `rise` successes; the first success ends a down vote."""
-        if not self.fresh(now_mono, timing):
-            return Vote.UNKNOWN
+        return self.vote_while_fresh(timing) if self.fresh(now_mono, timing) else Vote.UNKNOWN
+
+    def vote_while_fresh(self, timing: Timing) -> Vote:
+        """The same, where the caller knows that it is fresh."""
         if self.failures >= timing.fall:
             return Vote.DOWN
         return Vote.UP if self.up else Vote.UNKNOWN
@@ -64,7 +66,7 @@ class Series:
         if self.last_success is None:
             return NEVER
         stale = self.last_success + timing.evidence_max_age_s
-        return stale if self.broken_at is None else min(self.broken_at, stale)
+        return stale if self.broken_at is None or self.broken_at > stale else self.broken_at
 
 
 def extend(

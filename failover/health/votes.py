@@ -53,8 +53,18 @@ def _abstains(
     return f"abstains (SELF_SUSPECT): {suspects[name]}" if name in suspects else ""
 
 
-def vote_of(seat: Seat, series: Series | None, signal: Signal, now_mono: float, timing: Timing) -> VoteView:
-    """The vote of one seat, with its ground; an unknown one says why."""
+def vote_of(
+    seat: Seat,
+    series: Series | None,
+    signal: Signal,
+    now_mono: float,
+    timing: Timing,
+    *,
+    fresh: bool | None = None,
+) -> VoteView:
+    """The vote of one seat, with its ground; an unknown one says why. `fresh`: where the caller knows it."""
+    if fresh is None:
+        fresh = series is not None and series.fresh(now_mono, timing)
     if series is None or series.latest is None:
         reason = INSIDE if signal is Signal.DATA_PLANE and not seat.outside else seat.abstains
         if not reason:
@@ -66,9 +76,9 @@ def vote_of(seat: Seat, series: Series | None, signal: Signal, now_mono: float, 
     elif seat.abstains:
         reason = seat.abstains
     else:
-        vote = series.vote(now_mono, timing)
+        vote = series.vote_while_fresh(timing) if fresh else Vote.UNKNOWN
         if vote is Vote.UNKNOWN:
-            reason = _undecided(series, now_mono, timing)
+            reason = _undecided(series, now_mono, timing, fresh=fresh)
     return VoteView(
         vantage=seat.vantage,
         vote=vote,
@@ -80,8 +90,8 @@ def vote_of(seat: Seat, series: Series | None, signal: Signal, now_mono: float, 
     )
 
 
-def _undecided(series: Series, now_mono: float, timing: Timing) -> str:
-    if not series.fresh(now_mono, timing):
+def _undecided(series: Series, now_mono: float, timing: Timing, *, fresh: bool) -> str:
+    if not fresh:
         if (
             series.heard_mono > series.measured_mono
             and now_mono - series.heard_mono <= timing.evidence_max_age_s
