@@ -100,7 +100,7 @@ def _decode_sequence(target: Any, origin: Any, data: Any, path: str) -> Any:
     if not isinstance(data, list | tuple):
         raise DecodeError(f"{path}: expected a list")
     arguments = get_args(target)
-    if origin is tuple and len(arguments) != 2 or (origin is tuple and arguments[1] is not Ellipsis):
+    if (origin is tuple and len(arguments) != 2) or (origin is tuple and arguments[1] is not Ellipsis):
         if len(arguments) != len(data):
             raise DecodeError(f"{path}: expected {len(arguments)} items")
         return tuple(_decode(arguments[i], item, f"{path}[{i}]") for i, item in enumerate(data))
@@ -136,9 +136,12 @@ def _decode_plain_type(target: type, data: Any, path: str) -> Any:
             raise DecodeError(f"{path}: {error}") from None
     if target is datetime and isinstance(data, str):
         try:
-            return datetime.fromisoformat(data)
+            moment = datetime.fromisoformat(data)
         except ValueError as error:
             raise DecodeError(f"{path}: {error}") from None
+        if moment.tzinfo is None:
+            raise DecodeError(f"{path}: {data} names no time zone")
+        return moment
     if target is timedelta and isinstance(data, int | float) and not isinstance(data, bool):
         return timedelta(seconds=data)
     if target is float and isinstance(data, int) and not isinstance(data, bool):
