@@ -20,7 +20,7 @@ PATIENCE_S = 30.0
 async def until(true: Callable[[], object]) -> None:
     """Wait for something that will be; the limit is for a broken program only."""
     async with asyncio.timeout(PATIENCE_S):
-        while not true():
+        while not true():  # noqa: ASYNC110 - what is waited for is somebody else's state
             await asyncio.sleep(0.01)
 
 

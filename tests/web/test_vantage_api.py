@@ -2,6 +2,7 @@
 
 import json
 import ssl
+from dataclasses import replace
 
 import aiohttp
 import pytest
@@ -20,9 +21,8 @@ from tests.web.controllers import SmallController, observation, probing, report,
 
 
 async def post(there: object, body: bytes | str, **who: str) -> tuple[int, str]:
-    async with session(there, **who) as client:  # type: ignore[arg-type]
-        async with client.post(REPORT_PATH, data=body) as response:
-            return response.status, await response.text()
+    async with session(there, **who) as client, client.post(REPORT_PATH, data=body) as response:  # type: ignore[arg-type]
+        return response.status, await response.text()
 
 
 @pytest.mark.parametrize(
@@ -79,8 +79,6 @@ async def test_the_probe_list_is_what_is_in_force_and_holds_no_secret() -> None:
 
 
 async def test_each_vantage_gets_its_own_references() -> None:
-    from dataclasses import replace
-
     controller = SmallController()
     fleet = controller.policy.fleet
     named = tuple(
@@ -88,9 +86,12 @@ async def test_each_vantage_gets_its_own_references() -> None:
         for item in fleet.vantages
     )
     controller.policy = replace(controller.policy, fleet=replace(fleet, vantages=named))
-    async with served(controller) as there, session(there, name="v-south") as client:
-        async with client.get(PROBES_PATH) as response:
-            listed: ProbeList = from_plain(ProbeList, json.loads(await response.text()))
+    async with (
+        served(controller) as there,
+        session(there, name="v-south") as client,
+        client.get(PROBES_PATH) as response,
+    ):
+        listed: ProbeList = from_plain(ProbeList, json.loads(await response.text()))
     assert [item.name for item in listed.references] == ["near-v-south"]
 
 
