@@ -27,7 +27,7 @@ st.register_type_strategy(float, st.floats(allow_nan=False, allow_infinity=False
 st.register_type_strategy(str, st.text(st.characters(exclude_categories=["Cs"]), max_size=8))
 
 
-@pytest.mark.parametrize("kind", (*ON_THE_WIRE, *ALSO), ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("kind", [*ON_THE_WIRE, *ALSO], ids=lambda kind: kind.__name__)
 @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_everything_survives_the_journey_through_json(kind: type, data: st.DataObject) -> None:
