@@ -29,7 +29,7 @@ def load_entries(state: Path) -> Any:
         while page := reader.entries(after=after):
             rows += page
             after = page[-1]["sequence"]
-        entries = [
+        entries: list[JournalEntry] = [
             from_plain(JournalEntry, {key: item for key, item in row.items() if key != "text"})
             for row in rows
         ]

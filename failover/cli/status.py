@@ -1,7 +1,7 @@
 """`failover status`: what is going on, within 0.3 s, controller or no controller."""
 
 import time
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 

@@ -242,12 +242,10 @@ class Decider:
         """The unfinished automatic run that already moves away from this region, for the same reason."""
         region_of = {entry.name: entry.region for entry in self.context.policy.fleet.clusters}
         for run in self.context.open_runs():
-            if run.actor == AUTOMATION and run.plan.run_kind in (RunKind.EVACUATION, RunKind.STEERING):
-                if (
-                    any(region_of.get(name) == case.region for name in run.plan.sources)
-                    and not case.applications
-                ):
-                    return run
+            moving = run.actor == AUTOMATION and run.plan.run_kind in (RunKind.EVACUATION, RunKind.STEERING)
+            here = any(region_of.get(name) == case.region for name in run.plan.sources)
+            if moving and here and not case.applications:
+                return run
         return None
 
     async def _widen(self, run: Run, case: Case, plan: Plan, snapshot: Snapshot) -> None:

@@ -1,8 +1,8 @@
 """Everything that a controller is built from: the ports, already adapted or twinned."""
 
-from random import Random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from random import Random
 
 from failover.model.ids import ClusterName, ZoneName
 from failover.model.ports import Clock, Cluster, Compute, DNSZone, Prober, Store, Telemetry

@@ -8,6 +8,7 @@ from failover.controller.effects import Effect
 from failover.execution.machine import Attempt, Observe, ReadBack
 from failover.execution.rules import refuse
 from failover.model.errors import TargetError
+from failover.model.ids import IntentId
 from failover.model.journal import (
     EffectRecorded,
     EffectResult,
@@ -19,7 +20,6 @@ from failover.model.journal import (
     StepFailed,
     fence_of,
 )
-from failover.model.ids import IntentId
 from failover.model.plan import ChangeRecordsStep
 from failover.model.ports import DNSZone
 from failover.model.reasons import Refusal

@@ -30,7 +30,7 @@ def error_of_response(
     """The error of an HTTP status of 400 and above; `reason` and `message` come from the Status object."""
     reason, message = _status(text)
     sentence = f"{target}: {status} {reason or 'without a reason'}: {message or 'no message'}"
-    if status == 403 and FENCE_POLICY in message or (status == 422 and FENCE_POLICY in message):
+    if (status == 403 and FENCE_POLICY in message) or (status == 422 and FENCE_POLICY in message):
         return FencedOff(sentence, target=target)
     if status in (401, 403):
         return LocalFault(sentence, target=target)

@@ -3,12 +3,12 @@
 One TLS context per (CA, client certificate): a hundred default clients alone would take 196 MB.
 """
 
-import asyncio
 import json
 import os
 import ssl
 import tempfile
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -37,7 +37,7 @@ def _context(ca_pem: str, certificate_pem: str, key_pem: str) -> ssl.SSLContext:
         try:
             context.load_cert_chain(file.name)
         finally:
-            os.unlink(file.name)
+            Path(file.name).unlink()
     return context
 
 
@@ -123,7 +123,7 @@ class Transport:
             ) as response:
                 text = await _bounded(response)
                 return response.status, dict(response.headers), text
-        except (aiohttp.ClientError, OSError, asyncio.TimeoutError, EOFError) as error:
+        except (TimeoutError, aiohttp.ClientError, OSError, EOFError) as error:
             raise error_of_exception(self.target, error, write=write) from None
 
     def _open(self) -> _Client:

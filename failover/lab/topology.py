@@ -105,7 +105,9 @@ def write_policies(
         "guards.yaml": [_document("Guards", "guards", lab.guards)],
     }
     for name, found in documents.items():
-        (policies / name).write_text("---\n".join(yaml.dump(item, Dumper=_Plain, sort_keys=False) for item in found))
+        (policies / name).write_text(
+            "---\n".join(yaml.dump(item, Dumper=_Plain, sort_keys=False) for item in found)
+        )
     return tokens
 
 

@@ -39,7 +39,7 @@ def workloads(lab: LabProcesses, cluster: str) -> dict[str, tuple[int, int]] | N
     token = yaml.safe_load((lab.folder / "kubeconfig.yaml").read_text())["users"][0]["user"]["token"]
     found: dict[str, tuple[int, int]] = {}
     context = ssl.create_default_context(cafile=str(lab.certificates.authority))
-    request = urllib.request.Request(  # noqa: S310 - an https address of this lab
+    request = urllib.request.Request(
         f"https://127.0.0.1:{one.api_port}/apis/apps/v1/deployments",
         headers={"Authorization": f"Bearer {token}"},
     )
@@ -115,7 +115,9 @@ def check_moved(lab: LabProcesses, moved: list[str]) -> list[str]:
                     f"name server {server} answers {found} for {app.name}, expected {', '.join(serving)}"
                 )
     totals: dict[str, int] = {}
-    unread = 0  # a cluster that serves but whose API server does not answer keeps its share: it cannot be asked
+    unread = (
+        0  # a cluster that serves but whose API server does not answer keeps its share: it cannot be asked
+    )
     for one in lab.lab.clusters:
         if one.name in moved:
             continue

@@ -74,9 +74,9 @@ def _may_probe(address: str, allowed: list[ipaddress.IPv4Network | ipaddress.IPv
     if ip.is_link_local or ip.is_multicast or ip.is_unspecified:
         return f"{address} is no address that clients reach a cluster by"
     documentation = any(ip in net for net in _DOCUMENTATION if net.version == ip.version)
-    if (ip.is_private or ip.is_loopback) and not documentation:
-        if not any(ip in net for net in allowed if net.version == ip.version):
-            return f"{address} is private or loopback; name its range in spec.probes.allowCidrs if probes may go there"
+    named = any(ip in net for net in allowed if net.version == ip.version)
+    if (ip.is_private or ip.is_loopback) and not documentation and not named:
+        return f"{address} is private or loopback; name its range in spec.probes.allowCidrs if probes may go there"
     return ""
 
 

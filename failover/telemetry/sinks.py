@@ -37,13 +37,18 @@ class LogSink:
 
         self._log = structlog.wrap_logger(
             structlog.PrintLogger(sys.stderr),
-            processors=[structlog.processors.add_log_level, structlog.processors.KeyValueRenderer(["at", "level", "event"])],
+            processors=[
+                structlog.processors.add_log_level,
+                structlog.processors.KeyValueRenderer(["at", "level", "event"]),
+            ],
         )
 
     def emit(self, event: TelemetryEvent) -> None:
         """Pages are warnings, the rest information."""
         write = self._log.warning if event.page else self._log.info
-        fields = {key: value for key, value in event.fields if not any(word in key.lower() for word in SECRET_WORDS)}
+        fields = {
+            key: value for key, value in event.fields if not any(word in key.lower() for word in SECRET_WORDS)
+        }
         write(event.name, at=event.at.isoformat(timespec="milliseconds"), sentence=event.sentence, **fields)
 
 
@@ -53,8 +58,12 @@ class MetricsSink:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self._events = Counter("failover_events", "Events by name", ["name"], registry=self.registry)
-        self._pages = Counter("failover_pages", "Events that should wake somebody", ["name"], registry=self.registry)
-        self._last = Gauge("failover_last_event_timestamp_seconds", "When the last event was", registry=self.registry)
+        self._pages = Counter(
+            "failover_pages", "Events that should wake somebody", ["name"], registry=self.registry
+        )
+        self._last = Gauge(
+            "failover_last_event_timestamp_seconds", "When the last event was", registry=self.registry
+        )
 
     def emit(self, event: TelemetryEvent) -> None:
         """Count it."""

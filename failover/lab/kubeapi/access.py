@@ -32,7 +32,7 @@ class Access:
 
     def __init__(self, users: dict[str, tuple[str, tuple[Rule, ...]]]) -> None:
         self._users = users
-        self._rules = {name: rules for name, rules in users.values()}
+        self._rules = dict(users.values())
 
     def authenticate(self, header: str) -> str:
         """The user of an Authorization header. Raises ApiError 401."""

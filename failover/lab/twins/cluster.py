@@ -36,7 +36,7 @@ class TwinWorkload:
     """One scalable object. `changes`: (monotonic second, replicas ready from then on), newest last."""
 
     wanted: int
-    requests: Resources = Resources(cpu_m=100, memory=128 << 20)
+    requests: Resources = field(default_factory=lambda: Resources(cpu_m=100, memory=128 << 20))
     version: int = 1
     managers: tuple[str, ...] = ("kubectl",)
     autoscaler: Autoscaler | None = None
