@@ -101,6 +101,8 @@ def _in_order(intent: Intent, run: Run | None) -> Iterator[str]:
     if run.state is not RunState.RUNNING:
         yield f"I23: intent {intent.id} was written while the run was {run.state}"
     step = next((item for item in run.plan.steps if item.id == intent.step), None)
+    if step is not None and run.steps[step.id].state is StepState.INTENDED:
+        yield f"I19: intent {intent.id} was written before it was known what became of the one before it"
     for needed in step.needs if step is not None else ():
         if run.steps[needed].state is not StepState.DONE:
             yield f"I10: intent {intent.id} came before {needed} was done"
