@@ -82,6 +82,7 @@ async def _controller(
     host, port, tls = vantages
     if tls is not None:
         await listeners.serve_vantages(host, port, tls)
+    calendar.remember(await ports.ports.store.entries())
     calendar.update(policy)
     calendar.start()
     try:

@@ -184,7 +184,7 @@ class Controller:
         if saved is not None:
             self._versions[HEALTH_KEY] = saved[0]
             previous: DurableHealth = from_plain(DurableHealth, json.loads(saved[1]))
-            context.health = restore(previous, context.now())
+            context.health = restore(previous, context.now(), boot_id=self.ports.identity.boot_id)
         demand = await store.get(DEMAND_KEY)
         if demand is not None:
             self._versions[DEMAND_KEY] = demand[0]
@@ -388,7 +388,9 @@ class Controller:
             await context.load_people()
             await self._write(STATUS_KEY, canonical_json(self.status()))
         if self._due("save", SAVE_EVERY_S):
-            await self._write(HEALTH_KEY, canonical_json(durable(context.health, now)))
+            await self._write(
+                HEALTH_KEY, canonical_json(durable(context.health, now, boot_id=self.ports.identity.boot_id))
+            )
             await self._write(DEMAND_KEY, canonical_json(context.world.demand.dump()))
             await self._save_inventories(now)
 

@@ -107,16 +107,16 @@ class Decider:
         gone = [
             (name, item)
             for name, item in verdicts
-            if item is not None and item.kind.no_longer_serves and item.confirmed
+            if item is not None and item.kind.no_longer_serves and (item.confirmed or item.data_confirmed)
         ]
         if not gone:
             self._settling.pop(region, None)
             return None
         if self._still_falling(region, [item for _, item in verdicts if item is not None]):
             return None
-        down = any(item.kind is VerdictKind.DOWN for _, item in gone)
-        kind = RunKind.EVACUATION if down else RunKind.STEERING
-        chosen = [name for name, item in gone if not down or item.kind is VerdictKind.DOWN]
+        lost = [name for name, item in gone if item.kind is VerdictKind.DOWN and item.confirmed]
+        kind = RunKind.EVACUATION if lost else RunKind.STEERING
+        chosen = lost or [name for name, _ in gone]
         return Case(region=region, run_kind=kind, sources=tuple(sorted(chosen)))
 
     def _still_falling(self, region: RegionName, verdicts: Iterable[Verdict]) -> bool:

@@ -51,7 +51,8 @@ def gone_by_quorum(plan: Plan, situation: Situation) -> Iterator[Refusal]:
             kind = verdict.kind if verdict else VerdictKind.UNKNOWN
             yield refuse("still-serving", f"{name} is {kind}: only what no longer serves is moved away from")
             continue
-        if not verdict.confirmed:
+        steerable = plan.run_kind is RunKind.STEERING and verdict.data_confirmed
+        if not (verdict.confirmed or steerable):
             yield refuse("not-confirmed", f"{name}: {verdict.sentence or 'the verdict is not confirmed yet'}")
         if plan.run_kind is RunKind.EVACUATION and verdict.kind is not VerdictKind.DOWN:
             yield refuse(

@@ -39,7 +39,7 @@ class LogSink:
             structlog.PrintLogger(sys.stderr),
             processors=[
                 structlog.processors.add_log_level,
-                structlog.processors.KeyValueRenderer(["at", "level", "event"]),
+                structlog.processors.KeyValueRenderer(key_order=["at", "level", "event"]),
             ],
         )
 
