@@ -75,6 +75,7 @@ async def change_all(
     completed: Completed,
 ) -> None:
     """Carry out several changes at one target: one durable batch of intents, then the sends, then the effects."""
+    run = context.runs.get(run.id, run)  # it may have been halted or aborted while the target was read
     permitted: list[tuple[Intent, Permit]] = []
     refused: list[Entry] = []
     for step, change in wanted:

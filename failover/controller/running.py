@@ -81,8 +81,11 @@ class Runner:
 
     async def _do(self, run: Run, agenda: Agenda) -> bool:
         """Hand every action to its worker; True if the journal moved meanwhile."""
+        busy = any(run_id == run.id and not task.done() for (run_id, _), task in self._workers.items())
         simple: list[Action] = [
-            action for action in agenda.actions if isinstance(action, FinishWait | FailStep | Close)
+            action
+            for action in agenda.actions
+            if isinstance(action, FinishWait | FailStep) or (isinstance(action, Close) and not busy)
         ]
         for target, actions in _by_target(agenda.actions).items():
             key = (run.id, target)
