@@ -72,13 +72,20 @@ class Shop:
         raise AssertionError(f"not within {seconds} s\n{self.lab.log_tail('controller')}")
 
     def verdict(self, cluster: str, verdict: str) -> None:
-        self.until(lambda status: any(c["name"] == cluster and c["verdict"] == verdict for c in status["clusters"]))
+        self.until(
+            lambda status: any(c["name"] == cluster and c["verdict"] == verdict for c in status["clusters"])
+        )
 
     def healthy(self) -> None:
         self.until(
-            lambda status: status["warm_up"] is None
-            and all(c["verdict"] == "HEALTHY" and c["replicas_ready"] == c["replicas_wanted"] for c in status["clusters"])
-            and all(v["state"] == "ok" for v in status["vantages"])
+            lambda status: (
+                status["warm_up"] is None
+                and all(
+                    c["verdict"] == "HEALTHY" and c["replicas_ready"] == c["replicas_wanted"]
+                    for c in status["clusters"]
+                )
+                and all(v["state"] == "ok" for v in status["vantages"])
+            )
         )
 
     def follow(self, runbook: str, allowed: dict[str, tuple[int, ...]] | None = None) -> None:
@@ -86,7 +93,9 @@ class Shop:
         for arguments in commands_of(runbook):
             codes = (allowed or {}).get(arguments[0], (0,))
             done = self.failover(*arguments)
-            said = f"failover {' '.join(arguments)} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
+            said = (
+                f"failover {' '.join(arguments)} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
+            )
             assert done.returncode in codes, said
             assert "Traceback" not in done.stderr, said
 
@@ -113,7 +122,11 @@ def test_region_lost_and_failback(shop: Shop) -> None:
     shop.follow("region-lost.md")
     switch(shop.lab, "region", "north", on=False)
     shop.verdict("north-1", "HEALTHY")
-    shop.until(lambda status: shop.failover("plan", "region/north", "--kind", "failback", "-o", "json").returncode == 0)
+    shop.until(
+        lambda status: (
+            shop.failover("plan", "region/north", "--kind", "failback", "-o", "json").returncode == 0
+        )
+    )
     time.sleep(10.5)
     shop.follow("failback.md")
 
@@ -140,5 +153,12 @@ def test_dns_refuses(shop: Shop) -> None:
 
 
 def test_every_runbook_is_followed_here() -> None:
-    followed = {"region-lost.md", "failback.md", "control-plane-lost.md", "planned-drain.md", "controller-dead.md", "dns-refuses.md"}
+    followed = {
+        "region-lost.md",
+        "failback.md",
+        "control-plane-lost.md",
+        "planned-drain.md",
+        "controller-dead.md",
+        "dns-refuses.md",
+    }
     assert {path.name for path in RUNBOOKS.glob("*.md")} == followed | {"README.md"}

@@ -1,0 +1,74 @@
+"""`lab run`, `lab up`, `lab fault`, `lab list`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from failover.cli import render
+from failover.cli.exits import Stop
+from failover.cli.frame import Output, lab_app
+
+
+@lab_app.command("run")
+def lab_run(
+    scenario: Annotated[
+        str, typer.Argument(metavar="SCENARIO", help="A name (see `lab list`) or a YAML file.")
+    ],
+    output: Output = render.Format.TABLE,
+    keep: Annotated[Path | None, typer.Option("--keep", help="Work in this directory and leave it.")] = None,
+) -> None:
+    """Play a scenario with a live timeline; ends with the report. Exit 0 only if its expectations hold."""
+    from failover.lab.play import play
+
+    raise Stop(
+        play(
+            scenario,
+            machine=output is not render.Format.TABLE,
+            write=lambda value: render.data(value, output),
+            talk=render.talk,
+            line=render.line,
+            keep=keep,
+        )
+    )
+
+
+@lab_app.command("up")
+def lab_up(
+    directory: Annotated[Path, typer.Argument(metavar="DIRECTORY")] = Path("failover-lab"),
+    controller: Annotated[
+        bool, typer.Option("--controller/--no-controller", help="Also run the controller.")
+    ] = True,
+) -> None:
+    """Start the lab and leave it running, with a kubeconfig; every command works against it. Ctrl-C ends it."""
+    from failover.lab.play import up
+
+    up(directory, controller=controller, line=render.line, talk=render.talk)
+
+
+@lab_app.command("fault")
+def lab_fault(
+    fault: Annotated[
+        str,
+        typer.Argument(
+            metavar="FAULT", help="region, datacenter, control-plane, data-plane, path, slow, gray, throttle"
+        ),
+    ],
+    target: Annotated[
+        str, typer.Argument(metavar="TARGET", help="A domain, a cluster, or vantage:cluster for a path.")
+    ],
+    off: Annotated[bool, typer.Option("--off", help="Switch it off again.")] = False,
+    directory: Annotated[Path, typer.Option("--lab", help="The lab's directory.")] = Path("failover-lab"),
+) -> None:
+    """Switch a fault on or off in a running lab."""
+    from failover.lab.play import switch_fault
+
+    switch_fault(directory, fault, target, on=not off, talk=render.talk)
+
+
+@lab_app.command("list")
+def lab_list() -> None:
+    """List the scenarios."""
+    from failover.lab.scenario import known_scenarios
+
+    render.table(["SCENARIO", "STORY"], known_scenarios())

@@ -1,0 +1,106 @@
+"""`status`, `explain`, `history`, `report`, `audit`, `probe`: change nothing."""
+
+from typing import Annotated
+
+import typer
+
+from failover.cli import exits, render
+from failover.cli.exits import Stop
+from failover.cli.frame import LOOK, Output, Policies, State, app, audit_app
+from failover.cli.places import policy_directory, state_directory
+
+
+@app.command(rich_help_panel=LOOK)
+def status(
+    state: State = None,
+    output: Output = render.Format.TABLE,
+    watch: Annotated[
+        bool, typer.Option("-w", "--watch", help="Show again whenever something changes.")
+    ] = False,
+    exit_code: Annotated[
+        bool, typer.Option("--exit-code", help="Exit 3 when something is not healthy.")
+    ] = False,
+) -> None:
+    """What is going on: verdicts, applications, vantages, runs. Works with or without a controller."""
+    from failover.cli.status import healthy, read_status, show
+
+    directory = state_directory(state)
+    found = read_status(directory)
+    show(found, output)
+    while watch:
+        import time
+
+        time.sleep(1.0)
+        latest = read_status(directory)
+        if {**latest, "at": "", "age_s": 0} != {**found, "at": "", "age_s": 0}:
+            render.line(f"\n--- {latest['at'][11:19]} UTC")
+            show(latest, output)
+            found = latest
+    if exit_code and not healthy(found):
+        raise Stop(exits.UNHEALTHY)
+
+
+@app.command(rich_help_panel=LOOK)
+def explain(
+    name: Annotated[str, typer.Argument(metavar="DOMAIN|APPLICATION")],
+    state: State = None,
+    output: Output = render.Format.TABLE,
+) -> None:
+    """Why things are as they are: which votes, which rule, what would change the answer."""
+    from failover.cli.explain import explain as write
+    from failover.cli.status import read_status
+
+    write(read_status(state_directory(state)), name, output)
+
+
+@app.command(rich_help_panel=LOOK)
+def history(
+    state: State = None,
+    output: Output = render.Format.TABLE,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=1000)] = 20,
+) -> None:
+    """Runs that were, newest last."""
+    from failover.cli.runs import show_history
+
+    show_history(state_directory(state), limit, output)
+
+
+@app.command(rich_help_panel=LOOK)
+def report(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="A run, or `last`.")],
+    state: State = None,
+    output: Output = render.Format.TABLE,
+) -> None:
+    """The report of a run: phases in seconds, replicas, records, timeline."""
+    from failover.cli.runs import show_report
+
+    show_report(state_directory(state), run, output)
+
+
+@audit_app.command("verify")
+def audit_verify(state: State = None) -> None:
+    """Check the whole hash chain of the journal; names the first entry that does not fit."""
+    from failover.cli.runs import verify_chain
+
+    verify_chain(state_directory(state))
+
+
+@audit_app.command("show")
+def audit_show(
+    state: State = None,
+    output: Output = render.Format.TABLE,
+    run: Annotated[str | None, typer.Option("--run", help="Only this run.")] = None,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=100_000)] = 50,
+) -> None:
+    """The journal's entries: who changed what, when, why, in which epoch."""
+    from failover.cli.runs import show_audit
+
+    show_audit(state_directory(state), run, limit, output)
+
+
+@app.command(rich_help_panel=LOOK)
+def probe(policies: Policies = None, output: Output = render.Format.TABLE) -> None:
+    """Run every probe once from here; exit 3 when something does not answer (for cron and CronJobs)."""
+    from failover.cli.probing import probe_all
+
+    raise Stop(probe_all(policy_directory(policies), output))
