@@ -1,0 +1,174 @@
+"""What is remembered of runs that are over: what the limits count, and what is still to be brought home."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from failover.execution.runs import displacements, fold, is_whole, open_runs, summarise
+from failover.model.ids import ApplicationName, IntentId, RunId, StepId
+from failover.model.journal import (
+    AbortRequested,
+    EffectRecorded,
+    EffectResult,
+    Entry,
+    Run,
+    RunClosed,
+    RunOpened,
+    RunState,
+    StepDone,
+    StepFailed,
+)
+from failover.model.plan import ChangeRecordsStep, Plan, RunKind, ScaleStep
+from failover.model.reasons import Refusal
+from failover.model.verdict import VerdictKind
+from tests.execution.worlds import NORTH, SHOP, WALL, Seen, evacuation, journal, judged, verdict
+from tests.support.policies import policy
+
+FLEET = policy().fleet
+BLOG = ApplicationName("blog")
+
+
+def applied(step: str) -> tuple[Entry, Entry]:
+    step_id = StepId(step)
+    return (
+        EffectRecorded(intent=IntentId(step), step=step_id, result=EffectResult.APPLIED),
+        StepDone(step=step_id),
+    )
+
+
+def run_of(
+    plan: Plan,
+    *entries: Entry,
+    run: str = "run-1",
+    state: RunState | None = RunState.DONE,
+    actor: str = "automation",
+) -> Run:
+    """A run whose steps all landed, unless entries say otherwise."""
+    events: list[Entry] = list(entries)
+    if not entries:
+        for step in plan.steps:
+            changes = isinstance(step, ScaleStep | ChangeRecordsStep)
+            events += applied(step.id) if changes else [StepDone(step=step.id)]
+    if state is not None:
+        events.append(RunClosed(state=state, sentence="over"))
+    return fold(journal([RunOpened(plan=plan, actor=actor), *events], run=run))[RunId(run)]
+
+
+def with_blog(plan: Plan) -> Plan:
+    """The same moves for a second application."""
+    blog = tuple(
+        replace(
+            step,
+            id=StepId(f"blog/{step.id}"),
+            application=BLOG,
+            needs=tuple(StepId(f"blog/{need}") for need in step.needs),
+        )
+        for step in plan.steps
+    )
+    part = replace(plan.applications[0], application=BLOG)
+    return replace(plan, applications=(*plan.applications, part), steps=(*plan.steps, *blog))
+
+
+def failback_of(plan: Plan, *applications: ApplicationName, undoes: str = "run-1") -> Plan:
+    parts = tuple(part for part in plan.applications if part.application in applications)
+    steps = tuple(step for step in plan.steps if step.application in applications)
+    return replace(plan, run_kind=RunKind.FAILBACK, applications=parts, steps=steps, undoes=(RunId(undoes),))
+
+
+def test_a_finished_evacuation_is_still_away_until_its_failback_is_done() -> None:
+    away = run_of(evacuation())
+    (found,) = displacements([away])
+    assert (found.run, str(found.domain)) == (away.id, "region/north")
+    assert {step.kind for step in found.plan.steps} == {"scale", "change-records"}
+    back = failback_of(away.plan, SHOP)
+    running = run_of(back, StepDone(step=StepId("none")), run="run-2", state=None)
+    assert displacements([away, running]) == (found,)
+    assert displacements([away, run_of(back, run="run-2", state=RunState.FAILED)]) == (found,)
+    assert displacements([away, run_of(back, run="run-2")]) == ()
+
+
+def test_what_was_left_out_of_a_failback_or_did_not_get_through_is_still_away() -> None:
+    away = run_of(with_blog(evacuation()))
+    home = run_of(failback_of(away.plan, SHOP), run="run-2")
+    (found,) = displacements([away, home])
+    assert {step.application for step in found.plan.steps} == {BLOG}
+    assert [part.application for part in found.plan.applications] == [BLOG]
+    both = failback_of(away.plan, SHOP, BLOG)
+    broken = next(step.id for step in both.steps if step.application == BLOG)
+    refusal = Refusal(code="not-ready", sentence="no")
+    halfway = run_of(
+        both,
+        *(StepDone(step=step.id) for step in both.steps if step.application == SHOP),
+        StepFailed(step=broken, refusal=refusal),
+        run="run-3",
+        state=RunState.PARTIAL,
+    )
+    (found,) = displacements([away, halfway])
+    assert {step.application for step in found.plan.steps} == {BLOG}
+    assert displacements([away, home, run_of(failback_of(away.plan, BLOG), run="run-4")]) == ()
+
+
+def test_an_aborted_run_leaves_behind_exactly_what_landed() -> None:
+    plan = evacuation()
+    first = next(step for step in plan.steps if isinstance(step, ScaleStep))
+    aborted = run_of(plan, *applied(first.id), AbortRequested(actor="ada@desk"), state=RunState.ABORTED)
+    (found,) = displacements([aborted])
+    assert [step.id for step in found.plan.steps] == [first.id]
+    summary = summarise(aborted, FLEET)
+    assert summary.changed
+    assert summary.moved == (), "additions elsewhere are no move"
+    assert summary.aborted_by == "ada@desk"
+    nothing = run_of(plan, AbortRequested(actor="automation"), state=RunState.ABORTED)
+    assert displacements([nothing]) == ()
+    assert not summarise(nothing, FLEET).changed
+    assert summarise(nothing, FLEET).aborted_by == ""
+
+
+def test_an_unfinished_run_is_away_with_all_that_it_is_for_and_is_open() -> None:
+    run = run_of(evacuation(), StepDone(step=StepId("none")), state=None)
+    assert summarise(run, FLEET).moved == (SHOP,)
+    assert open_runs({run.id: run}) == (run,)
+    assert open_runs({run.id: run_of(evacuation())}) == ()
+
+
+def test_a_request_whose_outcome_is_unknown_may_have_changed_something() -> None:
+    plan = evacuation()
+    step = plan.steps[0].id
+    lost = EffectRecorded(intent=IntentId("i"), step=step, result=EffectResult.UNKNOWN)
+    refused = replace(lost, result=EffectResult.REJECTED)
+    assert summarise(run_of(plan, lost, state=RunState.PARTIAL), FLEET).changed
+    assert not summarise(run_of(plan, refused, state=RunState.FAILED), FLEET).changed
+
+
+def test_clusters_that_left_the_policy_are_left_out_of_the_regions() -> None:
+    gone = replace(FLEET, clusters=tuple(entry for entry in FLEET.clusters if entry.name != NORTH))
+    assert summarise(run_of(evacuation()), FLEET).regions == ("north",)
+    assert summarise(run_of(evacuation()), gone).regions == ()
+
+
+def test_a_steering_of_one_broken_application_is_not_of_the_whole_cluster() -> None:
+    def steering(judgement: Any, **more: Any) -> Plan:
+        return Seen().plan(RunKind.STEERING, NORTH, judgement=judgement, **more)
+
+    assert is_whole(evacuation())
+    assert is_whole(steering(judged(verdict(NORTH, VerdictKind.DATA_PLANE_DOWN))))
+    own = judged(verdict(NORTH, VerdictKind.DATA_PLANE_DOWN, "shop"))
+    assert not is_whole(steering(own, applications=(SHOP,)))
+
+
+def test_entries_of_a_run_that_was_never_opened_are_nothing() -> None:
+    assert fold(journal([StepDone(step=StepId("x"))])) == {}
+    assert fold(journal([RunClosed(state=RunState.DONE, sentence="")], run="")) == {}
+
+
+def test_a_run_that_is_opened_twice_keeps_its_beginning() -> None:
+    plan = evacuation()
+    entries = [
+        RunOpened(plan=plan, actor="automation"),
+        *applied(plan.steps[0].id),
+        RunOpened(plan=plan, actor="x"),
+    ]
+    run = fold(journal(entries))[RunId("run-1")]
+    assert run.actor == "automation"
+    assert run.opened_at == WALL
+    assert run.steps[plan.steps[0].id].since == WALL + timedelta(seconds=2)
