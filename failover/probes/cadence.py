@@ -15,6 +15,7 @@ from failover.model.observation import (
     ProbeResult,
 )
 from failover.model.ports import Clock, Prober
+from failover.probes.classify import printable
 from failover.probes.lag import LagMeter
 
 STUCK_MARGIN_S = 1.0
@@ -86,12 +87,15 @@ class ProbeRunner:
             next_at = max(next_at + step, self._clock.now().mono)
 
     async def _probe_bounded(self, definition: ProbeDefinition) -> ProbeResult:
-        """The prober keeps the deadline; a prober that does not is cancelled, and that is our fault."""
+        """Supervises every prober: one that does not keep its deadline, or breaks, is our fault, and its series goes on."""
         try:
             async with asyncio.timeout(definition.timeout_s + STUCK_MARGIN_S):
                 return await self._prober.probe(definition)
         except TimeoutError:
             return ProbeResult(outcome=Outcome.LOCAL, detail="the prober did not keep its own deadline")
+        except Exception as error:
+            detail = printable(f"the prober broke: {type(error).__name__}: {error}")
+            return ProbeResult(outcome=Outcome.LOCAL, detail=detail)
 
     def _emit(self, definition: ProbeDefinition, digest: str, result: ProbeResult, started: float) -> None:
         outcome, detail = result.outcome, result.detail

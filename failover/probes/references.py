@@ -34,9 +34,12 @@ class SelfCheck:
         if len(self._definitions) < ANSWERING_MIN:
             self.suspect = ""
             return ""
-        results = await asyncio.gather(*(self._prober.probe(item) for item in self._definitions))
+        probes = (self._prober.probe(item) for item in self._definitions)
+        results = await asyncio.gather(*probes, return_exceptions=True)
         silent = [
-            name for name, result in zip(self._names, results, strict=True) if not result.outcome.is_success
+            name
+            for name, result in zip(self._names, results, strict=True)
+            if isinstance(result, BaseException) or not result.outcome.is_success
         ]
         answering = len(results) - len(silent)
         self.suspect = (
