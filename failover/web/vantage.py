@@ -94,10 +94,22 @@ class Vantage:
             trust_env=False,
             read_bufsize=LIST_BYTES_MAX,
         )
-        async with session, asyncio.TaskGroup() as group:
-            for link in self._links:
-                group.create_task(self._pull_forever(session, link))
-                group.create_task(self._post_forever(session, link))
+        try:
+            async with session, asyncio.TaskGroup() as group:
+                for link in self._links:
+                    group.create_task(self._pull_forever(session, link))
+                    group.create_task(self._post_forever(session, link))
+        finally:
+            await self._stop()
+
+    async def _stop(self) -> None:
+        """Nothing is probed any more, and every connection is closed."""
+        if self._runner is not None:
+            self._runner.stop()
+        if self._check_task is not None:
+            self._check_task.cancel()
+        if self._prober is not None:
+            await self._prober.close()
 
     # -- pulling -------------------------------------------------------------------------------------------------------
 
