@@ -46,7 +46,7 @@ class ScriptedProber:
     takes_s: float = 0.02
     outcome: Outcome = Outcome.OK
     stuck: set[str] = field(default_factory=set)
-    deaf: set[str] = field(default_factory=set)
+    broken: set[str] = field(default_factory=set)
     began: dict[str, list[float]] = field(default_factory=dict)
     under_way: dict[str, int] = field(default_factory=dict)
     overlapped: bool = False
@@ -59,6 +59,8 @@ class ScriptedProber:
         try:
             if cluster in self.stuck:
                 await asyncio.get_running_loop().create_future()
+            if cluster in self.broken:
+                raise RuntimeError("a defect of ours")
             await self.clock.sleep(self.takes_s)
         finally:
             self.under_way[cluster] -= 1
@@ -140,6 +142,22 @@ def test_a_stuck_prober_yields_no_down_and_delays_no_other_series() -> None:
     for name in CLUSTERS:
         if name != "c3-1":
             assert abs(len(bench.of(name)) - len(calm.of(name))) <= 8, "only the jitter differs"
+
+
+def test_a_prober_that_breaks_is_our_fault_and_its_series_goes_on() -> None:
+    async def story() -> Bench:
+        bench = Bench()
+        bench.prober.broken = {"c1-1"}
+        bench.runner.update([asking("c1-1")], "g1")
+        await bench.clock.sleep(10)
+        bench.prober.broken = set()
+        await bench.clock.sleep(10)
+        bench.runner.stop()
+        return bench
+
+    outcomes = [item.outcome for item in run_virtual(story()).of("c1-1")]
+    assert outcomes[:8] == [Outcome.LOCAL] * 8
+    assert outcomes[-8:] == [Outcome.OK] * 8
 
 
 def test_after_a_long_probe_the_series_goes_on_without_a_burst() -> None:
@@ -242,11 +260,14 @@ class References:
 
     def __init__(self) -> None:
         self.silent: set[str] = set()
+        self.broken: set[str] = set()
         self.asked: list[ProbeDefinition] = []
 
     async def probe(self, definition: ProbeDefinition) -> ProbeResult:
         self.asked.append(definition)
         name = definition.subject.cluster.removeprefix("reference/")
+        if name in self.broken:
+            raise RuntimeError("a defect of ours")
         return ProbeResult(outcome=Outcome.TIMEOUT if name in self.silent else Outcome.OK)
 
 
@@ -286,6 +307,15 @@ def test_it_trusts_itself_again_as_soon_as_two_answer() -> None:
     bad, good = run_virtual(story())
     assert bad
     assert good == ""
+
+
+def test_a_reference_that_cannot_even_be_asked_does_not_answer() -> None:
+    async def story() -> str:
+        prober = References()
+        prober.broken = {"r0", "r1"}
+        return await checking(prober, VirtualClock()).check()
+
+    assert run_virtual(story()).startswith("only 1 of 3 references answer")
 
 
 def test_any_answer_of_a_reference_proves_our_path() -> None:

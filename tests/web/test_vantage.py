@@ -43,12 +43,6 @@ async def looking(
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-        if made._runner is not None:
-            made._runner.stop()
-        if made._check_task is not None:
-            made._check_task.cancel()
-        if made._prober is not None:
-            await made._prober.close()
 
 
 @pytest.fixture
@@ -163,6 +157,16 @@ async def test_a_vantage_whose_references_are_silent_says_that_it_suspects_itsel
     async with served(controller) as there, looking(there):
         await until(lambda: any(report.suspect for report in controller.reports))
     assert controller.reports[-1].suspect == "only 0 of 3 references answer (silent: east, west, far)"
+
+
+async def test_when_it_is_stopped_it_probes_nothing_more(controller: SmallController) -> None:
+    async with served(controller) as there:
+        async with looking(there) as (vantage, _):
+            await until(lambda: heard(controller))
+        assert vantage._runner is not None
+        assert vantage._runner._series == {}
+        assert vantage._check_task is not None
+        assert vantage._check_task.cancelling() or vantage._check_task.done()
 
 
 # -- the backlog -------------------------------------------------------------------------------------------------------
