@@ -78,15 +78,25 @@ async def _controller(
         for problem in policies.problems:
             controller.context.tell("policy.refused", str(problem), page=True)
 
-    await listeners.serve_commands(state)
     host, port, tls = vantages
     if tls is not None:
         await listeners.serve_vantages(host, port, tls)
     calendar.remember(await ports.ports.store.entries())
     calendar.update(policy)
     calendar.start()
+
+    async def serve_while_acting() -> None:
+        """The socket belongs to the controller that acts: a standby must not take it away."""
+        while True:
+            if controller.acting and not listeners.commands_open:
+                await listeners.serve_commands(state)
+            elif not controller.acting and listeners.commands_open:
+                await listeners.close_commands()
+            await asyncio.sleep(0.1)
+
     try:
         async with asyncio.TaskGroup() as group:
+            group.create_task(serve_while_acting())
             group.create_task(policies.watch(changes.put_nowait, refused))
             group.create_task(follow_policy())
             group.create_task(controller.run())

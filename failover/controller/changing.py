@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 from failover.controller.context import Context
@@ -78,9 +79,10 @@ async def change_all(
     run = context.runs.get(run.id, run)  # it may have been halted or aborted while the target was read
     permitted: list[tuple[Intent, Permit]] = []
     refused: list[Entry] = []
+    situation = context.situation(evidence=run.citations)
     for step, change in wanted:
         intent = compose(context, run, step, change)
-        answer = grant(intent, run, context.situation(evidence=run.citations))
+        answer = grant(intent, run, situation)
         if isinstance(answer, Permit):
             permitted.append((intent, answer))
         elif answer.code in WAITING and _patient(context, run, step):
@@ -114,7 +116,7 @@ async def _send_one(context: Context, intent: Intent, permit: Permit, gate: asyn
             return Effect(
                 result=EffectResult.UNAVAILABLE, detail="the lease, less its margin, ran out before sending"
             )
-        return await send(context, intent, permit)
+        return replace(await send(context, intent, permit), permit=permit)
 
 
 async def _record(

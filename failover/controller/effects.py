@@ -22,13 +22,14 @@ from failover.model.permit import Permit
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Effect:
-    """What became of an intent. `retry_after_s`: the target's wish. `state`: the workload as the answer showed it."""
+    """What became of an intent. `retry_after_s`: the target's wish. `state`: the workload as the answer showed it; `permit`: what it was sent under."""
 
     result: EffectResult
     detail: str = ""
     after: str = ""
     retry_after_s: float | None = None
     state: WorkloadState | None = None
+    permit: Permit | None = None
 
 
 async def send(context: Context, intent: Intent, permit: Permit) -> Effect:

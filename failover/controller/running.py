@@ -56,6 +56,7 @@ class Runner:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await self._scale.events.stop()
         self._drivers.clear()
         self._workers.clear()
 

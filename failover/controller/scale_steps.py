@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from failover.controller.changing import change_all, done, settled
 from failover.controller.context import Context
 from failover.controller.effects import Effect
+from failover.controller.events import EventWriter
 from failover.execution.machine import Attempt, Observe, ReadBack
 from failover.model.errors import TargetError
 from failover.model.ids import ClusterName, Epoch, StepId
@@ -23,6 +24,7 @@ class ScaleSteps:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._fenced: set[tuple[ClusterName, Epoch]] = set()
+        self.events = EventWriter(context)
 
     async def round(
         self, run: Run, cluster: ClusterName, actions: Sequence[Attempt | ReadBack | Observe]
@@ -105,8 +107,8 @@ class ScaleSteps:
 
     def _completed(self, intent: Intent, effect: Effect) -> list[Entry]:
         """The answer of a scale shows the object as it is now: that is its read-back."""
-        if effect.state is not None and isinstance(intent.change, ScaleChange):
-            self._context.world.note_workloads(ClusterName(intent.change.cluster), [effect.state])
+        if isinstance(intent.change, ScaleChange) and effect.permit is not None:
+            self.events.put(intent, intent.change, effect.permit)
         return [done(intent.step, effect.after)]
 
     async def _raise_fence(self, run: Run, cluster: ClusterName) -> bool:

@@ -146,7 +146,6 @@ class ClusterEntry:
     access: ClusterAccess = field(default_factory=ClusterAccess)
     fence: FenceMode = FenceMode.POLICY
     data_probe: DataProbe = field(default_factory=DataProbe)
-    labels: tuple[tuple[str, str], ...] = ()
 
     def domains(self) -> tuple[Domain, ...]:
         """This cluster and its ancestors, widest first."""
@@ -181,7 +180,6 @@ class Fleet:
     vantages: tuple[VantageEntry, ...]
     timing: Timing = field(default_factory=Timing)
     probe_allow_cidrs: tuple[str, ...] = ()
-    require_dissent_capacity: bool = True
 
     def cluster(self, name: ClusterName) -> ClusterEntry:
         """The entry of a cluster. Raises KeyError."""

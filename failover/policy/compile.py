@@ -162,7 +162,6 @@ def compile_fleet(item: Parsed) -> Fleet:
                             ),
                             fence=FenceMode(one.fence or "best-effort"),
                             data_probe=_probe(item, one.probe),
-                            labels=tuple(sorted(one.labels.items())),
                         )
                     )
     return Fleet(
@@ -263,7 +262,6 @@ def workloads_of(document: WorkloadDocument) -> list[Workload]:
                 for rule in document.placement
             ),
             writers=Writers(document.writers) if document.writers else default,
-            fence_gate=document.fence_gate,
         )
         for name in names
     ]

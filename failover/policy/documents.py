@@ -94,7 +94,6 @@ class ClusterDocument(Document):
         None, description="how a stale leader is refused; `auto` needs it"
     )
     probe: Probe = Probe()
-    labels: dict[str, str] = {}
 
 
 class Datacenter(Document):
@@ -186,7 +185,6 @@ class WorkloadDocument(Document):
     name: Name | None = None
     names: list[Name] = []
     writers: Literal["many", "single"] | None = Field(None, description="single by default for StatefulSets")
-    fence_gate: str = ""
     placement: list[PlacementDocument] = Field(min_length=1)
 
 

@@ -84,8 +84,6 @@ def _workload(
         yield item.marked.problem(
             (*path, "placement"), "a single writer has a min above 0 in one cluster at most"
         )
-    if one.fence_gate and not single:
-        yield item.marked.problem((*path, "fenceGate"), "only a single writer needs a fence gate")
 
 
 def _dns(

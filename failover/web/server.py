@@ -133,6 +133,12 @@ class Listeners:
     def __init__(self, controller: ControllerLike) -> None:
         self._controller = controller
         self._runners: list[web.AppRunner] = []
+        self._commands: web.AppRunner | None = None
+
+    @property
+    def commands_open(self) -> bool:
+        """Whether this process listens for commands."""
+        return self._commands is not None
 
     async def serve_commands(self, state: Path) -> Path:
         """Listen on the state directory's socket; a stale socket file is replaced."""
@@ -145,7 +151,15 @@ class Listeners:
         finally:
             os.umask(old)
         path.chmod(0o600)
+        self._commands = runner
         return path
+
+    async def close_commands(self) -> None:
+        """Stop listening for commands (leadership was lost)."""
+        runner, self._commands = self._commands, None
+        if runner is not None:
+            self._runners.remove(runner)
+            await runner.cleanup()
 
     async def serve_vantages(self, host: str, port: int, tls: ssl.SSLContext) -> None:
         """Listen for vantages; TLS always."""
