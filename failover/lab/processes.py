@@ -18,12 +18,13 @@ import yaml
 
 from failover.lab.certificates import LabCertificates, write_certificates
 from failover.lab.topology import ZONE, Lab, workload_names, write_policies
+from failover.model.errors import FailoverError
 
 KEY_NAME = "failover-lab"
 START_TIMEOUT_S = 30.0
 
 
-class LabError(Exception):
+class LabError(FailoverError):
     """A lab process did not start, or died; the message holds the end of its log."""
 
 

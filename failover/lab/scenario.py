@@ -7,6 +7,8 @@ from typing import Any
 
 import yaml
 
+from failover.model.errors import UsageError
+
 FOLDER = Path(__file__).parent / "scenarios"
 STEPS = (
     "wait-healthy",
@@ -23,7 +25,7 @@ STEPS = (
 EXPECTATIONS = ("verdict", "runs", "state", "moved", "frozen", "held-down", "home", "resumed", "paused")
 
 
-class ScenarioError(Exception):
+class ScenarioError(UsageError):
     """A scenario file cannot be used; the message says why."""
 
 
