@@ -124,7 +124,7 @@ def verify_chain(state: Path) -> None:
     finally:
         reader.close()
     if fault is not None:
-        raise Stop(exits.ERROR, f"entry {fault.sequence}: {fault.sentence}")
+        raise Stop(exits.ERROR, fault.sentence)
     head = lines[-1].hash[:16] if lines else "-"
     render.line(f"{len(lines)} entries, the chain holds; head {head}")
 
@@ -135,7 +135,7 @@ def show_audit(state: Path, run: str | None, limit: int, output: render.Format) 
 
     reader = StatusReader(state)
     try:
-        entries = reader.entries(run=run, limit=100_000)[-limit:]
+        entries = reader.tail(limit) if run is None else reader.entries(run=run, limit=100_000)[-limit:]
     finally:
         reader.close()
     if not render.data(entries, output):

@@ -101,6 +101,15 @@ class Commands:
             plan: Plan = from_plain(Plan, request.get("plan"))
         except DecodeError as error:
             raise UsageError(f"this is not a plan of this version: {error}") from None
+        if plan.hypothetical:
+            raise Refused(
+                [
+                    refuse(
+                        "hypothetical",
+                        "this plan rests on assumed verdicts; it shows, it is never carried out",
+                    )
+                ]
+            )
         context = self._context
         await self._look(plan.sources)
         asked = await self._ask(plan.sources)
@@ -127,7 +136,9 @@ class Commands:
         situation = context.situation(judgement)
         plan = check_applications(plan, situation, actor=actor, busy=snapshot.busy)
         left_out = [part.left_out for part in plan.applications if part.left_out is not None]
-        refusals = [*plan.refusals, *check_run(plan, situation, actor=actor)]
+        # A what-if asks what would happen, not whether it may start.
+        guards = () if plan.hypothetical else check_run(plan, situation, actor=actor)
+        refusals = [*plan.refusals, *guards]
         if left_out and len(left_out) == len(plan.applications):
             refusals += left_out
         return plan, tuple(refusals), asked
@@ -191,7 +202,9 @@ class Commands:
         if refusals:
             raise Refused(refusals)
         actor = str(request["actor"])
-        if plan.is_empty:
+        if (
+            plan.is_empty and not plan.undoes
+        ):  # a failback of what somebody restored by hand still closes the matter
             return {**self._shown(plan, ()), "run": None}
         run_id = await self._decider.open(
             plan, actor=actor, reason=str(request.get("reason", "")), cited=citations(actor, asked)
@@ -225,6 +238,11 @@ class Commands:
         stale = check_assumptions(run.plan, context.snapshot(), context.policy)
         if stale is not None:
             raise Refused([stale])
+        refusals = [
+            item for item in check_run(run.plan, context.situation(), actor=run.actor) if item.code != "busy"
+        ]
+        if refusals:
+            raise Refused(refusals)
         await context.append([(run.id, RunApproved(actor=str(request["actor"])))])
         self._runner.poke()
         return {"run": run.id, "state": "running"}

@@ -115,10 +115,10 @@ class ScaleSteps:
         """Our epoch stands in the cluster's fence before our first change there (where the policy asks for the fence)."""
         context = self._context
         epoch = context.leadership.epoch
-        entry = context.policy.fleet.cluster(cluster)
+        entry = next((one for one in context.policy.fleet.clusters if one.name == cluster), None)
         if epoch is None:
             return False
-        if entry.fence is not FenceMode.POLICY or (cluster, epoch) in self._fenced:
+        if entry is None or entry.fence is not FenceMode.POLICY or (cluster, epoch) in self._fenced:
             return True
         seen = context.world.inventories.get(cluster)
         change = RaiseFence(cluster=cluster, cluster_uid=seen.uid if seen else "", epoch=epoch)

@@ -1,0 +1,181 @@
+"""What people command and what modes allow, against the shipped controller in virtual time."""
+
+import pytest
+
+from failover.lab.virtual import run_virtual
+from failover.model.errors import Refused, UsageError
+from failover.model.journal import RunState
+from failover.model.policy import Mode
+from failover.model.verdict import VerdictKind
+from tests.controller.test_region_loss_in_virtual_time import PERSON, a_healthy_fleet, runs
+from tests.support.policies import NAME, WEB
+
+
+def test_recommend_shows_the_plan_and_carries_nothing_out() -> None:
+    async def story() -> None:
+        fleet = await a_healthy_fleet(mode=Mode.RECOMMEND)
+        fleet.kill_cluster("north-1")
+        await fleet.clock.sleep(30)
+        assert runs(fleet) == []
+        status = fleet.controller.status()
+        assert status["recommendations"][0]["applications"] == ["shop"]
+        assert len(fleet.addresses("example-test", NAME)) == 3
+        await fleet.stop()
+
+    run_virtual(story())
+
+
+def test_approve_waits_for_a_person() -> None:
+    async def story() -> None:
+        fleet = await a_healthy_fleet(mode=Mode.APPROVE)
+        fleet.kill_cluster("north-1")
+        await fleet.until(lambda: runs(fleet), seconds=30)
+        run = runs(fleet)[0]
+        assert run.state is RunState.AWAITING_APPROVAL
+        await fleet.clock.sleep(10)
+        assert len(runs(fleet)) == 1, "one run waits, not one a second"
+        await fleet.controller.command({**PERSON, "verb": "approve", "run": run.id})
+        await fleet.until(lambda: runs(fleet)[0].state is RunState.DONE, seconds=60)
+        assert runs(fleet)[0].approved_by == "ada@desk"
+        assert fleet.addresses("example-test", NAME) == ("198.51.100.21", "198.51.100.31")
+        await fleet.stop()
+
+    run_virtual(story())
+
+
+def test_a_drain_moves_everything_and_takes_the_source_away_last() -> None:
+    async def story() -> None:
+        fleet = await a_healthy_fleet()
+        answer = await fleet.controller.command(
+            {**PERSON, "verb": "start", "kind": "drain", "domain": "north"}
+        )
+        await fleet.until(lambda: runs(fleet)[0].state.final, seconds=120)
+        assert runs(fleet)[0].state is RunState.DONE, runs(fleet)[0].sentence
+        assert answer["run"] == runs(fleet)[0].id
+        assert fleet.replicas(WEB)["north-1"] == (0, 0)
+        assert sum(wanted for wanted, _ in fleet.replicas(WEB).values()) == 18
+        assert fleet.addresses("example-test", NAME) == ("198.51.100.21", "198.51.100.31")
+        await fleet.stop()
+
+    run_virtual(story())
+
+
+def test_a_person_overrides_by_name_only() -> None:
+    async def story() -> None:
+        fleet = await a_healthy_fleet()
+        request = {**PERSON, "verb": "start", "kind": "evacuation", "domain": "north"}
+        with pytest.raises(Refused) as refused:
+            await fleet.controller.command(request)
+        assert [item.code for item in refused.value.refusals] == ["still-serving"]
+        with pytest.raises(UsageError, match="cannot be overridden"):
+            await fleet.controller.command({**request, "overrides": ["lease"]})
+        answer = await fleet.controller.command({**request, "overrides": ["still-serving"]})
+        await fleet.until(lambda: fleet.controller.context.runs[answer["run"]].state.final, seconds=60)
+        assert fleet.controller.context.runs[answer["run"]].state is RunState.DONE
+        await fleet.stop()
+
+    run_virtual(story())
+
+
+def test_a_saved_plan_is_refused_when_the_world_has_moved_on() -> None:
+    async def story() -> None:
+        fleet = await a_healthy_fleet()
+        shown = await fleet.controller.command({**PERSON, "verb": "plan", "kind": "drain", "domain": "north"})
+        fleet.clusters["south-1"].set_replicas(WEB, 7, "kubectl")
+        with pytest.raises(Refused) as refused:
+            await fleet.controller.command({**PERSON, "verb": "apply", "plan": shown["plan"]})
+        assert refused.value.refusals[0].code == "stale-plan"
+        fleet.clusters["south-1"].set_replicas(WEB, 6, "kubectl")
+        await fleet.clock.sleep(5)
+        started = await fleet.controller.command({**PERSON, "verb": "apply", "plan": shown["plan"]})
+        await fleet.until(lambda: fleet.controller.context.runs[started["run"]].state.final, seconds=120)
+        await fleet.stop()
+
+    run_virtual(story())
+
+
+def test_a_what_if_changes_nothing_and_is_never_carried_out() -> None:
+    async def story() -> None:
+        fleet = await a_healthy_fleet()
+        asked = {**PERSON, "kind": "evacuation", "domain": "north", "assume_down": True}
+        shown = await fleet.controller.command({**asked, "verb": "plan"})
+        assert shown["refusals"] == []
+        assert not shown["empty"]
+        with pytest.raises(Refused, match="hypothetical"):
+            await fleet.controller.command({**PERSON, "verb": "apply", "plan": shown["plan"]})
+        assert all(not world.writes for world in fleet.clusters.values())
+        await fleet.stop()
+
+    run_virtual(story())
+
+
+def test_a_cordoned_region_is_no_target() -> None:
+    async def story() -> None:
+        fleet = await a_healthy_fleet()
+        await fleet.controller.command({**PERSON, "verb": "cordon", "target": "south"})
+        fleet.kill_cluster("north-1")
+        await fleet.until(lambda: runs(fleet) and runs(fleet)[0].state.final, seconds=40)
+        assert fleet.replicas(WEB)["south-1"][0] == 6
+        assert fleet.replicas(WEB)["west-1"][0] == 12
+        assert "198.51.100.21" in fleet.addresses("example-test", NAME), (
+            "membership in DNS is not eligibility"
+        )
+        await fleet.stop()
+
+    run_virtual(story())
+
+
+def test_an_abort_before_dns_keeps_what_was_added() -> None:
+    async def story() -> None:
+        fleet = await a_healthy_fleet()
+        for world in fleet.clusters.values():
+            world.faults.never_ready = True
+        fleet.kill_cluster("north-1")
+        await fleet.until(lambda: runs(fleet), seconds=30)
+        await fleet.clock.sleep(3)
+        await fleet.controller.command(
+            {**PERSON, "verb": "abort", "run": runs(fleet)[0].id, "reason": "not today"}
+        )
+        await fleet.until(lambda: runs(fleet)[0].state.final, seconds=30)
+        assert runs(fleet)[0].state is RunState.ABORTED
+        assert len(fleet.addresses("example-test", NAME)) == 3
+        assert fleet.replicas(WEB)["south-1"][0] == 9
+        await fleet.stop()
+
+    run_virtual(story())
+
+
+def test_a_source_that_comes_back_before_dns_ends_the_run() -> None:
+    async def story() -> None:
+        fleet = await a_healthy_fleet()
+        for name in ("south-1", "west-1"):
+            fleet.clusters[name].faults.throttle = 1000
+        fleet.kill_cluster("north-1")
+        await fleet.until(lambda: runs(fleet), seconds=30)
+        fleet.revive_cluster("north-1")
+        await fleet.until(
+            lambda: fleet.controller.context.judgement.of_cluster("north-1").kind is VerdictKind.HEALTHY,
+            seconds=60,
+        )
+        for name in ("south-1", "west-1"):
+            fleet.clusters[name].faults.throttle = 0
+        await fleet.until(lambda: runs(fleet)[0].state.final, seconds=60)
+        assert runs(fleet)[0].state is RunState.ABORTED
+        assert len(fleet.addresses("example-test", NAME)) == 3
+        await fleet.stop()
+
+    run_virtual(story())
+
+
+def test_a_second_controller_stands_by_and_says_who_acts() -> None:
+    async def story() -> None:
+        fleet = await a_healthy_fleet()
+        first = fleet.controller
+        second = fleet.boot()
+        await fleet.clock.sleep(5)
+        assert not second.acting
+        assert first.acting
+        assert "controller-1" in second.context.leadership.standby
+        await fleet.stop()
+
+    run_virtual(story())
