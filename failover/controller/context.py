@@ -166,6 +166,12 @@ class Context:
             sent_last_second=self.changes.last_second(now.mono),
         )
 
+    def tell_defects(self, tasks: Iterable["asyncio.Task[None]"]) -> None:
+        """Page for every task that ended by an error nobody expected: a defect of ours, never to be silent."""
+        for task in tasks:
+            if task.done() and not task.cancelled() and (error := task.exception()) is not None:
+                self.tell("defect", f"{type(error).__name__}: {error}", page=True)
+
     def tell(self, name: str, sentence: str, *, page: bool = False, **fields: object) -> None:
         """Emit a telemetry event."""
         pairs = tuple((key, str(value)) for key, value in sorted(fields.items()))

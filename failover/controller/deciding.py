@@ -51,8 +51,11 @@ class Decider:
     def consider(self) -> None:
         """Look at the judgement; start deciding where something new is confirmed, or the last try is a second ago."""
         context = self.context
-        if self._task is not None and not self._task.done():
-            return
+        if self._task is not None:
+            if not self._task.done():
+                return
+            context.tell_defects([self._task])
+            self._task = None
         cases = self._cases(context.judgement)
         current = {case.key for case in cases}
         for key in [key for key in context.refusals if key not in current]:

@@ -45,7 +45,10 @@ class Runner:
 
     def poke(self) -> None:
         """Start a driver for every running run that has none."""
+        ended = [task for task in (*self._drivers.values(), *self._workers.values()) if task.done()]
+        self._context.tell_defects(ended)
         self._drivers = {run_id: task for run_id, task in self._drivers.items() if not task.done()}
+        self._workers = {key: task for key, task in self._workers.items() if not task.done()}
         for run in self._context.open_runs():
             if run.state is RunState.RUNNING and run.id not in self._drivers:
                 self._drivers[run.id] = asyncio.ensure_future(self._drive(run.id))
