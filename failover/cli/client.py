@@ -17,7 +17,8 @@ from failover.cli.render import talk
 from failover.store.reader import NoStore, StatusReader
 
 SOCKET_NAME = "control.sock"
-TIMEOUT_S = 60.0
+TIMEOUT_S = 20.0
+CONNECT_TIMEOUT_S = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,8 +37,13 @@ class _UnixConnection(http.client.HTTPConnection):
 
     def connect(self) -> None:
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(TIMEOUT_S)
+        self.sock.settimeout(CONNECT_TIMEOUT_S)
         self.sock.connect(str(self._path))
+        self.sock.settimeout(TIMEOUT_S)
+
+
+_SILENT: set[Path] = set()
+"""State directories whose controller did not answer this command once: it is not asked, and waited for, again."""
 
 
 class Unreachable(Exception):
@@ -85,10 +91,12 @@ def refusal_text(refusals: list[dict[str, Any]]) -> str:
 
 def command(place: Place, request: dict[str, Any]) -> dict[str, Any]:
     """Have a command carried out. With a controller it returns at once; without one, when its run is over."""
-    try:
-        return ask_controller(place.state, request)
-    except Unreachable as error:
-        _may_act_alone(place, str(error))
+    if place.state not in _SILENT:
+        try:
+            return ask_controller(place.state, request)
+        except Unreachable as error:
+            _may_act_alone(place, str(error))
+            _SILENT.add(place.state)
     from failover.cli.alone import act_alone
 
     talk("no controller runs with this state directory: acting without one")

@@ -248,8 +248,12 @@ class Controller:
     async def _lead(self) -> None:
         while True:
             try:
-                if self.context.leadership.lease is None and await self.lead_once():
-                    await self.context.leadership.keep(self._lost)
+                if self.context.leadership.lease is None:
+                    before = self.context.leadership.standby
+                    if await self.lead_once():
+                        await self.context.leadership.keep(self._lost)
+                    elif before != self.context.leadership.standby and "acts" not in before:
+                        self.context.tell("standby", f"standing by: {self.context.leadership.standby}")
             except StoreError as error:
                 self.context.journal_trouble = str(error)
                 self.context.tell("journal.trouble", str(error), page=True)
