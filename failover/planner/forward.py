@@ -84,7 +84,18 @@ def _single_writer_refusal(world: World, application: Application, moves: tuple[
 
 
 def _shortage_refusal(world: World, application: Application, moves: tuple[Move, ...]) -> Refusal | None:
-    """I9 and I11: what the rest can carry decides whether anything moves."""
+    """I9 and I11: what the rest can carry decides whether anything moves. An unknown demand is not an empty one."""
+    unseen = [move for move in moves if move.loss.unknown and not move.loss.demand]
+    if unseen and "capacity-floor" not in world.request.overrides:
+        return Refusal(
+            code="capacity-floor",
+            sentence=(
+                f"how many replicas of {unseen[0].workload.ref} are needed is unknown: no source was ever seen, and no "
+                "demand is on record"
+            ),
+            evidence=tuple(f"workload={move.workload.ref}" for move in unseen),
+            application=application.name,
+        )
     nobody = [move for move in moves if move.loss.replicas and not move.capacity]
     if nobody:
         return Refusal(

@@ -179,3 +179,30 @@ def test_a_second_controller_stands_by_and_says_who_acts() -> None:
         await fleet.stop()
 
     run_virtual(story())
+
+
+def test_a_fleet_that_was_never_looked_into_moves_nothing_by_itself() -> None:
+    """Found by the benchmark: an unknown demand was taken for an empty one, and DNS moved without capacity (I1, I9)."""
+
+    async def story() -> None:
+        fleet = await a_healthy_fleet()
+        await fleet.crash()
+        fleet.disk.documents.clear()
+        for world in fleet.clusters.values():
+            world.faults.throttle = 10**9
+        fleet.boot()
+        for runner in fleet._vantages:
+            runner.stop()
+        fleet._vantages.clear()
+        fleet.start_vantages()
+        await fleet.clock.sleep(30)
+        fleet.kill_cluster("north-1")
+        await fleet.clock.sleep(60)
+        assert fleet.controller.context.judgement.of_cluster("north-1").kind is VerdictKind.DOWN
+        assert runs(fleet) == []
+        codes = {item.code for found in fleet.controller.context.refusals.values() for item in found}
+        assert "capacity-floor" in codes
+        assert len(fleet.addresses("example-test", NAME)) == 3
+        await fleet.stop()
+
+    run_virtual(story())

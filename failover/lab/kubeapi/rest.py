@@ -39,7 +39,10 @@ class Rest:
         app.router.add_post("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", self._access_review)
         app.router.add_post("/apis/authorization.k8s.io/v1/selfsubjectrulesreviews", self._rules_review)
         for prefix in ("/api/v1", "/apis/{group}/{version}"):
-            for base in (prefix, prefix + "/namespaces/{namespace}"):
+            for base in (
+                prefix + "/namespaces/{namespace}",
+                prefix,
+            ):  # the longer first: the shorter matches it too
                 app.router.add_route("*", base + "/{plural}", self._collection)
                 app.router.add_route("*", base + "/{plural}/{name}", self._object)
                 app.router.add_route("*", base + "/{plural}/{name}/{subresource}", self._object)
