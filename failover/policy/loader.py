@@ -47,13 +47,9 @@ def load(directory: Path) -> LoadResult:
             if found is not None:
                 parsed.append(found)
     found_problems = check_all(parsed)
-    # What depends on a document that could not be parsed would only repeat the first error.
-    if not problems:
-        problems += [item for item in found_problems if not item.warning]
-    else:
-        problems += [
-            item for item in found_problems if not item.warning and "there is no" not in item.sentence
-        ]
+    # What only repeats that a document could not be read is left out.
+    echoes = ("there is no zone '", "no document of kind Fleet") if problems else ()
+    problems += [item for item in found_problems if not item.warning and not item.sentence.startswith(echoes)]
     if problems:
         raise PolicyError(
             sorted(problems, key=lambda item: (item.file, item.line, item.column, item.sentence))
