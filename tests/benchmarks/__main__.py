@@ -7,9 +7,14 @@ import sys
 from pathlib import Path
 
 from failover.cli import render
-from tests.benchmarks import intents, lab_loss, real_loss
+from tests.benchmarks import intents, lab_loss, probe_pace, real_loss
 
-BENCHMARKS = {"intents": intents.measure, "lab-loss": lab_loss.measure, "real-loss": real_loss.measure}
+BENCHMARKS = {
+    "probe-pace": probe_pace.measure,
+    "intents": intents.measure,
+    "lab-loss": lab_loss.measure,
+    "real-loss": real_loss.measure,
+}
 
 
 def main(arguments: list[str]) -> int:
