@@ -208,7 +208,7 @@ class Controller:
             self.context.world.inventories.setdefault(name, seen)
 
     async def _save_inventories(self, now: Now) -> None:
-        for name, seen in self.context.world.inventories.items():
+        for name, seen in list(self.context.world.inventories.items()):  # grows while we write
             kept = KeptInventory(
                 taken_at=now.wall_of(seen.taken_mono), inventory=replace(seen, taken_mono=0.0)
             )

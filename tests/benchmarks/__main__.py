@@ -7,9 +7,10 @@ import sys
 from pathlib import Path
 
 from failover.cli import render
-from tests.benchmarks import intents, lab_loss, probe_pace, real_loss
+from tests.benchmarks import intents, lab_loss, memory, probe_pace, real_loss
 
 BENCHMARKS = {
+    "memory": memory.measure,
     "probe-pace": probe_pace.measure,
     "intents": intents.measure,
     "lab-loss": lab_loss.measure,
