@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-from kubernetes.aio.client.rest import RESTClientObject
 
 from failover.kube.credentials import Credentials
 from failover.kube.kubeconfig import ClusterConfig
 from failover.kube.responses import error_of_exception, error_of_response
+from failover.kube.sdk import rest_module
 from failover.model.errors import LocalFault, OutcomeUnknown, Unavailable
 
 READ_TIMEOUT_S = 10.0
@@ -39,6 +39,9 @@ def _context(ca_pem: str, certificate_pem: str, key_pem: str) -> ssl.SSLContext:
         finally:
             Path(file.name).unlink()
     return context
+
+
+RESTClientObject: Any = rest_module().RESTClientObject
 
 
 class _Client(RESTClientObject):  # type: ignore[misc]
