@@ -1,6 +1,6 @@
 """One contract for the Cluster port: the lab's API server and a real kube-apiserver, through the same adapter."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from failover.model.journal import RaiseFence, ScaleChange
 from failover.model.permit import Permit
 from failover.model.plan import ScaleField
 from failover.model.policy import ClusterAccess, WorkloadRef
+from tests.servers.kubernetes.controlplane import ControlPlane, running
 from tests.support.policies import policy
 
 WEB = WorkloadRef(object_kind="Deployment", namespace="shop", name="web")
@@ -142,12 +143,20 @@ def apply_document(admin: Any, document: dict[str, Any]) -> None:
     assert status in (201, 409), answer
 
 
+@pytest.fixture(scope="module")
+def contract_plane(kubernetes_tier: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    """A plane of its own: the generated rights would stay behind in the shared one."""
+    plane = ControlPlane("contract", tmp_path_factory.mktemp("contract") / "plane")
+    with running([plane]):
+        yield plane
+
+
 @pytest.fixture(params=["lab", "real"])
 async def place(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Place]:
     maker = (
         the_lab(tmp_path)
         if request.param == "lab"
-        else the_real_one(request.getfixturevalue("control_plane"), tmp_path)
+        else the_real_one(request.getfixturevalue("contract_plane"), tmp_path)
     )
     async for made in maker:
         yield made
