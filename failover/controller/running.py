@@ -60,6 +60,7 @@ class Runner:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await self._scale.events.stop()
+        await self._waiting.stop()
         self._drivers.clear()
         self._workers.clear()
 

@@ -1,21 +1,30 @@
-"""Steps that wait for a cluster: replicas that become ready, a single writer that is gone. One read a cluster and round."""
+"""Steps that wait for a cluster: replicas that become ready, a single writer that is gone.
 
+One read at a time and cluster, and no cluster waits for another's: a target that hangs must not hide that the rest is ready.
+"""
+
+import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
 
 from failover.controller.context import Context
 from failover.execution.machine import Observe, wait_began
 from failover.model.errors import TargetError
-from failover.model.ids import ClusterName
+from failover.model.ids import ClusterName, RunId, StepId
 from failover.model.inventory import WorkloadState
-from failover.model.journal import Entry, Run, StepDone, StepFailed
+from failover.model.journal import Run, StepDone, StepFailed
 from failover.model.plan import ProveGoneStep, ScaleStep, WaitReadyStep
 from failover.model.policy import WorkloadRef
 from failover.model.reasons import Refusal
 
 POLL_S = 0.2
+PATIENCE_S = 0.5
+"""How long one look waits for the slowest cluster before it goes by what the others say."""
+FRESH_S = 5.0
+"""How old a state may be, measured from the moment that it was asked for."""
 
 Key = tuple[ClusterName, WorkloadRef]
+Ended = StepDone | StepFailed
 
 
 class WaitingSteps:
@@ -23,14 +32,21 @@ class WaitingSteps:
 
     def __init__(self, context: Context) -> None:
         self._context = context
+        self._reading: dict[ClusterName, asyncio.Task[None]] = {}
+        self._seen: dict[Key, tuple[float, WorkloadState]] = {}
+        self._began: dict[tuple[RunId, StepId], float] = {}
 
     async def observe(self, run: Run, actions: Sequence[Observe]) -> None:
         """One look at everything that the run waits for."""
         context = self._context
-        states = await self._read(actions)
-        events: list[Entry] = []
+        began = context.now().mono
+        for action in actions:
+            self._began.setdefault((run.id, action.step.id), began)
+        await self._read(actions, began)
+        events: list[Ended] = []
         for action in actions:
             step = action.step
+            states = self._since(self._began[run.id, step.id])
             if isinstance(step, WaitReadyStep):
                 event = self._ready(run, step, states)
             elif isinstance(step, ProveGoneStep):
@@ -41,33 +57,51 @@ class WaitingSteps:
                 events.append(event)
         if events:
             await context.append([(run.id, event) for event in events])
+            for event in events:
+                self._began.pop((run.id, event.step), None)
         else:
             await context.ports.clock.sleep(POLL_S)
 
-    async def _read(self, actions: Sequence[Observe]) -> dict[Key, WorkloadState]:
-        """States of all workloads concerned; a cluster that cannot be read is absent (unknown, not zero)."""
-        wanted: dict[ClusterName, dict[WorkloadRef, None]] = defaultdict(dict)
-        for action in actions:
-            if isinstance(action.step, WaitReadyStep):
-                for cluster, ref, _ in action.step.targets:
-                    wanted[cluster][ref] = None
-            elif isinstance(action.step, ProveGoneStep):
-                wanted[action.step.cluster][action.step.workload] = None
-        found: dict[Key, WorkloadState] = {}
-        for cluster, refs in wanted.items():
-            port = self._context.ports.clusters.get(cluster)
-            if port is None:
-                continue
-            try:
-                states = await port.read_workloads(list(refs))
-            except TargetError as error:
-                self._context.tell("target.trouble", f"{cluster}: {error}", target=cluster)
-                continue
-            self._context.world.note_workloads(cluster, states)
-            found.update({(cluster, state.ref): state for state in states})
-        return found
+    async def stop(self) -> None:
+        """Cancel what is being read."""
+        tasks = list(self._reading.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._reading.clear()
 
-    def _ready(self, run: Run, step: WaitReadyStep, states: dict[Key, WorkloadState]) -> Entry | None:
+    async def _read(self, actions: Sequence[Observe], began: float) -> None:
+        """Have every cluster concerned read, and wait a little for the answers."""
+        for cluster, refs in _wanted(actions).items():
+            task = self._reading.get(cluster)
+            if task is None or task.done():
+                self._reading[cluster] = asyncio.ensure_future(self._read_cluster(cluster, list(refs)))
+        if self._reading:
+            await asyncio.wait(self._reading.values(), timeout=PATIENCE_S)
+        self._seen = {key: found for key, found in self._seen.items() if found[0] >= began - FRESH_S}
+
+    def _since(self, began: float) -> dict[Key, WorkloadState]:
+        """Lately read states that were asked for since a step began to wait; what is absent is unknown, not zero.
+
+        An older one shows the world before the change that the step waits for.
+        """
+        return {key: state for key, (asked, state) in self._seen.items() if asked >= began}
+
+    async def _read_cluster(self, cluster: ClusterName, refs: Sequence[WorkloadRef]) -> None:
+        context = self._context
+        port = context.ports.clusters.get(cluster)
+        if port is None:
+            return
+        began = context.now().mono
+        try:
+            states = await port.read_workloads(refs)
+        except TargetError as error:
+            context.tell("target.trouble", f"{cluster}: {error}", target=cluster)
+            return
+        context.world.note_workloads(cluster, states)
+        self._seen.update({(cluster, state.ref): (began, state) for state in states})
+
+    def _ready(self, run: Run, step: WaitReadyStep, states: dict[Key, WorkloadState]) -> Ended | None:
         for cluster, ref, _ in step.targets:
             taken_back = _taken_back(run, cluster, ref, states.get((cluster, ref)))
             if taken_back is not None:
@@ -82,13 +116,13 @@ class WaitingSteps:
             return StepDone(step=step.id, note=f"{ready} of {wanted} ready")
         return self._late(run, step, f"{ready} of {wanted} replicas are ready")
 
-    def _gone(self, run: Run, step: ProveGoneStep, states: dict[Key, WorkloadState]) -> Entry | None:
+    def _gone(self, run: Run, step: ProveGoneStep, states: dict[Key, WorkloadState]) -> Ended | None:
         state = states.get((step.cluster, step.workload))
         if state is not None and state.settled and state.wanted == 0 and state.pods == 0:
             return StepDone(step=step.id, note="no replica is left")
         return self._late(run, step, f"{step.workload} is not proven gone from {step.cluster}")
 
-    def _late(self, run: Run, step: WaitReadyStep | ProveGoneStep, sentence: str) -> Entry | None:
+    def _late(self, run: Run, step: WaitReadyStep | ProveGoneStep, sentence: str) -> Ended | None:
         waited = (self._context.now().wall - wait_began(run, step)).total_seconds()
         if waited <= step.deadline_s:
             return None
@@ -96,6 +130,17 @@ class WaitingSteps:
         return StepFailed(
             step=step.id, refusal=Refusal(code=code, sentence=f"{sentence} after {waited:.0f} s")
         )
+
+
+def _wanted(actions: Sequence[Observe]) -> dict[ClusterName, dict[WorkloadRef, None]]:
+    wanted: dict[ClusterName, dict[WorkloadRef, None]] = defaultdict(dict)
+    for action in actions:
+        if isinstance(action.step, WaitReadyStep):
+            for cluster, ref, _ in action.step.targets:
+                wanted[cluster][ref] = None
+        elif isinstance(action.step, ProveGoneStep):
+            wanted[action.step.cluster][action.step.workload] = None
+    return wanted
 
 
 def _taken_back(

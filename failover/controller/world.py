@@ -135,7 +135,9 @@ class World:
 
     async def _watch_cluster(self, policy: Policy, name: ClusterName) -> None:
         interval = policy.fleet.timing.inventory_interval_s
-        await self._ports.clock.sleep(self._ports.random.uniform(0, min(1.0, interval / 5)))
+        # A large fleet's first looks are spread out: a hundred lists of pods in one second are a hundred at once in memory.
+        spread = min(interval, max(min(1.0, interval / 5), 0.05 * len(self._ports.clusters)))
+        await self._ports.clock.sleep(self._ports.random.uniform(0, spread))
         while True:
             await self.look_at_cluster(policy, name)
             await self._ports.clock.sleep(interval * self._ports.random.uniform(0.9, 1.1))

@@ -24,6 +24,8 @@ WRITE_TIMEOUT_S = 10.0
 CONNECT_TIMEOUT_S = 3.0
 BODY_MAX = 64 * 1024 * 1024
 CONNECTIONS_MAX = 16
+IDLE_S = 2.0
+"""Idle connections are closed between two inventories: each holds a TLS buffer of 256 KiB, times a hundred clusters."""
 
 
 @lru_cache(maxsize=512)
@@ -54,7 +56,7 @@ class _Client(RESTClientObject):  # type: ignore[misc]
         connector = aiohttp.TCPConnector(
             limit=CONNECTIONS_MAX,
             ssl=_context(config.ca_pem, config.certificate_pem, config.key_pem),
-            keepalive_timeout=60.0,
+            keepalive_timeout=IDLE_S,
         )
         self.pool_manager = aiohttp.ClientSession(
             connector=connector, trust_env=False, cookie_jar=aiohttp.DummyCookieJar(), read_bufsize=2**16

@@ -238,22 +238,15 @@ async def test_a_definition_that_cannot_be_asked_is_our_fault(
 # -- connections -------------------------------------------------------------------------------------------------------
 
 
-async def test_a_data_plane_probe_comes_as_a_new_client_each_time(
-    prober: ProberSet, authority: Authority
+@pytest.mark.parametrize("kind", [ProbeKind.HTTPS, ProbeKind.READYZ])
+async def test_a_probe_comes_as_a_new_client_each_time(
+    prober: ProberSet, authority: Authority, kind: ProbeKind
 ) -> None:
     async with site(authority.server()) as there:
         for _ in range(3):
-            await prober.probe(definition(there.port, ProbeKind.HTTPS, ca_pem=authority.pem))
-    assert len(set(there.peers)) == 3
-
-
-async def test_a_control_plane_probe_keeps_its_connection(prober: ProberSet, authority: Authority) -> None:
-    async with site(authority.server()) as there:
-        for _ in range(3):
-            asked = definition(there.port, ProbeKind.READYZ, ca_pem=authority.pem, path="/readyz", host="")
+            asked = definition(there.port, kind, ca_pem=authority.pem)
             assert (await prober.probe(asked)).outcome is Outcome.OK
-    assert len(set(there.peers)) == 1
-    assert [request.path for request in there.asked] == ["/readyz"] * 3
+    assert len(set(there.peers)) == 3
 
 
 async def test_readyz_may_be_asked_by_name_and_a_name_that_does_not_resolve_is_local(
