@@ -37,20 +37,30 @@ async def send(context: Context, intent: Intent, permit: Permit) -> Effect:
     change = intent.change
     try:
         if isinstance(change, ScaleChange):
-            cluster = context.ports.clusters[ClusterName(change.cluster)]
+            cluster = context.ports.clusters.get(ClusterName(change.cluster))
+            if cluster is None:
+                return _not_open(change.cluster)
             context.changes.note(change.cluster, context.now().mono)
             state = await cluster.scale(permit, change)
             return Effect(result=EffectResult.APPLIED, after=f"replicas={change.after}", state=state)
         if isinstance(change, RaiseFence):
-            await context.ports.clusters[ClusterName(change.cluster)].raise_fence(permit, change)
+            cluster = context.ports.clusters.get(ClusterName(change.cluster))
+            if cluster is None:
+                return _not_open(change.cluster)
+            await cluster.raise_fence(permit, change)
             return Effect(result=EffectResult.APPLIED, after=f"epoch={change.epoch}")
+        zone = context.ports.zones.get(ZoneName(change.change.zone))
+        if zone is None:
+            return _not_open(change.change.zone)
         context.changes.note(change.target, context.now().mono)
-        await context.ports.zones[ZoneName(change.change.zone)].change(permit, change.change)
+        await zone.change(permit, change.change)
         return Effect(result=EffectResult.APPLIED, after=_records_text(change))
     except TargetError as error:
         return effect_of(error)
-    except KeyError as error:
-        return Effect(result=EffectResult.UNAVAILABLE, detail=f"{error} is not open")
+
+
+def _not_open(target: str) -> Effect:
+    return Effect(result=EffectResult.UNAVAILABLE, detail=f"{target} is not open; nothing was sent")
 
 
 def effect_of(error: TargetError) -> Effect:

@@ -8,10 +8,18 @@ from urllib.parse import quote
 
 from failover.kube.kubeconfig import ClusterConfig
 from failover.kube.objects import autoscaler_path, object_path, workload_state
-from failover.kube.reader import FENCE_NAME, FENCE_NAMESPACE, FENCE_PATH, Reader
+from failover.kube.reader import FENCE_NAME, FENCE_NAMESPACE, FENCE_PATH, Reader, epoch_of
 from failover.kube.rights import check_rights
 from failover.kube.transport import Transport
-from failover.model.errors import Conflict, FencedOff, NotFound, Rejected
+from failover.model.errors import (
+    Conflict,
+    FencedOff,
+    NotFound,
+    OutcomeUnknown,
+    Rejected,
+    TargetError,
+    Unavailable,
+)
 from failover.model.ids import ClusterName, Epoch
 from failover.model.inventory import ClusterInventory, RightProblem, WorkloadState
 from failover.model.journal import RaiseFence, ScaleChange
@@ -82,7 +90,12 @@ class KubeCluster:
     async def _scale_autoscaler(self, permit: Permit, change: ScaleChange) -> WorkloadState:
         path = f"{autoscaler_path(change.workload.namespace)}/{change.autoscaler}"
         current = await self._transport.get(path)
-        highest = max(int(current["spec"].get("maxReplicas", 1)), change.after, change.autoscaler_max or 0)
+        try:
+            highest = max(
+                int(current["spec"].get("maxReplicas", 1)), change.after, change.autoscaler_max or 0
+            )
+        except (KeyError, ValueError, TypeError, AttributeError):
+            raise Unavailable(f"{self.name}: {path} is no autoscaler", target=self.name) from None
         body = {
             "metadata": {"resourceVersion": change.resource_version},
             "spec": {"minReplicas": change.after, "maxReplicas": highest},
@@ -91,8 +104,12 @@ class KubeCluster:
         answer = await self._transport.send(
             "PATCH", f"{path}?fieldManager={permit.field_manager}", body, content_type=MERGE
         )
-        item = await self._transport.get(object_path(change.workload))
-        return workload_state(change.workload, item, [answer])
+        try:
+            item = await self._transport.get(object_path(change.workload))
+            return workload_state(change.workload, item, [answer])
+        except (TargetError, KeyError, ValueError, TypeError, AttributeError) as error:
+            sentence = f"{self.name}: the change was sent, what it did could not be read: {error}"
+            raise OutcomeUnknown(sentence, target=self.name) from None
 
     async def raise_fence(self, permit: Permit, change: RaiseFence) -> None:
         """Write our epoch, only ever upwards. FencedOff where it is higher already."""
@@ -102,16 +119,19 @@ class KubeCluster:
         except NotFound:
             await self._create_fence(permit, change)
             return
-        text = str((current.get("data") or {}).get("epoch", ""))
-        epoch = int(text) if text.isdigit() else 0
+        epoch = epoch_of(current) or 0
         if epoch > change.epoch:
             raise FencedOff(
                 f"{self.name}: the fence carries epoch {epoch}, ours is {change.epoch}", target=self.name
             )
         if epoch == change.epoch:
             return
+        metadata = current.get("metadata")
+        version = str(metadata.get("resourceVersion", "")) if isinstance(metadata, dict) else ""
+        if not version:
+            raise Unavailable(f"{self.name}: its fence cannot be understood", target=self.name)
         body = {
-            "metadata": {"resourceVersion": current["metadata"]["resourceVersion"]},
+            "metadata": {"resourceVersion": version},
             "data": {"epoch": str(int(change.epoch))},
         }
         self._check_permit(permit)
@@ -185,11 +205,20 @@ class KubeCluster:
 
 
 def _after_scale(change: ScaleChange, answer: dict[str, Any]) -> WorkloadState:
-    """What the answer of a scale proves: the number that is wanted now. Readiness is read elsewhere."""
-    spec, status = answer.get("spec") or {}, answer.get("status") or {}
-    wanted = int(spec.get("replicas", -1))
+    """What the answer of a scale proves: the number that is wanted now. Readiness is read elsewhere.
+
+    Raises OutcomeUnknown for an answer that proves nothing: it was sent, so only a read-back can tell (I19).
+    """
+    try:
+        wanted = int((answer.get("spec") or {})["replicas"])
+        pods = int((answer.get("status") or {}).get("replicas") or 0)
+        version = str((answer.get("metadata") or {}).get("resourceVersion", ""))
+    except (KeyError, ValueError, TypeError, AttributeError):
+        raise OutcomeUnknown(
+            f"{change.cluster}: the answer to the change is no Scale", target=change.cluster
+        ) from None
     if wanted != change.after:
-        raise Conflict(
+        raise OutcomeUnknown(
             f"{change.cluster}: asked for {change.after}, the answer says {wanted}", target=change.cluster
         )
     return WorkloadState(
@@ -197,7 +226,7 @@ def _after_scale(change: ScaleChange, answer: dict[str, Any]) -> WorkloadState:
         exists=True,
         wanted=wanted,
         ready=0,
-        pods=int(status.get("replicas") or 0),
+        pods=pods,
         settled=False,
-        resource_version=str((answer.get("metadata") or {}).get("resourceVersion", "")),
+        resource_version=version,
     )

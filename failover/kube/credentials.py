@@ -1,8 +1,10 @@
 """Bearer tokens: inline, from a file that is rotated, or from an exec plugin with a time limit and a small environment."""
 
 import asyncio
+import contextlib
 import json
 import os
+import signal
 import time
 from datetime import datetime
 from pathlib import Path
@@ -70,6 +72,7 @@ async def run_plugin(plugin: ExecPlugin, target: str) -> tuple[str, float]:
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
+            start_new_session=True,
         )
     except OSError as error:
         raise LocalFault(
@@ -77,28 +80,57 @@ async def run_plugin(plugin: ExecPlugin, target: str) -> tuple[str, float]:
         ) from None
     try:
         async with asyncio.timeout(PLUGIN_TIMEOUT_S):
-            output, _ = await process.communicate()
+            assert process.stdout is not None
+            output = await _read_bounded(process.stdout)
+            if len(output) <= PLUGIN_OUTPUT_MAX:
+                await process.wait()
     except TimeoutError:
-        process.kill()
-        await process.wait()
+        await _end(process)
         raise LocalFault(
             f"the credential plugin {plugin.command} took more than {PLUGIN_TIMEOUT_S:.0f} s", target=target
         ) from None
+    except asyncio.CancelledError:
+        await _end(process)
+        raise
+    if len(output) > PLUGIN_OUTPUT_MAX:
+        await _end(process)
+        raise LocalFault(f"the credential plugin {plugin.command} printed more than 64 KiB", target=target)
     if process.returncode != 0:
         raise LocalFault(
             f"the credential plugin {plugin.command} failed with {process.returncode}", target=target
         )
-    return _credential(output[:PLUGIN_OUTPUT_MAX], plugin, target)
+    return _credential(output, plugin, target)
+
+
+async def _read_bounded(stream: asyncio.StreamReader) -> bytes:
+    """Until the end, or one byte more than is allowed."""
+    output = b""
+    while len(output) <= PLUGIN_OUTPUT_MAX and (chunk := await stream.read(PLUGIN_OUTPUT_MAX)):
+        output += chunk
+    return output
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """Kill the plugin and whatever it started (its own session), and reap it."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    await process.wait()
 
 
 def _credential(output: bytes, plugin: ExecPlugin, target: str) -> tuple[str, float]:
     try:
         status: Any = json.loads(output)["status"]
-        token = str(status["token"])
+        token = status["token"]
+        if not isinstance(token, str) or not token or not token.isprintable():
+            raise ValueError("status.token is no token")
         expires = status.get("expirationTimestamp")
         at = datetime.fromisoformat(expires).timestamp() - REFRESH_AHEAD_S if expires else time.time() + 300
     except (ValueError, KeyError, TypeError) as error:
         raise LocalFault(
             f"the credential plugin {plugin.command} printed no ExecCredential: {error}", target=target
         ) from None
+    if at + REFRESH_AHEAD_S < time.time():
+        raise LocalFault(
+            f"the credential plugin {plugin.command} gave a token that expired at {expires}", target=target
+        )
     return token, at

@@ -42,6 +42,12 @@ class ClusterConfig:
     certificate_pem: str = field(default="", repr=False)
     key_pem: str = field(default="", repr=False)
     plugin: ExecPlugin | None = None
+    not_after: float = float("inf")
+    """Unix time at which the client certificate expires."""
+
+    def expired(self, at: float) -> bool:
+        """Whether the client certificate has run out (our fault, not the cluster's)."""
+        return at >= self.not_after
 
     @property
     def host(self) -> str:
@@ -61,7 +67,7 @@ def read_config(name: str, access: ClusterAccess) -> ClusterConfig:
         if path.stat().st_size > BYTES_MAX:
             raise LocalFault(f"{path} is larger than 1 MiB", target=name)
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
         raise LocalFault(f"the kubeconfig {path} cannot be read: {error}", target=name) from None
     if not isinstance(data, dict):
         raise LocalFault(f"{path} is no kubeconfig", target=name)
@@ -92,12 +98,13 @@ def _config(
     name: str, path: Path, cluster: dict[str, Any], user: dict[str, Any], access: ClusterAccess
 ) -> ClusterConfig:
     server = str(cluster.get("server", ""))
-    if urlsplit(server).scheme != "https" or not urlsplit(server).hostname:
+    if not _is_https(server):
         raise LocalFault(f"{path}: the server {server!r} is not an https address", target=name)
     if cluster.get("insecure-skip-tls-verify"):
         raise LocalFault(
             f"{path}: insecure-skip-tls-verify is refused; name the certificate authority", target=name
         )
+    certificate = _material(user, "client-certificate", path, name)
     return ClusterConfig(
         name=name,
         server=server.rstrip("/"),
@@ -105,10 +112,32 @@ def _config(
         server_name=str(cluster.get("tls-server-name", "")),
         token=str(user.get("token", "")),
         token_file=_beside(path, str(user.get("tokenFile", ""))),
-        certificate_pem=_material(user, "client-certificate", path, name),
+        certificate_pem=certificate,
+        not_after=_not_after(certificate, path, name),
         key_pem=_material(user, "client-key", path, name),
         plugin=_plugin(user.get("exec"), path, name, access),
     )
+
+
+def _is_https(server: str) -> bool:
+    try:
+        parts = urlsplit(server)
+        return parts.scheme == "https" and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
+def _not_after(pem: str, path: Path, target: str) -> float:
+    if not pem:
+        return float("inf")
+    from cryptography.x509 import load_pem_x509_certificate
+
+    try:
+        return load_pem_x509_certificate(pem.encode()).not_valid_after_utc.timestamp()
+    except ValueError as error:
+        raise LocalFault(
+            f"{path}: the client certificate cannot be understood: {error}", target=target
+        ) from None
 
 
 def _material(section: dict[str, Any], key: str, path: Path, target: str) -> str:
@@ -135,11 +164,16 @@ def _plugin(section: Any, path: Path, target: str, access: ClusterAccess) -> Exe
             f"{path} wants to run {command!r}; only absolute paths in the cluster's access.execAllowed may run",
             target=target,
         )
-    environment = tuple((str(item["name"]), str(item["value"])) for item in section.get("env") or [])
+    try:
+        environment = tuple((str(item["name"]), str(item["value"])) for item in section.get("env") or [])
+        arguments = tuple(str(item) for item in section.get("args") or [])
+    except (KeyError, TypeError):
+        raise LocalFault(
+            f"{path}: the exec plugin's env or args cannot be understood", target=target
+        ) from None
     version = str(section.get("apiVersion", ""))
     if version not in ("client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1"):
         raise LocalFault(f"{path}: the exec plugin's apiVersion {version!r} is not supported", target=target)
-    arguments = tuple(str(item) for item in section.get("args") or [])
     return ExecPlugin(command=command, arguments=arguments, environment=environment, api_version=version)
 
 

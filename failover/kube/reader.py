@@ -15,6 +15,7 @@ from failover.kube.objects import (
     pod_requests,
     workload_state,
 )
+from failover.kube.responses import ListExpired
 from failover.kube.transport import Transport
 from failover.model.errors import NotFound, Unavailable
 from failover.model.ids import ClusterName
@@ -24,10 +25,18 @@ from failover.model.policy import WorkloadRef
 PAGE = 500
 RESTARTS_MAX = 3
 SINGLE_GETS_MAX = 3
+EPOCH_DIGITS_MAX = 18
 FENCE_NAMESPACE = "failover"
 FENCE_NAME = "failover-fence"
 FENCE_PATH = f"/api/v1/namespaces/{FENCE_NAMESPACE}/configmaps/{FENCE_NAME}"
 RUNNING = quote("status.phase!=Succeeded,status.phase!=Failed")
+
+
+def epoch_of(fence: dict[str, Any]) -> int | None:
+    """The epoch in a fence ConfigMap; None where it cannot be understood."""
+    data = fence.get("data")
+    text = str(data.get("epoch", "")) if isinstance(data, dict) else ""
+    return int(text) if text.isdecimal() and len(text) <= EPOCH_DIGITS_MAX else None
 
 
 class Reader:
@@ -39,7 +48,13 @@ class Reader:
     async def uid(self) -> str:
         """The cluster's identity: UID of namespace kube-system."""
         found = await self._transport.get("/api/v1/namespaces/kube-system")
-        return str((found.get("metadata") or {}).get("uid", ""))
+        metadata = found.get("metadata")
+        uid = str(metadata.get("uid", "")) if isinstance(metadata, dict) else ""
+        if not uid:
+            raise Unavailable(
+                f"{self._transport.target}: namespace kube-system has no UID", target=self._transport.target
+            )
+        return uid
 
     async def fence_epoch(self) -> int | None:
         """Epoch in the fence ConfigMap; None where there is none or it cannot be understood."""
@@ -47,8 +62,7 @@ class Reader:
             found = await self._transport.get(FENCE_PATH)
         except NotFound:
             return None
-        text = str((found.get("data") or {}).get("epoch", ""))
-        return int(text) if text.isdigit() else None
+        return epoch_of(found)
 
     async def pages(self, path: str, query: str = "") -> AsyncIterator[list[dict[str, Any]]]:
         """Pages of a list. A list that expires in the middle raises Unavailable: it is never taken for whole (I1)."""
@@ -56,11 +70,15 @@ class Reader:
         while True:
             more = f"&continue={quote(token)}" if token else ""
             found = await self._transport.get(f"{path}?limit={PAGE}{query}{more}")
-            items = found.get("items")
-            if not isinstance(items, list):
-                raise Unavailable(f"{path}: the list has no items", target=self._transport.target)
+            items, metadata = found.get("items"), found.get("metadata") or {}
+            if (
+                not isinstance(items, list)
+                or not isinstance(metadata, dict)
+                or not all(isinstance(one, dict) for one in items)
+            ):
+                raise Unavailable(f"{path}: the answer is no list of objects", target=self._transport.target)
             yield items
-            token = str((found.get("metadata") or {}).get("continue") or "")
+            token = str(metadata.get("continue") or "")
             if not token:
                 return
 
@@ -71,8 +89,8 @@ class Reader:
         for attempt in range(RESTARTS_MAX):
             try:
                 return await self._inventory(name, workloads, now_mono)
-            except Unavailable as error:
-                if " 410 " not in str(error) or attempt == RESTARTS_MAX - 1:
+            except ListExpired:
+                if attempt == RESTARTS_MAX - 1:
                     raise
         raise AssertionError("unreachable")
 
@@ -147,8 +165,18 @@ class Reader:
                 self._few(wanted) if len(wanted) <= SINGLE_GETS_MAX else self._many(kind, namespace, wanted)
             )
             for ref, item in items.items():
-                found[ref] = workload_state(ref, item, autoscalers[namespace])
+                found[ref] = self._state(ref, item, autoscalers[namespace])
         return tuple(found.get(ref, WorkloadState(ref=ref, exists=False)) for ref in refs)
+
+    def _state(
+        self, ref: WorkloadRef, item: dict[str, Any], autoscalers: list[dict[str, Any]]
+    ) -> WorkloadState:
+        """Raises Unavailable for an object that makes no sense: it is unknown, and not absent or empty."""
+        try:
+            return workload_state(ref, item, autoscalers)
+        except (KeyError, ValueError, TypeError, AttributeError) as error:
+            sentence = f"{ref} cannot be understood ({type(error).__name__}: {error})"
+            raise Unavailable(sentence, target=self._transport.target) from None
 
     async def _few(self, wanted: Sequence[WorkloadRef]) -> dict[WorkloadRef, dict[str, Any]]:
         found = {}

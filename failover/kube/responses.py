@@ -24,6 +24,10 @@ FENCE_POLICY = "failover-fence"
 MESSAGE_MAX = 300
 
 
+class ListExpired(Unavailable):
+    """410: the list that was being paged is gone; it is begun again from the start, never taken for whole."""
+
+
 def error_of_response(
     target: str, status: int, headers: dict[str, str], text: bytes, *, write: bool
 ) -> TargetError:
@@ -38,6 +42,8 @@ def error_of_response(
         return NotFound(sentence, target=target)
     if status == 409:
         return Conflict(sentence, target=target)
+    if status == 410:
+        return ListExpired(sentence, target=target)
     if status == 429:
         return Throttled(sentence, target=target, retry_after_s=_retry_after(headers))
     if status >= 500:

@@ -7,6 +7,7 @@ import json
 import os
 import ssl
 import tempfile
+import time
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -101,7 +102,7 @@ class Transport:
             raise error_of_response(self.target, status, headers, text, write=write)
         try:
             found = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             found = None
         if not isinstance(found, dict):
             sentence = f"{method} {path.partition('?')[0]}: the answer is no JSON object"
@@ -115,6 +116,9 @@ class Transport:
         if content_type:
             headers["Content-Type"] = content_type
         timeout = aiohttp.ClientTimeout(total=timeout_s, sock_connect=CONNECT_TIMEOUT_S)
+        if self._config.expired(time.time()):
+            sentence = f"the client certificate of {self.target} in its kubeconfig expired; renew it"
+            raise LocalFault(sentence, target=self.target)
         try:
             client = self._open()
             async with client.pool_manager.request(
@@ -135,7 +139,7 @@ class Transport:
         if self._client is None:
             try:
                 self._client = _Client(self._config)
-            except ssl.SSLError as error:
+            except (ssl.SSLError, ValueError) as error:
                 sentence = f"the certificates of {self.target} in its kubeconfig cannot be used: {error}"
                 raise LocalFault(sentence, target=self.target) from None
         return self._client
