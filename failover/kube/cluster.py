@@ -119,7 +119,9 @@ class KubeCluster:
         except NotFound:
             await self._create_fence(permit, change)
             return
-        epoch = epoch_of(current) or 0
+        epoch = epoch_of(current)
+        if epoch is None:
+            raise Rejected(f"{self.name}: the epoch in its fence cannot be understood", target=self.name)
         if epoch > change.epoch:
             raise FencedOff(
                 f"{self.name}: the fence carries epoch {epoch}, ours is {change.epoch}", target=self.name

@@ -80,7 +80,7 @@ def _namespaced(namespace: str, refs: list[WorkloadRef], subject: dict[str, Any]
     rules = [_rule("apps", plurals, ["get", "list"])]
     for plural in plurals:
         names = sorted(ref.name for ref in refs if PLURALS[ref.object_kind] == plural)
-        rules.append(_rule("apps", [f"{plural}/scale"], ["get", "patch"], names))
+        rules.append(_rule("apps", [f"{plural}/scale"], ["patch"], names))
     rules.append(_rule("autoscaling", ["horizontalpodautoscalers"], ["get", "list", "patch"]))
     rules.append(_rule("", ["events"], ["create"]))
     role = _object("rbac.authorization.k8s.io/v1", "Role", "failover", namespace, rules=rules)
@@ -88,10 +88,13 @@ def _namespaced(namespace: str, refs: list[WorkloadRef], subject: dict[str, Any]
 
 
 def _fence_rights(subject: dict[str, Any]) -> list[dict[str, Any]]:
-    """One ConfigMap, by name; creating cannot be limited by name, so it is made here."""
+    """One ConfigMap, by name; creating cannot be limited by name, so it is made here.
+
+    Without an epoch: applying this manifest again must never lower a fence that was raised since.
+    """
     rules = [_rule("", ["configmaps"], ["get", "patch"], [FENCE_NAME])]
     role = _object("rbac.authorization.k8s.io/v1", "Role", "failover-fence", FENCE_NAMESPACE, rules=rules)
-    fence = _object("v1", "ConfigMap", FENCE_NAME, FENCE_NAMESPACE, data={"epoch": "0"})
+    fence = _object("v1", "ConfigMap", FENCE_NAME, FENCE_NAMESPACE)
     return [fence, role, _binding("Role", "failover-fence", FENCE_NAMESPACE, subject)]
 
 
@@ -101,7 +104,8 @@ def _fence_policy() -> list[dict[str, Any]]:
     `parameterNotFoundAction: Allow`: Deny would refuse every matching write by anybody once the ConfigMap is gone.
     """
     ours = "has(request.options.fieldManager) && request.options.fieldManager.startsWith('failover-e')"
-    newer = "int(request.options.fieldManager.substring(10)) >= int(params.data.epoch)"
+    never = "!has(params.data) || !('epoch' in params.data)"
+    newer = f"{never} || int(request.options.fieldManager.substring(10)) >= int(params.data.epoch)"
     spec = {
         "failurePolicy": "Fail",
         "paramKind": {"apiVersion": "v1", "kind": "ConfigMap"},

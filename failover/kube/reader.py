@@ -33,9 +33,11 @@ RUNNING = quote("status.phase!=Succeeded,status.phase!=Failed")
 
 
 def epoch_of(fence: dict[str, Any]) -> int | None:
-    """The epoch in a fence ConfigMap; None where it cannot be understood."""
-    data = fence.get("data")
-    text = str(data.get("epoch", "")) if isinstance(data, dict) else ""
+    """The epoch in a fence ConfigMap, 0 where it was never raised; None where it cannot be understood."""
+    data = fence.get("data") or {}
+    if not isinstance(data, dict):
+        return None
+    text = str(data.get("epoch", "0"))
     return int(text) if text.isdecimal() and len(text) <= EPOCH_DIGITS_MAX else None
 
 

@@ -26,7 +26,8 @@ def needed_rights(workloads: Sequence[WorkloadRef], *, fence: bool) -> tuple[Rig
         plural = PLURALS[ref.object_kind]
         for verb in ("get", "list"):
             found[verb, "apps", plural, "", ref.namespace, ""] = None
-        found["list", "autoscaling", "horizontalpodautoscalers", "", ref.namespace, ""] = None
+        for verb in ("get", "list", "patch"):
+            found[verb, "autoscaling", "horizontalpodautoscalers", "", ref.namespace, ""] = None
         found["patch", "apps", plural, "scale", ref.namespace, ref.name] = None
         found["create", "", "events", "", ref.namespace, ""] = None
     if fence:
@@ -47,7 +48,7 @@ async def check_rights(
         if not problems:
             problems += await _dry_runs(transport, reader, name, workloads)
             if fence and await reader.fence_epoch() is None:
-                sentence = "has no failover-fence ConfigMap: apply `failover rbac --fence` there, or say fence: best-effort"
+                sentence = "has no failover-fence ConfigMap that can be understood: apply `failover rbac --fence` there, or say fence: best-effort"
                 problems.append(RightProblem(target=name, sentence=sentence))
     except TargetError as error:
         problems.append(RightProblem(target=name, sentence=str(error)))

@@ -416,6 +416,12 @@ async def test_a_fence_that_cannot_be_understood_is_not_overwritten_blindly(
         await cluster.raise_fence(permit(7), RaiseFence(cluster="c", cluster_uid="uid-1", epoch=Epoch(7)))
 
 
+async def test_an_epoch_that_cannot_be_understood_is_left_alone(script: Script, cluster: KubeCluster) -> None:
+    script.next = [UID, fence("seven")]
+    with pytest.raises(Rejected, match="epoch in its fence"):
+        await cluster.raise_fence(permit(7), RaiseFence(cluster="c", cluster_uid="uid-1", epoch=Epoch(7)))
+
+
 async def test_a_namespace_that_is_missing_names_the_command_that_makes_it(
     script: Script, cluster: KubeCluster
 ) -> None:

@@ -1,5 +1,6 @@
-"""One contract for the Cluster port: the lab's API server and a real kube-apiserver, through the same adapter."""
+"""One contract for the Cluster port: the twin, and through the adapter the lab's API server and a real kube-apiserver."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -8,8 +9,10 @@ from typing import Any
 import pytest
 import yaml
 
-from failover.kube.cluster import KubeCluster
+from failover.controller.clock import SystemClock
+from failover.kube.cluster import MERGE, KubeCluster
 from failover.kube.kubeconfig import read_config
+from failover.kube.objects import autoscaler_path, object_path
 from failover.kube.rbac import manifest
 from failover.lab.certificates import write_certificates
 from failover.lab.kubeapi.access import EVERYTHING, Access
@@ -17,12 +20,15 @@ from failover.lab.kubeapi.kubelets import Kubelets
 from failover.lab.kubeapi.objects import ObjectStore
 from failover.lab.kubeapi.server import ApiServer
 from failover.lab.region import furnish
+from failover.lab.twins.cluster import ClusterWorld, TwinCluster
 from failover.model.errors import Conflict, FencedOff, LocalFault, NotFound, Rejected
 from failover.model.ids import ClusterName, Epoch, IntentId
+from failover.model.inventory import Autoscaler
 from failover.model.journal import RaiseFence, ScaleChange
 from failover.model.permit import Permit
 from failover.model.plan import ScaleField
 from failover.model.policy import ClusterAccess, WorkloadRef
+from failover.model.ports import Cluster
 from tests.servers.kubernetes.controlplane import ControlPlane, running
 from tests.support.policies import policy
 
@@ -57,8 +63,65 @@ def change(state: Any, after: int, uid: str, **changes: object) -> ScaleChange:
 class Place:
     """A cluster under test, seen with full rights and with the generated ones."""
 
+    cluster: Cluster
+    least: Cluster
+
+    async def scale_as(self, manager: str, replicas: int) -> None:
+        """Somebody else scales the workload."""
+        raise NotImplementedError
+
+    async def add_autoscaler(self, lowest: int, highest: int) -> None:
+        """The workload gets an autoscaler."""
+        raise NotImplementedError
+
+
+@dataclass
+class ServedPlace(Place):
+    """One that speaks HTTP: others write through the API as anybody would."""
+
     cluster: KubeCluster
-    least: KubeCluster
+
+    async def scale_as(self, manager: str, replicas: int) -> None:
+        path = f"{object_path(WEB)}/scale?fieldManager={manager}"
+        await self.cluster._transport.send(
+            "PATCH", path, {"spec": {"replicas": replicas}}, content_type=MERGE
+        )
+
+    async def add_autoscaler(self, lowest: int, highest: int) -> None:
+        body = {
+            "apiVersion": "autoscaling/v2",
+            "kind": "HorizontalPodAutoscaler",
+            "metadata": {"name": "web"},
+            "spec": {
+                "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"},
+                "minReplicas": lowest,
+                "maxReplicas": highest,
+            },
+        }
+        await self.cluster._transport.send("POST", autoscaler_path("shop"), body)
+
+
+@dataclass
+class TwinPlace(Place):
+    """The twin on the machine's clock."""
+
+    world: ClusterWorld
+
+    async def scale_as(self, manager: str, replicas: int) -> None:
+        self.world.set_replicas(WEB, replicas, manager)
+
+    async def add_autoscaler(self, lowest: int, highest: int) -> None:
+        self.world.workloads[WEB].autoscaler = Autoscaler(
+            name="web", min_replicas=lowest, max_replicas=highest, resource_version="1"
+        )
+
+
+async def the_twin(folder: Path) -> AsyncIterator[Place]:
+    del folder
+    world = ClusterWorld("c", SystemClock(), nodes=3, ready_s=0.1)
+    world.add(WEB, 2)
+    twin = TwinCluster(world)
+    yield TwinPlace(cluster=twin, least=twin, world=world)
 
 
 def open_with(path: Path, context: str = "") -> KubeCluster:
@@ -94,7 +157,7 @@ async def the_lab(folder: Path) -> AsyncIterator[Place]:
     path.write_text(yaml.safe_dump(config))
     cluster = open_with(path)
     try:
-        yield Place(cluster=cluster, least=cluster)
+        yield ServedPlace(cluster=cluster, least=cluster)
     finally:
         await cluster.close()
         await server.stop()
@@ -110,10 +173,11 @@ async def the_real_one(plane: Any, folder: Path) -> AsyncIterator[Place]:
     everything = open_with(plane.kubeconfig("admin", path=folder / "admin.yaml"))
     least = open_with(plane.kubeconfig("failover", path=folder / "plain.yaml"))
     try:
-        yield Place(cluster=everything, least=least)
+        yield ServedPlace(cluster=everything, least=least)
     finally:
         await everything.close()
         await least.close()
+        admin.request("DELETE", f"{autoscaler_path('shop')}/web")
         admin.delete("/apis/apps/v1/namespaces/shop/deployments/web")
 
 
@@ -146,25 +210,22 @@ def apply_document(admin: Any, document: dict[str, Any]) -> None:
 @pytest.fixture(scope="module")
 def contract_plane(kubernetes_tier: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
     """A plane of its own: the generated rights would stay behind in the shared one."""
-    plane = ControlPlane("contract", tmp_path_factory.mktemp("contract") / "plane")
+    plane = ControlPlane("contract", tmp_path_factory.mktemp("contract") / "plane", autoscaler=True)
     with running([plane]):
         yield plane
 
 
-@pytest.fixture(params=["lab", "real"])
+@pytest.fixture(params=["twin", "lab", "real"])
 async def place(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Place]:
-    maker = (
-        the_lab(tmp_path)
-        if request.param == "lab"
-        else the_real_one(request.getfixturevalue("contract_plane"), tmp_path)
-    )
+    if request.param == "real":
+        maker = the_real_one(request.getfixturevalue("contract_plane"), tmp_path)
+    else:
+        maker = the_twin(tmp_path) if request.param == "twin" else the_lab(tmp_path)
     async for made in maker:
         yield made
 
 
-async def ready(cluster: KubeCluster, replicas: int) -> Any:
-    import asyncio
-
+async def ready(cluster: Cluster, replicas: int) -> Any:
     async with asyncio.timeout(30):
         while True:
             (state,) = await cluster.read_workloads([WEB])
@@ -216,8 +277,6 @@ async def test_a_missing_object_another_cluster_and_an_old_permit_are_told_apart
 
 
 async def test_the_fence_rises_only_and_refuses_an_older_epoch(place: Place) -> None:
-    import asyncio
-
     seen = await place.least.inventory([WEB])
     top = (seen.fence_epoch or 0) + 10
     await place.least.raise_fence(
@@ -249,3 +308,74 @@ async def test_the_generated_rights_suffice_and_nothing_is_missing(place: Place)
 async def test_an_event_is_written(place: Place) -> None:
     state = await ready(place.least, 2)
     await place.least.record_event(permit(), change(state, 3, ""), "replicas 2 -> 3 by a test")
+
+
+async def test_a_value_that_another_manager_took_back_names_that_manager(place: Place) -> None:
+    before = await ready(place.least, 2)
+    await place.least.scale(permit(7), change(before, 4, ""))
+    await ready(place.least, 4)
+    await asyncio.sleep(1.1)  # managedFields carry whole seconds
+    await place.scale_as("kubectl-scale", 1)
+    state = await ready(place.least, 1)
+    assert (state.wanted, state.managers[-1]) == (1, "kubectl-scale")
+
+
+async def test_an_autoscalers_minimum_moves_and_its_maximum_when_it_must(place: Place) -> None:
+    await ready(place.least, 2)
+    await place.add_autoscaler(2, 4)
+    (state,) = await place.least.read_workloads([WEB])
+    assert state.autoscaler is not None
+    assert (state.autoscaler.name, state.autoscaler.min_replicas, state.autoscaler.max_replicas) == (
+        "web",
+        2,
+        4,
+    )
+    wanted = change(
+        state,
+        5,
+        "",
+        field=ScaleField.AUTOSCALER_MIN,
+        autoscaler="web",
+        resource_version=state.autoscaler.resource_version,
+    )
+    after = await place.least.scale(permit(), wanted)
+    assert after.autoscaler is not None
+    assert (after.autoscaler.min_replicas, after.autoscaler.max_replicas) == (5, 5)
+    with pytest.raises(Conflict):
+        await place.least.scale(permit(), wanted)
+    assert (await ready(place.least, 5)).wanted == 5
+
+
+async def test_the_fence_holds_for_an_autoscaler_too(place: Place) -> None:
+    await ready(place.least, 2)
+    await place.add_autoscaler(2, 4)
+    top = ((await place.least.inventory([])).fence_epoch or 0) + 5
+    await place.least.raise_fence(permit(top), RaiseFence(cluster="c", cluster_uid="", epoch=Epoch(top)))
+    await asyncio.sleep(1.0)
+    (state,) = await place.least.read_workloads([WEB])
+    assert state.autoscaler is not None
+    older = change(
+        state,
+        3,
+        "",
+        field=ScaleField.AUTOSCALER_MIN,
+        autoscaler="web",
+        resource_version=state.autoscaler.resource_version,
+    )
+    with pytest.raises(FencedOff):
+        await place.least.scale(permit(top - 1), older)
+
+
+async def test_applying_the_manifest_again_does_not_lower_the_fence(
+    contract_plane: ControlPlane, tmp_path: Path
+) -> None:
+    async for place in the_real_one(contract_plane, tmp_path):
+        top = ((await place.least.inventory([])).fence_epoch or 0) + 3
+        await place.least.raise_fence(permit(top), RaiseFence(cluster="c", cluster_uid="", epoch=Epoch(top)))
+        (fence,) = (
+            item for item in yaml.safe_load_all(manifest(policy(), fence=True)) if item["kind"] == "ConfigMap"
+        )
+        path = "/api/v1/namespaces/failover/configmaps/failover-fence"
+        status, _ = contract_plane.admin.request("PATCH", path, fence, content_type=MERGE)
+        assert status == 200
+        assert (await place.least.inventory([])).fence_epoch == top

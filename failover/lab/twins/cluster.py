@@ -155,12 +155,9 @@ class TwinCluster:
     async def scale(self, permit: Permit, change: ScaleChange) -> WorkloadState:
         await self._reach()
         world = self._world
+        self._identify(change.cluster_uid)
         if not permit.still_good(world.clock.now().mono):
-            raise Unavailable("the permit is over; nothing was sent", target=self.name)
-        if change.cluster_uid and change.cluster_uid != world.uid:
-            raise Rejected(
-                f"this is another cluster: {world.uid}, not {change.cluster_uid}", target=self.name
-            )
+            raise Conflict(f"{self.name}: the permit ran out before the request was sent", target=self.name)
         self._check_fence(int(permit.epoch))
         if change.workload not in world.workloads:
             raise NotFound(f"{change.workload} does not exist", target=self.name)
@@ -199,7 +196,9 @@ class TwinCluster:
 
     async def raise_fence(self, permit: Permit, change: RaiseFence) -> None:
         await self._reach()
-        del permit
+        self._identify(change.cluster_uid)
+        if not permit.still_good(self._world.clock.now().mono):
+            raise Conflict(f"{self.name}: the permit ran out before the request was sent", target=self.name)
         self._check_fence(int(change.epoch))
         self._world.fence = max(self._world.fence or 0, int(change.epoch))
 
@@ -233,6 +232,13 @@ class TwinCluster:
         if faults.throttle:
             faults.throttle -= 1
             raise Throttled("too many requests", target=self.name, retry_after_s=1.0)
+
+    def _identify(self, expected: str) -> None:
+        if expected and expected != self._world.uid:
+            raise Rejected(
+                f"{self.name}: the kubeconfig reaches another cluster ({self._world.uid}, before it was {expected})",
+                target=self.name,
+            )
 
     def _check_fence(self, epoch: int) -> None:
         fence = self._world.fence
