@@ -11,6 +11,8 @@ from typing import Any
 from failover.cli import exits, render
 from failover.cli.exits import Stop
 
+KUBECONFIGS_EVERY_S = 10.0
+
 
 def run_controller(
     state: Path,
@@ -44,66 +46,88 @@ async def _controller(
     metrics: str,
     source: str,
 ) -> None:
-    from failover.cli.setup import check_live
-    from failover.controller.app import build
-    from failover.controller.calendar import Calendar
-    from failover.controller.wiring import open_ports, read_text
+    from failover.controller.wiring import open_ports
     from failover.telemetry import Fan, LogSink, MetricsSink
-    from failover.web.server import Listeners
 
     sinks: list[Any] = [LogSink()]
     if metrics:
         sinks.append(MetricsSink())
         sinks[-1].start_http(*_address(metrics))
     ports = await open_ports(policy, state, telemetry=Fan(sinks), source=source, pool=True)
-    controller = build(ports.ports, policy, read_ca=read_text)
-    controller.problems = lambda: policies.problems
-    listeners = Listeners(controller)
+    process = ControllerProcess(state, policy, policies, ports)
+    try:
+        await process.run(*vantages)
+    finally:
+        await ports.close()
 
-    async def validate() -> str:
-        problems = await check_live(controller.policy)
+
+class ControllerProcess:
+    """What surrounds a controller in `failover run`: listeners, the calendar, and files that are followed."""
+
+    def __init__(self, state: Path, policy: Any, policies: Any, ports: Any) -> None:
+        from failover.controller.app import build
+        from failover.controller.calendar import Calendar
+        from failover.controller.wiring import read_text
+        from failover.web.server import Listeners
+
+        self._state, self._policies, self._ports = state, policies, ports
+        self._controller = build(ports.ports, policy, read_ca=read_text)
+        self._controller.problems = lambda: policies.problems
+        self._listeners = Listeners(self._controller)
+        self._calendar = Calendar(self._controller, validate=self._validate)
+        self._controller.jobs = self._calendar.rows
+        self._changes: asyncio.Queue[Any] = asyncio.Queue()
+
+    async def run(self, host: str, port: int, tls: ssl.SSLContext | None) -> None:
+        """Until cancelled; any part that fails ends the process, for its supervisor to restart."""
+        if tls is not None:
+            await self._listeners.serve_vantages(host, port, tls)
+        self._calendar.remember(await self._ports.ports.store.entries())
+        self._calendar.update(self._controller.policy)
+        self._calendar.start()
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._serve_while_acting())
+                group.create_task(self._policies.watch(self._changes.put_nowait, self._refused))
+                group.create_task(self._follow_policy())
+                group.create_task(self._follow_kubeconfigs())
+                group.create_task(self._controller.run())
+        finally:
+            self._calendar.stop()
+            await self._listeners.close()
+
+    async def _validate(self) -> str:
+        from failover.cli.setup import check_live
+
+        problems = await check_live(self._controller.policy)
         return "; ".join(f"{item['target']}: {item['sentence']}" for item in problems if not item["warning"])
 
-    calendar = Calendar(controller, validate=validate)
-    controller.jobs = calendar.rows
-    changes: asyncio.Queue[Any] = asyncio.Queue()
+    def _refused(self) -> None:
+        for problem in self._policies.problems:
+            self._controller.context.tell("policy.refused", str(problem), page=True)
 
-    async def follow_policy() -> None:
+    async def _follow_policy(self) -> None:
         while True:
-            changed = await changes.get()
-            await controller.use_policy(changed)
-            calendar.update(changed)
+            changed = await self._changes.get()
+            await self._ports.follow(changed)
+            await self._controller.use_policy(changed)
+            self._calendar.update(changed)
 
-    def refused() -> None:
-        for problem in policies.problems:
-            controller.context.tell("policy.refused", str(problem), page=True)
+    async def _follow_kubeconfigs(self) -> None:
+        """A kubeconfig that was missing or is rewritten (rotated credentials) is taken on without a restart."""
+        while True:
+            await asyncio.sleep(KUBECONFIGS_EVERY_S)
+            if await self._ports.follow(self._controller.policy):
+                self._controller.targets_changed()
 
-    host, port, tls = vantages
-    if tls is not None:
-        await listeners.serve_vantages(host, port, tls)
-    calendar.remember(await ports.ports.store.entries())
-    calendar.update(policy)
-    calendar.start()
-
-    async def serve_while_acting() -> None:
+    async def _serve_while_acting(self) -> None:
         """The socket belongs to the controller that acts: a standby must not take it away."""
         while True:
-            if controller.acting and not listeners.commands_open:
-                await listeners.serve_commands(state)
-            elif not controller.acting and listeners.commands_open:
-                await listeners.close_commands()
+            if self._controller.acting and not self._listeners.commands_open:
+                await self._listeners.serve_commands(self._state)
+            elif not self._controller.acting and self._listeners.commands_open:
+                await self._listeners.close_commands()
             await asyncio.sleep(0.1)
-
-    try:
-        async with asyncio.TaskGroup() as group:
-            group.create_task(serve_while_acting())
-            group.create_task(policies.watch(changes.put_nowait, refused))
-            group.create_task(follow_policy())
-            group.create_task(controller.run())
-    finally:
-        calendar.stop()
-        await listeners.close()
-        await ports.close()
 
 
 def run_vantage(

@@ -76,6 +76,12 @@ def _cluster(item: dict[str, Any]) -> None:
             render.line(
                 f"    {vote['vantage']:<16} {vote['vote']:<8} {vote['outcome'] or '-':<13} {age}{why}"
             )
+    if item["nodes"]:
+        render.line(f"  nodes: {_look(item['nodes'])}; this informs, and makes no verdict")
+    for found in item["duplicates"]:
+        render.line(
+            f"  {found['replicas']} replicas run here again that run {found['run']} replaced elsewhere; nothing is deleted"
+        )
     if item["hold_down_until"]:
         render.line(f"  held down until {item['hold_down_until']}; `failover ack {item['name']}` releases it")
     if item["inventory_error"]:
@@ -110,7 +116,8 @@ def _application(item: dict[str, Any]) -> None:
     for cluster in item["clusters"]:
         own = f"   own verdict {cluster['verdict']}: {cluster['sentence']}" if cluster["verdict"] else ""
         ready = "unknown" if cluster["ready"] is None else f"{cluster['ready']}/{cluster['wanted']} ready"
-        render.line(f"  {cluster['cluster']:<18} {ready}{own}")
+        look = f"   {_look(cluster['workloads'])}" if cluster["workloads"] else ""
+        render.line(f"  {cluster['cluster']:<18} {ready}{own}{look}")
     for record in item["records"]:
         values = ", ".join(record["values"]) if record["known"] else "unknown (the zone cannot be read)"
         render.line(f"  {record['name']} {record['type']} {record['ttl'] or ''} -> {values}")
@@ -118,6 +125,10 @@ def _application(item: dict[str, Any]) -> None:
         render.line(
             f"  fence in {fence['zone']}: owner {fence['owner']}, epoch {fence['epoch']}, plan {fence['plan']}"
         )
+
+
+def _look(look: dict[str, Any]) -> str:
+    return f"{look['outcome']}, {look['detail']} ({time.time() - _at(look['seen_at']):.0f} s ago)"
 
 
 def _refusal(item: dict[str, Any]) -> None:

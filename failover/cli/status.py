@@ -92,6 +92,7 @@ def _banner(status: dict[str, Any]) -> list[str]:
         found.append(f"JOURNAL: {status['leader']['trouble']} (no journal, no action)")
     found += [f"policy file refused, the last good one stays: {text}" for text in status["policy_problems"]]
     found += [f"{item['code']}: {item['sentence']}" for item in status["alerts"]]
+    found += _about_servers(status) + _about_duplicates(status)
     found += [
         f"not done: {item['application'] + ': ' if item['application'] else ''}{item['code']}: {item['sentence']}"
         for item in status["refusals"]
@@ -102,6 +103,24 @@ def _banner(status: dict[str, Any]) -> list[str]:
             f"recommended for {names}: {item['run_kind']} of {item['domain']} (`failover plan {item['domain']}`)"
         )
     return found
+
+
+def _about_servers(status: dict[str, Any]) -> list[str]:
+    return [
+        f"zone {zone['name']}: name server {item['server']}: {item['detail'] or 'does not answer'} (it is asked again)"
+        for zone in status["zones"]
+        for item in zone["servers"]
+        if not item["matches"]
+    ]
+
+
+def _about_duplicates(status: dict[str, Any]) -> list[str]:
+    return [
+        f"{cluster['name']} is back and runs {item['replicas']} replicas that run {item['run']} had replaced elsewhere; "
+        f"nothing is deleted (`failover failback {item['domain']}`)"
+        for cluster in status["clusters"]
+        for item in cluster["duplicates"]
+    ]
 
 
 def _since(text: str | None) -> str:
@@ -179,11 +198,6 @@ def _runs(status: dict[str, Any]) -> None:
         return
     render.line()
     run_table(runs)
-    for item in runs:
-        if item["silent_servers"]:
-            render.line(
-                f"! run {item['id']}: silent name servers, asked again: {', '.join(item['silent_servers'])}"
-            )
 
 
 def run_table(runs: list[dict[str, Any]]) -> None:

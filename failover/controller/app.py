@@ -20,7 +20,7 @@ from failover.execution.admission import is_automatic
 from failover.health import DurableHealth, Inputs, durable, initial_state, judge, restart_warm_up, restore
 from failover.model.codec import canonical_json, from_plain
 from failover.model.errors import Conflict, StoreError
-from failover.model.ids import ClusterName, VantageName
+from failover.model.ids import ClusterName, VantageName, ZoneName
 from failover.model.inventory import ClusterInventory
 from failover.model.journal import (
     AbortRequested,
@@ -33,6 +33,7 @@ from failover.model.journal import (
 from failover.model.observation import Observation, ProbeDefinition, VantageReport
 from failover.model.policy import Policy
 from failover.model.reasons import Problem
+from failover.model.records import ServerAnswer
 from failover.model.time import EPOCH_START, Now
 from failover.model.verdict import Judgement, WarmUp
 from failover.probes import ProbeRunner, SelfCheck, build_definitions
@@ -94,6 +95,7 @@ class Controller:
         self._tasks: list[asyncio.Task[None]] = []
         self._probing: ProbeRunner | None = None
         self._self_check: SelfCheck | None = None
+        self.context.world.on_server = self._server_turned
         self._install_policy(policy)
 
     # -- what the API needs --------------------------------------------------------------------------------------------
@@ -123,6 +125,12 @@ class Controller:
     async def command(self, request: dict[str, Any]) -> dict[str, Any]:
         return await self.commands.execute(request)
 
+    def _server_turned(self, zone: ZoneName, answer: ServerAnswer) -> None:
+        word = "serves what the primary holds" if answer.matches else answer.detail or "does not answer"
+        self.context.tell(
+            "dns.server", f"zone {zone}: {answer.server}: {word}", page=not answer.matches, zone=zone
+        )
+
     def _doubt(self, sentence: str) -> None:
         if not self.context.doubt:
             self.context.doubt = sentence
@@ -141,12 +149,20 @@ class Controller:
         if policy.generation == previous:
             return
         self._install_policy(policy)
-        if self._probing is not None:
-            self._probing.update(self.definitions, policy.generation)
-            self.context.world.start(policy)
+        self._look_anew()
         self.context.tell("policy.loaded", f"policy {policy.generation} in force, before it {previous}")
         if self.acting:
             await self.context.append([("", PolicyLoaded(generation=policy.generation, previous=previous))])
+
+    def targets_changed(self) -> None:
+        """Clusters or zones were opened, closed or replaced under the same policy: probe and look at what is there now."""
+        self._install_policy(self.context.policy)
+        self._look_anew()
+
+    def _look_anew(self) -> None:
+        if self._probing is not None:
+            self._probing.update(self.definitions, self.context.policy.generation)
+            self.context.world.start(self.context.policy)
 
     # -- life ----------------------------------------------------------------------------------------------------------
 
@@ -425,7 +441,7 @@ class Controller:
             world=context.world,
             people=context.people,
             vantages_seen=self.inbox.seen,
-            runs=list(context.runs.values())[-20:],
+            runs=list(context.runs.values()),
             refusals=tuple(item for found in context.refusals.values() for item in found),
             recommendations=self.decider.recommendations.values(),
             jobs=self.jobs(),

@@ -4,16 +4,17 @@ a controller and without any import heavier than sqlite3.
 Times are absolute (RFC 3339), never ages: the reader works out ages, and an unchanged world gives an unchanged document.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from failover.controller.people import People
 from failover.controller.world import World
+from failover.execution.runs import displacements
 from failover.model.codec import to_plain
 from failover.model.ids import ApplicationName, ClusterName, Subject, VantageName
 from failover.model.journal import Run
-from failover.model.plan import Plan
+from failover.model.plan import Plan, ScaleStep
 from failover.model.policy import Application, Mode, Policy, VantageEntry
 from failover.model.reasons import Problem, Refusal
 from failover.model.time import Now
@@ -21,7 +22,7 @@ from failover.model.verdict import Judgement, Verdict
 
 STATUS_KEY = "status"
 STATUS_SCHEMA = 1
-RECENT_RUNS = 10
+RECENT_RUNS = 20
 
 
 def build_status(
@@ -33,7 +34,7 @@ def build_status(
     world: World,
     people: People,
     vantages_seen: Mapping[VantageName, float],
-    runs: Iterable[Run],
+    runs: Sequence[Run],
     refusals: Iterable[Refusal],
     recommendations: Iterable[Plan],
     jobs: Iterable[Mapping[str, Any]],
@@ -57,18 +58,25 @@ def build_status(
         "refusals": to_plain(tuple(refusals)),
         "recommendations": [_recommendation(plan) for plan in recommendations],
         "clusters": [
-            _cluster(policy, entry.name, judgement, world, people, now) for entry in policy.fleet.clusters
+            _cluster(policy, entry.name, judgement, world, people, runs, now)
+            for entry in policy.fleet.clusters
         ],
-        "applications": [_application(item, judgement, world) for item in policy.applications],
+        "applications": [_application(item, judgement, world, now) for item in policy.applications],
         "vantages": [_vantage(item, vantages_seen, judgement, people, now) for item in policy.fleet.vantages],
         "zones": [_zone(zone.name, world) for zone in policy.zones],
-        "runs": [run_row(run) for run in runs],
+        "runs": [run_row(run) for run in runs[-RECENT_RUNS:]],
         "schedules": [dict(job) for job in jobs],
     }
 
 
 def _cluster(
-    policy: Policy, name: ClusterName, judgement: Judgement, world: World, people: People, now: Now
+    policy: Policy,
+    name: ClusterName,
+    judgement: Judgement,
+    world: World,
+    people: People,
+    runs: Sequence[Run],
+    now: Now,
 ) -> dict[str, Any]:
     entry = policy.fleet.cluster(name)
     verdict = judgement.of_cluster(name)
@@ -93,6 +101,8 @@ def _cluster(
         "nodes_total": seen.nodes_total if seen else None,
         "replicas_ready": sum(state.ready for state in seen.workloads) if seen else None,
         "replicas_wanted": sum(state.wanted for state in seen.workloads) if seen else None,
+        "nodes": _look(world, Subject(cluster=name), now),
+        "duplicates": _duplicates(policy, name, judgement, world, runs, now),
         "odd": list(seen.odd) if seen else [],
     }
 
@@ -127,7 +137,46 @@ def _seconds_before(now: Now, age_s: float | None) -> datetime | None:
     return None if age_s is None else now.wall_of(now.mono - age_s)
 
 
-def _application(application: Application, judgement: Judgement, world: World) -> dict[str, Any]:
+def _look(world: World, subject: Subject, now: Now) -> dict[str, Any] | None:
+    """The latest look at nodes or workloads (signal W): it informs, and never makes a verdict."""
+    look = world.looks.get(subject)
+    if look is None:
+        return None
+    return {
+        "probe": look.probe.value,
+        "outcome": look.result.outcome.value,
+        "detail": look.result.detail,
+        "seen_at": to_plain(now.wall_of(look.at_mono)),
+    }
+
+
+def _duplicates(
+    policy: Policy,
+    name: ClusterName,
+    judgement: Judgement,
+    world: World,
+    runs: Sequence[Run],
+    now: Now,
+) -> list[dict[str, Any]]:
+    """Replicas that run again in a cluster that a run moved them away from (I27): reported, and never deleted by us."""
+    verdict, seen = judgement.of_cluster(name), world.inventories.get(name)
+    fresh = seen is not None and now.mono - seen.taken_mono <= policy.fleet.timing.inventory_max_age_s
+    if seen is None or not fresh or verdict is None or verdict.kind.no_longer_serves:
+        return []
+    found = []
+    for item in displacements(runs):
+        if name not in item.plan.sources:
+            continue
+        moved = {
+            step.workload for step in item.plan.steps if isinstance(step, ScaleStep) and step.cluster != name
+        }
+        replicas = sum(state.pods for state in seen.workloads if state.ref in moved)
+        if replicas:
+            found.append({"run": item.run, "replicas": replicas, "domain": str(item.domain)})
+    return found
+
+
+def _application(application: Application, judgement: Judgement, world: World, now: Now) -> dict[str, Any]:
     clusters = []
     for name in application.clusters:
         verdict = judgement.of(Subject(cluster=name, application=application.name))
@@ -144,6 +193,7 @@ def _application(application: Application, judgement: Judgement, world: World) -
                 "sentence": verdict.sentence if verdict else "",
                 "ready": sum(state.ready for state in states) if seen else None,
                 "wanted": sum(state.wanted for state in states) if seen else None,
+                "workloads": _look(world, Subject(cluster=name, application=application.name), now),
             }
         )
     return {
@@ -215,6 +265,16 @@ def _zone(name: str, world: World) -> dict[str, Any]:
         "readable": state is not None,
         "error": error,
         "serial": state.serial if state else None,
+        "servers": [
+            {
+                "server": answer.server,
+                "answered": answer.answered,
+                "matches": answer.matches,
+                "serial": answer.serial,
+                "detail": answer.detail,
+            }
+            for answer in next((found for key, found in world.servers.items() if key == name), ())
+        ],
     }
 
 

@@ -4,7 +4,9 @@ import os
 import secrets
 import socket
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from failover.controller.clock import InlineCompute, PoolCompute, SystemClock
 from failover.controller.ports import ApiServer, Identity, Ports
@@ -12,11 +14,14 @@ from failover.dnszones import open_zones
 from failover.kube import open_clusters
 from failover.model.ids import ClusterName
 from failover.model.policy import Policy
-from failover.model.ports import Telemetry
+from failover.model.ports import Cluster, DNSZone, Telemetry
 from failover.model.telemetry import TelemetryEvent
 from failover.probes import ProberSet
 from failover.store.processes import boot_id
 from failover.store.sqlite import SQLiteStore
+
+if TYPE_CHECKING:
+    from failover.kube.cluster import KubeCluster
 
 POOL_FROM_WORKLOADS = 500
 
@@ -34,6 +39,30 @@ class OpenPorts:
 
     ports: Ports
     prober: ProberSet
+    problems: tuple[str, ...] = ()
+
+    async def follow(self, policy: Policy) -> bool:
+        """Open what a changed policy, or a rewritten kubeconfig, names; close what is gone. True if anything changed.
+
+        Problems are told once each, when they begin.
+        """
+        ports = self.ports
+        clusters, problems = open_clusters(policy, ports.clusters)  # type: ignore[arg-type]
+        zones = open_zones(policy, ports.clock, ports.zones)
+        for sentence in problems:
+            if sentence not in self.problems:
+                _tell_closed(ports.telemetry, ports.clock.now().wall, sentence)
+        self.problems = problems
+        if clusters == ports.clusters and zones == ports.zones:
+            return False
+        gone: list[Cluster | DNSZone] = [
+            *(item for name, item in ports.clusters.items() if clusters.get(name) is not item),
+            *(zone for name, zone in ports.zones.items() if zones.get(name) is not zone),
+        ]
+        ports.clusters, ports.zones, ports.api_servers = clusters, zones, _api_servers(clusters)
+        for old in gone:
+            await old.close()
+        return True
 
     async def close(self) -> None:
         """Close every connection and the store."""
@@ -59,16 +88,10 @@ async def open_ports(
     clock = SystemClock()
     store = await SQLiteStore.open(state, clock)
     teller = telemetry or SilentTelemetry()
-    clusters, cluster_problems = open_clusters(policy)
+    clusters, problems = open_clusters(policy)
     zones = open_zones(policy, clock)
-    for sentence in cluster_problems:
-        teller.emit(TelemetryEvent(name="target.closed", at=clock.now().wall, sentence=sentence, page=True))
-    servers: dict[ClusterName, ApiServer] = {}
-    for name, cluster in clusters.items():
-        where = cluster.api_server
-        servers[name] = ApiServer(
-            address=where.address, port=where.port, server_name=where.server_name, ca_pem=where.ca_pem
-        )
+    for sentence in problems:
+        _tell_closed(teller, clock.now().wall, sentence)
     prober = ProberSet(allow_cidrs=policy.fleet.probe_allow_cidrs, source=source)
     workloads = sum(len(application.workloads) for application in policy.applications)
     ports = Ports(
@@ -79,11 +102,25 @@ async def open_ports(
         prober=prober,
         clusters=clusters,
         zones=zones,
-        api_servers=servers,
+        api_servers=_api_servers(clusters),
         identity=Identity(
             holder=f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(2)}",
             boot_id=boot_id(),
             process=os.getpid(),
         ),
     )
-    return OpenPorts(ports=ports, prober=prober)
+    return OpenPorts(ports=ports, prober=prober, problems=problems)
+
+
+def _api_servers(clusters: "dict[ClusterName, KubeCluster]") -> dict[ClusterName, ApiServer]:
+    found = {}
+    for name, cluster in clusters.items():
+        where = cluster.api_server
+        found[name] = ApiServer(
+            address=where.address, port=where.port, server_name=where.server_name, ca_pem=where.ca_pem
+        )
+    return found
+
+
+def _tell_closed(telemetry: Telemetry, at: datetime, sentence: str) -> None:
+    telemetry.emit(TelemetryEvent(name="target.closed", at=at, sentence=sentence, page=True))

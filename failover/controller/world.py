@@ -4,19 +4,20 @@ A look that fails leaves the last complete one in place, with its age: nothing i
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 
+from failover.controller.demand import DemandTracker
 from failover.controller.ports import Ports
 from failover.model.errors import TargetError
-from failover.model.ids import ApplicationName, ClusterName, ZoneName
-from failover.model.inventory import ClusterInventory, Demand, WorkloadState
+from failover.model.ids import ApplicationName, ClusterName, Subject, ZoneName
+from failover.model.inventory import ClusterInventory, WorkloadState
+from failover.model.observation import ProbeKind, ProbeResult
 from failover.model.policy import Application, Policy, WorkloadRef
-from failover.model.records import ZoneState
-from failover.model.time import Now
+from failover.model.records import ServerAnswer, ZoneState
+from failover.probes.cluster_state import nodes_result, result_of, workloads_result
 
-DEMAND_WINDOW = timedelta(hours=24)
-DEMAND_BUCKET = timedelta(minutes=30)
+SERVERS_EVERY_S = 30.0
 
 
 def workloads_at(policy: Policy, cluster: ClusterName) -> tuple[WorkloadRef, ...]:
@@ -30,79 +31,13 @@ def workloads_at(policy: Policy, cluster: ClusterName) -> tuple[WorkloadRef, ...
     return tuple(dict.fromkeys(refs))
 
 
-class DemandTracker:
-    """Highest fleet-wide ready count of each workload in the last 24 h, in half-hour buckets of wall time.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """What the latest look said about nodes (of a cluster) or workloads (of an application there): signal W."""
 
-    `away`: clusters that a run has moved away from. What still runs there, or runs there again, is a duplicate (I27) and
-    no demand.
-    """
-
-    def __init__(self) -> None:
-        self.away: frozenset[ClusterName] = frozenset()
-        self._peaks: dict[tuple[ApplicationName, WorkloadRef], dict[datetime, int]] = {}
-
-    def note(self, policy: Policy, inventories: Mapping[ClusterName, ClusterInventory], now: Now) -> None:
-        """Take the present counts into account; ready replicas never count above the replicas wanted."""
-        bucket = _bucket_of(now.wall)
-        states = {
-            (cluster, state.ref): state
-            for cluster, seen in inventories.items()
-            if cluster not in self.away
-            for state in seen.workloads
-        }
-        for application in policy.applications:
-            for workload in application.workloads:
-                found = [states.get((rule.cluster, workload.ref)) for rule in workload.placement]
-                total = sum(min(state.ready, state.wanted) for state in found if state is not None)
-                peaks = self._peaks.setdefault((application.name, workload.ref), {})
-                peaks[bucket] = max(peaks.get(bucket, 0), total)
-                for old in [start for start in peaks if now.wall - start > DEMAND_WINDOW]:
-                    del peaks[old]
-
-    def demands(
-        self, policy: Policy, inventories: Mapping[ClusterName, ClusterInventory]
-    ) -> tuple[Demand, ...]:
-        """Demand of every workload: the peak, at most the replicas wanted over all clusters as last seen."""
-        result = []
-        for application in policy.applications:
-            for workload in application.workloads:
-                peak = max(self._peaks.get((application.name, workload.ref), {}).values(), default=0)
-                wanted = sum(
-                    state.wanted
-                    for rule in workload.placement
-                    if rule.cluster not in self.away
-                    and (seen := inventories.get(rule.cluster))
-                    and (state := seen.workload(workload.ref))
-                )
-                result.append(
-                    Demand(application=application.name, workload=workload.ref, replicas=min(peak, wanted))
-                )
-        return tuple(result)
-
-    def dump(self) -> list[list[object]]:
-        """Plain data for the store."""
-        return [
-            [name, ref.object_kind, ref.namespace, ref.name, {k.isoformat(): v for k, v in peaks.items()}]
-            for (name, ref), peaks in self._peaks.items()
-        ]
-
-    def restore(self, data: Iterable[Sequence[object]]) -> None:
-        """The inverse of `dump`; data that does not fit is ignored (demand then grows from what is seen)."""
-        for row in data:
-            name, kind, namespace, workload, peaks = row
-            if not isinstance(peaks, dict):
-                continue
-            ref = WorkloadRef(object_kind=str(kind), namespace=str(namespace), name=str(workload))
-            self._peaks[ApplicationName(str(name)), ref] = {
-                datetime.fromisoformat(start): int(count) for start, count in peaks.items()
-            }
-
-
-def _bucket_of(wall: datetime) -> datetime:
-    return wall - timedelta(
-        seconds=(wall.minute * 60 + wall.second) % DEMAND_BUCKET.total_seconds(),
-        microseconds=wall.microsecond,
-    )
+    probe: ProbeKind
+    result: ProbeResult
+    at_mono: float
 
 
 class World:
@@ -114,6 +49,10 @@ class World:
         self.zones: dict[ZoneName, ZoneState] = {}
         self.inventory_errors: dict[ClusterName, str] = {}
         self.zone_errors: dict[ZoneName, str] = {}
+        self.looks: dict[Subject, Look] = {}
+        self.servers: dict[ZoneName, tuple[ServerAnswer, ...]] = {}
+        self.on_server: Callable[[ZoneName, ServerAnswer], None] = lambda zone, answer: None
+        self._asked_servers: dict[ZoneName, float] = {}
         self.demand = DemandTracker()
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
@@ -152,16 +91,31 @@ class World:
             seen = await cluster.inventory(workloads_at(policy, name))
         except TargetError as error:
             self.inventory_errors[name] = str(error)
+            self._note_looks(policy, name, None, result_of(error))
             return None
         self.inventory_errors.pop(name, None)
+        self._note_looks(policy, name, seen, nodes_result(seen))
         self.inventories[name] = seen
         self.demand.note(policy, self.inventories, self._ports.clock.now())
         return seen
+
+    def _note_looks(
+        self, policy: Policy, name: ClusterName, seen: ClusterInventory | None, result: ProbeResult
+    ) -> None:
+        now = self._ports.clock.now().mono
+        self.looks[Subject(cluster=name)] = Look(probe=ProbeKind.NODES, result=result, at_mono=now)
+        for application in policy.applications:
+            if name in application.clusters:
+                refs = [workload.ref for workload in application.workloads]
+                own = workloads_result(refs, seen) if seen is not None else result
+                subject = Subject(cluster=name, application=application.name)
+                self.looks[subject] = Look(probe=ProbeKind.WORKLOADS, result=own, at_mono=now)
 
     async def _watch_zone(self, policy: Policy, name: ZoneName) -> None:
         interval = policy.fleet.timing.inventory_interval_s
         while True:
             await self.look_at_zone(policy, name)
+            await self._ask_servers(name)
             await self._ports.clock.sleep(interval * self._ports.random.uniform(0.9, 1.1))
 
     async def look_at_zone(self, policy: Policy, name: ZoneName) -> ZoneState | None:
@@ -182,6 +136,31 @@ class World:
         self.zones[name] = state
         return state
 
+    async def _ask_servers(self, name: ZoneName) -> None:
+        """Ask every authoritative server for what the primary holds: at each look while one was silent or differed, else
+        now and then. This is where a server that was silent during a run is asked again (I15).
+        """
+        state, zone = self.zones.get(name), self._ports.zones.get(name)
+        before = {answer.server: answer for answer in self.servers.get(name, ())}
+        calm = bool(before) and all(answer.matches for answer in before.values())
+        now = self._ports.clock.now().mono
+        if zone is None or state is None or not state.record_sets:
+            return
+        if calm and now - self._asked_servers.get(name, float("-inf")) < SERVERS_EVERY_S:
+            return
+        self._asked_servers[name] = now
+        try:
+            answers = await zone.verify(state.record_sets)
+        except TargetError:
+            return  # the zone's own error is shown; what the servers said last stands
+        self.servers[name] = answers
+        for answer in answers:
+            was = before.get(answer.server)
+            if was is None and answer.matches:
+                continue
+            if was is None or (was.answered, was.matches) != (answer.answered, answer.matches):
+                self.on_server(name, answer)
+
     async def refresh(
         self, policy: Policy, clusters: Iterable[ClusterName], zones: Iterable[ZoneName]
     ) -> None:
@@ -196,8 +175,6 @@ class World:
         seen = self.inventories.get(cluster)
         if seen is None:
             return
-        from dataclasses import replace
-
         newer = {state.ref: state for state in states}
         self.inventories[cluster] = replace(
             seen, workloads=tuple(newer.get(state.ref, state) for state in seen.workloads)

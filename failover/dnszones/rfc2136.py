@@ -60,7 +60,7 @@ class RFC2136Zone:
 
     def __init__(self, zone: Zone, *, mono: Callable[[], float]) -> None:
         self.name = zone.name
-        self._zone = zone
+        self.entry = zone
         self._apex = absolute_name(zone.apex)
         self._mono = mono
         self._target = f"zone {zone.name}: primary {zone.primary.address} port {zone.primary.port}"
@@ -113,13 +113,13 @@ class RFC2136Zone:
 
         Raises Conflict or FencedOff (nothing changed), Rejected, LocalFault, Unavailable (not sent), OutcomeUnknown.
         """
-        refuse_unsound(self._zone, permit, change)
+        refuse_unsound(self.entry, permit, change)
         async with self._applications[change.application]:
             rcode = await self._send_update(permit, change)
             if rcode in PRECONDITION_RCODES:
                 raise await self._why_not(change, dns.rcode.to_text(rcode))
             if rcode != dns.rcode.NOERROR:
-                raise refused_update(rcode, zone=self.name, apex=self._zone.apex, key=self._key_name())
+                raise refused_update(rcode, zone=self.name, apex=self.entry.apex, key=self._key_name())
             await self._read_back(change)
 
     async def verify(self, record_sets: Sequence[RecordSet]) -> tuple[ServerAnswer, ...]:
@@ -131,17 +131,17 @@ class RFC2136Zone:
                     server,
                     wanted,
                     self._apex,
-                    timeout_s=self._zone.timeout_s,
+                    timeout_s=self.entry.timeout_s,
                     expected_serial=self._serial,
                 )
-                for server in self._zone.authoritative
+                for server in self.entry.authoritative
             )
         )
         return tuple(answers)
 
     async def check(self, names: Sequence[tuple[str, str]]) -> tuple[RightProblem, ...]:
         """Everything that a failover would need of this zone, asked without changing anything."""
-        return await rehearse(self._zone, names, ask=self._ask, exchange=self._exchange_signed)
+        return await rehearse(self.entry, names, ask=self._ask, exchange=self._exchange_signed)
 
     async def close(self) -> None:
         """Close the connection; the zone may be used again afterwards."""
@@ -155,14 +155,14 @@ class RFC2136Zone:
         async with self._connecting:
             if self._connection is None or not self._connection.usable:
                 await self.close()
-                if not self._zone.tsig_key_file:
+                if not self.entry.tsig_key_file:
                     raise LocalFault(
                         f"zone {self.name}: no `tsigKeyFile`: updates are always signed", target=self.name
                     )
-                self._key = load_key(Path(self._zone.tsig_key_file))
-                primary = self._zone.primary
+                self._key = load_key(Path(self.entry.tsig_key_file))
+                primary = self.entry.primary
                 self._connection = await open_connection(
-                    primary.address, primary.port, timeout_s=self._zone.timeout_s
+                    primary.address, primary.port, timeout_s=self.entry.timeout_s
                 )
             return self._connection
 
@@ -185,7 +185,7 @@ class RFC2136Zone:
                 raise self._translate(error, sent_changes=False) from None
             message.use_tsig(self._key)
             try:
-                return await connection.exchange(message, timeout_s=self._zone.timeout_s)
+                return await connection.exchange(message, timeout_s=self.entry.timeout_s)
             except (NotSent, NoAnswer) as error:
                 if attempt == 2 or error.timed_out:
                     raise self._translate(error, sent_changes=False) from None
@@ -212,7 +212,7 @@ class RFC2136Zone:
     async def _read_serial(self) -> int:
         found = await self._ask(self._apex, dns.rdatatype.SOA)
         if found.rrset is None:
-            raise Rejected(f"{self._target} has no zone {self._zone.apex}", target=self.name)
+            raise Rejected(f"{self._target} has no zone {self.entry.apex}", target=self.name)
         return int(found.rrset[0].serial)
 
     async def _read_fences(self, applications: Sequence[ApplicationName]) -> tuple[FenceRecord, ...]:
@@ -240,8 +240,8 @@ class RFC2136Zone:
                 try:
                     connection = await self._connect()
                     assert self._key is not None
-                    message = build_update(self._zone, self._key, change)
-                    timeout_s = self._zone.timeout_s
+                    message = build_update(self.entry, self._key, change)
+                    timeout_s = self.entry.timeout_s
                     answer = await connection.exchange(message, timeout_s=timeout_s, before_send=permitted)
                     return answer.rcode()
                 except NotSent as error:  # the server closed the kept connection: not a byte has left

@@ -45,7 +45,7 @@ class KubeCluster:
 
     def __init__(self, name: ClusterName, config: ClusterConfig) -> None:
         self.name = name
-        self._config = config
+        self.config = config
         self._transport = Transport(config)
         self._reader = Reader(self._transport)
         self._identified: dict[Epoch, str] = {}
@@ -53,7 +53,7 @@ class KubeCluster:
     @property
     def api_server(self) -> ApiServerAddress:
         """For the control-plane probe, which needs no secret."""
-        config = self._config
+        config = self.config
         return ApiServerAddress(
             address=config.host, port=config.port, server_name=config.server_name, ca_pem=config.ca_pem
         )
