@@ -30,7 +30,7 @@ def probe_all(policies: Path, output: render.Format) -> int:
 
     policy = load_directory(policies)
     clusters, problems = open_clusters(policy)
-    for sentence in problems:
+    for sentence in problems.values():
         render.talk(sentence)
 
     async def look(name: ClusterName) -> list[dict[str, object]]:

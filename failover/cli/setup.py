@@ -51,7 +51,7 @@ async def check_live(policy: Any) -> list[dict[str, Any]]:
 
     clusters, problems = open_clusters(policy)
     zones = open_zones(policy, SystemClock())
-    found = [{"target": "clusters", "sentence": sentence, "warning": False} for sentence in problems]
+    found = [{"target": name, "sentence": sentence, "warning": False} for name, sentence in problems.items()]
     fences = {entry.name: entry.fence is FenceMode.POLICY for entry in policy.fleet.clusters}
     try:
         answers = await asyncio.gather(

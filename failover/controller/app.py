@@ -93,6 +93,7 @@ class Controller:
         self._saved_at: dict[ClusterName, float] = {}
         self._clock_offset: timedelta | None = None
         self._tasks: list[asyncio.Task[None]] = []
+        self._saving: asyncio.Task[None] | None = None
         self._probing: ProbeRunner | None = None
         self._self_check: SelfCheck | None = None
         self.context.world.on_server = self._server_turned
@@ -115,6 +116,7 @@ class Controller:
     def receive(self, report: VantageReport) -> int:
         """A vantage's report. One that was told a higher journal head than ours means that ours was restored (I28)."""
         head = self.context.journal_head
+        self.context.told_head = max(self.context.told_head, report.journal_head)
         if report.journal_head > max(head, self.context.people.doubt_resolved_at_head) and self.acting:
             self._doubt(
                 f"vantage {report.vantage} was told of journal entry {report.journal_head}, this journal ends at {head}: "
@@ -181,9 +183,10 @@ class Controller:
 
     async def stop(self) -> None:
         """Stop cleanly: no run is lost, the lease is given up."""
-        for task in self._tasks:
+        tasks = [*self._tasks, *([self._saving] if self._saving is not None else [])]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         self.context.world.stop()
         if self._probing is not None:
             self._probing.stop()
@@ -271,8 +274,7 @@ class Controller:
                     elif before != self.context.leadership.standby and "acts" not in before:
                         self.context.tell("standby", f"standing by: {self.context.leadership.standby}")
             except StoreError as error:
-                self.context.journal_trouble = str(error)
-                self.context.tell("journal.trouble", str(error), page=True)
+                self._in_trouble(error)
             await self.ports.clock.sleep(STANDBY_EVERY_S)
 
     def _lost(self, sentence: str) -> None:
@@ -344,10 +346,11 @@ class Controller:
                 )
         try:
             await self._act(now)
-            await self._save(now)
         except (StoreError, Conflict) as error:
-            context.journal_trouble = str(error)
-            context.tell("journal.trouble", str(error), page=True)
+            self._in_trouble(error)
+        # Saving has a task of its own: a store that is slow or locked must not keep us from judging.
+        if self._saving is None or self._saving.done():
+            self._saving = asyncio.ensure_future(self._save(now))
 
     async def _act(self, now: Now) -> None:
         context = self.context
@@ -401,9 +404,20 @@ class Controller:
 
     async def _save(self, now: Now) -> None:
         """Status each second, health and demand now and then, people's words as another process may have said them."""
-        context = self.context
-        if not context.leadership.acting(now):
+        if not self.context.leadership.acting(now):
             return
+        try:
+            await self._save_due(now)
+        except (StoreError, Conflict) as error:
+            self._in_trouble(error)
+
+    def _in_trouble(self, error: Exception) -> None:
+        if self.context.journal_trouble != str(error):
+            self.context.journal_trouble = str(error)
+            self.context.tell("journal.trouble", str(error), page=True)
+
+    async def _save_due(self, now: Now) -> None:
+        context = self.context
         if self._due("status", STATUS_EVERY_S):
             await context.load_people()
             await self._write(STATUS_KEY, canonical_json(self.status()))
@@ -427,6 +441,9 @@ class Controller:
             self._versions[key] = found[0] if found else 0
             return
         self._written[key] = text
+        if self.context.journal_trouble:
+            self.context.journal_trouble = ""
+            self.context.tell("journal.well", "the store takes writes again")
 
     def status(self) -> dict[str, Any]:
         """The document that `failover status` shows."""

@@ -304,7 +304,8 @@ class Commands:
             )
             if on
         ]
-        people = replace(context.people, pause=None, doubt_resolved_at_head=context.journal_head)
+        looked_at = max(context.journal_head, context.told_head)
+        people = replace(context.people, pause=None, doubt_resolved_at_head=looked_at)
         await context.save_people(people)
         context.health = lift_freeze(context.health, context.now())
         context.doubt = ""

@@ -57,6 +57,8 @@ class Context:
     runs: dict[RunId, Run] = field(default_factory=dict)
     journal_head: int = 0
     journal_trouble: str = ""
+    told_head: int = 0
+    """The highest journal head that a vantage says it was told: above ours, our journal was restored (I28)."""
     doubt: str = ""
     refusals: dict[str, tuple[Refusal, ...]] = field(default_factory=dict)
     changes: Changes = field(default_factory=Changes)

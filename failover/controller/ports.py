@@ -29,7 +29,10 @@ class Identity:
 
 @dataclass(slots=True, kw_only=True)
 class Ports:
-    """The outside of one controller. `random` is seeded by the caller; the adapters own their clients."""
+    """The outside of one controller. `random` is seeded by the caller; the adapters own their clients.
+
+    `closed`: a sentence for each cluster whose access cannot be read. Such a cluster is unknown, and never down.
+    """
 
     clock: Clock
     compute: Compute
@@ -40,4 +43,5 @@ class Ports:
     zones: Mapping[ZoneName, DNSZone]
     api_servers: Mapping[ClusterName, ApiServer]
     identity: Identity
+    closed: Mapping[ClusterName, str] = field(default_factory=dict)
     random: Random = field(default_factory=Random)

@@ -39,7 +39,6 @@ class OpenPorts:
 
     ports: Ports
     prober: ProberSet
-    problems: tuple[str, ...] = ()
 
     async def follow(self, policy: Policy) -> bool:
         """Open what a changed policy, or a rewritten kubeconfig, names; close what is gone. True if anything changed.
@@ -49,11 +48,12 @@ class OpenPorts:
         ports = self.ports
         clusters, problems = open_clusters(policy, ports.clusters)  # type: ignore[arg-type]
         zones = open_zones(policy, ports.clock, ports.zones)
-        for sentence in problems:
-            if sentence not in self.problems:
+        for name, sentence in problems.items():
+            if ports.closed.get(name) != sentence:
                 _tell_closed(ports.telemetry, ports.clock.now().wall, sentence)
-        self.problems = problems
-        if clusters == ports.clusters and zones == ports.zones:
+        same = clusters == ports.clusters and zones == ports.zones and problems == ports.closed
+        ports.closed = problems
+        if same:
             return False
         gone: list[Cluster | DNSZone] = [
             *(item for name, item in ports.clusters.items() if clusters.get(name) is not item),
@@ -90,7 +90,7 @@ async def open_ports(
     teller = telemetry or SilentTelemetry()
     clusters, problems = open_clusters(policy)
     zones = open_zones(policy, clock)
-    for sentence in problems:
+    for sentence in problems.values():
         _tell_closed(teller, clock.now().wall, sentence)
     prober = ProberSet(allow_cidrs=policy.fleet.probe_allow_cidrs, source=source)
     workloads = sum(len(application.workloads) for application in policy.applications)
@@ -103,13 +103,14 @@ async def open_ports(
         clusters=clusters,
         zones=zones,
         api_servers=_api_servers(clusters),
+        closed=problems,
         identity=Identity(
             holder=f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(2)}",
             boot_id=boot_id(),
             process=os.getpid(),
         ),
     )
-    return OpenPorts(ports=ports, prober=prober, problems=problems)
+    return OpenPorts(ports=ports, prober=prober)
 
 
 def _api_servers(clusters: "dict[ClusterName, KubeCluster]") -> dict[ClusterName, ApiServer]:

@@ -62,6 +62,11 @@ class World:
         self.inventories = {
             name: seen for name, seen in self.inventories.items() if name in self._ports.clusters
         }
+        self.inventory_errors = {
+            entry.name: self._ports.closed.get(entry.name, "this cluster could not be opened")
+            for entry in policy.fleet.clusters
+            if entry.name not in self._ports.clusters
+        }
         for name in self._ports.clusters:
             self._tasks[f"cluster/{name}"] = asyncio.ensure_future(self._watch_cluster(policy, name))
         for zone in self._ports.zones:
@@ -85,7 +90,7 @@ class World:
         """One complete look, or None; the error is kept as a sentence."""
         cluster = self._ports.clusters.get(name)
         if cluster is None:
-            self.inventory_errors[name] = "no access to this cluster is configured or it could not be opened"
+            self.inventory_errors[name] = self._ports.closed.get(name, "this cluster could not be opened")
             return None
         try:
             seen = await cluster.inventory(workloads_at(policy, name))

@@ -13,8 +13,8 @@ if TYPE_CHECKING:  # the SDK is imported when a cluster is opened, not before
 
 def open_clusters(
     policy: Policy, already: Mapping[ClusterName, "KubeCluster"] | None = None
-) -> tuple[dict[ClusterName, "KubeCluster"], tuple[str, ...]]:
-    """Clusters by name, and a sentence for each that could not be opened. Nothing is sent yet.
+) -> tuple[dict[ClusterName, "KubeCluster"], dict[ClusterName, str]]:
+    """Clusters by name, and a sentence for each whose access could not be read. Nothing is sent yet.
 
     `already`: open ones. They are kept while their access is what it was, and while it cannot be read: a kubeconfig that
     is being rewritten must not take a good client away.
@@ -23,7 +23,7 @@ def open_clusters(
     from failover.kube.kubeconfig import read_config
 
     found: dict[ClusterName, KubeCluster] = {}
-    problems = []
+    problems: dict[ClusterName, str] = {}
     for entry in policy.fleet.clusters:
         known = (already or {}).get(entry.name)
         if known is not None:
@@ -33,5 +33,5 @@ def open_clusters(
             if known is None or known.config != config:
                 found[entry.name] = KubeCluster(entry.name, config)
         except LocalFault as error:
-            problems.append(f"cluster {entry.name}: {error}")
-    return found, tuple(problems)
+            problems[entry.name] = f"cluster {entry.name}: {error}"
+    return found, problems
