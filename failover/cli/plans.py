@@ -71,9 +71,10 @@ def confirm(name: str, *, yes: bool) -> None:
         return
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise Stop(exits.USAGE, "there is no terminal to ask on; --yes confirms what is shown above")
-    sys.stderr.write(f"type {name} to go on: ")
+    bare = name.rpartition("/")[2]
+    sys.stderr.write(f"type {bare} to go on: ")
     sys.stderr.flush()
-    if sys.stdin.readline().strip() != name:
+    if sys.stdin.readline().strip() not in (bare, name):
         raise Stop(exits.ERROR, "not confirmed; nothing was changed")
 
 

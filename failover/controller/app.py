@@ -46,6 +46,8 @@ CLOCK_JUMP_S = 5.0
 HEALTH_KEY = "health"
 DEMAND_KEY = "demand"
 INVENTORY_KEY = "inventory/"
+SAID_ALONE = ("pause", "cordons", "runs")
+"""What of the status a command without a controller knows for sure."""
 SELF_RESUMING = frozenset({"warm-up", "frozen", "stale-evidence", "lease", "journal"})
 
 
@@ -66,6 +68,7 @@ class Controller:
         now = ports.clock.now()
         self.ports = ports
         self._read_ca = read_ca
+        self._alone = alone
         self.inbox = Inbox()
         self.problems: Callable[[], tuple[Problem, ...]] = tuple
         self.jobs: Callable[[], list[dict[str, Any]]] = list
@@ -125,7 +128,15 @@ class Controller:
         return self.inbox.receive(report, self.context.now())
 
     async def command(self, request: dict[str, Any]) -> dict[str, Any]:
-        return await self.commands.execute(request)
+        """Do what a person asks; `status` shows it as soon as this returns."""
+        try:
+            return await self.commands.execute(request)
+        finally:
+            if self.acting:
+                try:
+                    await self._write_status()
+                except (StoreError, Conflict) as error:
+                    self._in_trouble(error)
 
     def _server_turned(self, zone: ZoneName, answer: ServerAnswer) -> None:
         word = "serves what the primary holds" if answer.matches else answer.detail or "does not answer"
@@ -420,13 +431,22 @@ class Controller:
         context = self.context
         if self._due("status", STATUS_EVERY_S):
             await context.load_people()
-            await self._write(STATUS_KEY, canonical_json(self.status()))
+            await self._write_status()
         if self._due("save", SAVE_EVERY_S):
             await self._write(
                 HEALTH_KEY, canonical_json(durable(context.health, now, boot_id=self.ports.identity.boot_id))
             )
             await self._write(DEMAND_KEY, canonical_json(context.world.demand.dump()))
             await self._save_inventories(now)
+
+    async def _write_status(self) -> None:
+        document = self.status()
+        if self._alone:
+            # A command without a controller has probed nothing: what was last known of the fleet stays, with its age.
+            found = await self.ports.store.get(STATUS_KEY)
+            known = json.loads(found[1]) if found else document
+            document = known | {key: document[key] for key in SAID_ALONE}
+        await self._write(STATUS_KEY, canonical_json(document))
 
     async def _write(self, key: str, text: str) -> None:
         if self._written.get(key) == text:

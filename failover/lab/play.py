@@ -121,7 +121,9 @@ def _until_stopped(lab: LabProcesses, talk: Talk) -> None:
                 talk(f"{request['kind']} {request['target']} {'on' if request['on'] else 'off'}")
             except LabError as error:
                 answer["error"] = str(error)
-            (lab.folder / "fault.answer").write_text(json.dumps(answer))
+            draft = lab.folder / "fault.answering"
+            draft.write_text(json.dumps(answer))
+            draft.rename(lab.folder / "fault.answer")
         time.sleep(0.05)
 
 

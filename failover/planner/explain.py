@@ -28,8 +28,9 @@ def _summary(plan: Plan, part: ApplicationPlan) -> str:
     names = len(part.records)
     verb = "return" if plan.run_kind is RunKind.FAILBACK else "are placed again"
     rest = f"{part.capacity_after} of {part.demand} replicas wanted are then ready or added elsewhere"
+    moved = f"{part.replaced} of {part.lost} replicas {verb}" if part.lost else "no replica has to be ordered"
     return (
-        f"{part.application}: {part.replaced} of {part.lost} replicas {verb}, {rest}; "
+        f"{part.application}: {moved}, {rest}; "
         f"{names} record set{'' if names == 1 else 's'} change{'s' if names == 1 else ''}"
     )
 

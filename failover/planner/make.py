@@ -164,8 +164,9 @@ def _reasons(world: World, parts: list[Part], refusals: tuple[Refusal, ...]) -> 
     lost, replaced = sum(part.lost for part in acting), sum(part.replaced for part in acting)
     records = sum(len(part.records) for part in acting)
     verb = "return" if request.run_kind is RunKind.FAILBACK else "are placed again"
+    moved = f"{replaced} of {lost} replicas {verb}" if lost else "no replica has to be ordered"
     reasons.append(
-        f"{replaced} of {lost} replicas {verb} and {records} record set{'s change' if records != 1 else ' changes'}, "
+        f"{moved} and {records} record set{'s change' if records != 1 else ' changes'}, "
         f"for {len(acting)} of {len(parts)} applications"
     )
     reasons += [
