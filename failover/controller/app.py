@@ -1,27 +1,24 @@
 """`build(ports, policy)`: the one wiring of a controller, for `run`, the lab, the simulation and commands without one."""
 
 import asyncio
-import json
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from failover.controller.commands import Commands
 from failover.controller.context import Context
 from failover.controller.deciding import Decider
 from failover.controller.inbox import Inbox
+from failover.controller.keeping import Keeper
 from failover.controller.leadership import Leadership
 from failover.controller.ports import Ports
 from failover.controller.running import Runner
-from failover.controller.status import STATUS_KEY, build_status
+from failover.controller.status import build_status
 from failover.controller.world import World
 from failover.execution.admission import is_automatic
-from failover.health import DurableHealth, Inputs, durable, initial_state, judge, restart_warm_up, restore
-from failover.model.codec import canonical_json, from_plain
+from failover.health import Inputs, initial_state, judge, restart_warm_up
 from failover.model.errors import Conflict, StoreError
-from failover.model.ids import ClusterName, VantageName, ZoneName
-from failover.model.inventory import ClusterInventory
+from failover.model.ids import VantageName, ZoneName
 from failover.model.journal import (
     AbortRequested,
     LeaderChanged,
@@ -39,24 +36,9 @@ from failover.model.verdict import Judgement, WarmUp
 from failover.probes import ProbeRunner, SelfCheck, build_definitions
 
 TICK_S = 0.1
-STATUS_EVERY_S = 1.0
-SAVE_EVERY_S = 5.0
 STANDBY_EVERY_S = 1.0
 CLOCK_JUMP_S = 5.0
-HEALTH_KEY = "health"
-DEMAND_KEY = "demand"
-INVENTORY_KEY = "inventory/"
-SAID_ALONE = ("pause", "cordons", "runs")
-"""What of the status a command without a controller knows for sure."""
 SELF_RESUMING = frozenset({"warm-up", "frozen", "stale-evidence", "lease", "journal"})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KeptInventory:
-    """The last complete look at a cluster, as the store keeps it (`inventory.taken_mono` means nothing there)."""
-
-    taken_at: datetime
-    inventory: ClusterInventory
 
 
 class Controller:
@@ -68,7 +50,6 @@ class Controller:
         now = ports.clock.now()
         self.ports = ports
         self._read_ca = read_ca
-        self._alone = alone
         self.inbox = Inbox()
         self.problems: Callable[[], tuple[Problem, ...]] = tuple
         self.jobs: Callable[[], list[dict[str, Any]]] = list
@@ -90,13 +71,10 @@ class Controller:
         self.commands = Commands(
             self.context, self.decider, self.runner, lambda: self.definitions, alone=alone
         )
-        self._versions: dict[str, int] = {}
-        self._written: dict[str, str] = {}
+        self.keeper = Keeper(self.context, self.status, alone=alone)
         self._last: dict[str, float] = {}
-        self._saved_at: dict[ClusterName, float] = {}
         self._clock_offset: timedelta | None = None
         self._tasks: list[asyncio.Task[None]] = []
-        self._saving: asyncio.Task[None] | None = None
         self._probing: ProbeRunner | None = None
         self._self_check: SelfCheck | None = None
         self.context.world.on_server = self._server_turned
@@ -133,10 +111,7 @@ class Controller:
             return await self.commands.execute(request)
         finally:
             if self.acting:
-                try:
-                    await self._write_status()
-                except (StoreError, Conflict) as error:
-                    self._in_trouble(error)
+                await self.keeper.publish()
 
     def _server_turned(self, zone: ZoneName, answer: ServerAnswer) -> None:
         word = "serves what the primary holds" if answer.matches else answer.detail or "does not answer"
@@ -194,10 +169,10 @@ class Controller:
 
     async def stop(self) -> None:
         """Stop cleanly: no run is lost, the lease is given up."""
-        tasks = [*self._tasks, *([self._saving] if self._saving is not None else [])]
-        for task in tasks:
+        for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.keeper.stop()
         self.context.world.stop()
         if self._probing is not None:
             self._probing.stop()
@@ -207,44 +182,9 @@ class Controller:
 
     async def load(self) -> None:
         """Read everything that outlives a restart."""
-        store, context = self.ports.store, self.context
-        await context.load_people()
-        context.take_in(await store.entries())
-        saved = await store.get(HEALTH_KEY)
-        if saved is not None:
-            self._versions[HEALTH_KEY] = saved[0]
-            previous: DurableHealth = from_plain(DurableHealth, json.loads(saved[1]))
-            context.health = restore(previous, context.now(), boot_id=self.ports.identity.boot_id)
-        demand = await store.get(DEMAND_KEY)
-        if demand is not None:
-            self._versions[DEMAND_KEY] = demand[0]
-            context.world.demand.restore(json.loads(demand[1]))
-        await self._load_inventories(policy_clusters=[entry.name for entry in self.policy.fleet.clusters])
-        status = await store.get(STATUS_KEY)
-        if status is not None:
-            self._versions[STATUS_KEY] = status[0]
-
-    async def _load_inventories(self, policy_clusters: list[ClusterName]) -> None:
-        """The last look at each cluster, with its true age: a region that died before we did is still remembered."""
-        now = self.context.now()
-        for name in policy_clusters:
-            found = await self.ports.store.get(INVENTORY_KEY + name)
-            if found is None:
-                continue
-            self._versions[INVENTORY_KEY + name] = found[0]
-            kept: KeptInventory = from_plain(KeptInventory, json.loads(found[1]))
-            age_s = max(0.0, (now.wall - kept.taken_at).total_seconds())
-            seen = replace(kept.inventory, taken_mono=now.mono - age_s)
-            self.context.world.inventories.setdefault(name, seen)
-
-    async def _save_inventories(self, now: Now) -> None:
-        for name, seen in list(self.context.world.inventories.items()):  # grows while we write
-            kept = KeptInventory(
-                taken_at=now.wall_of(seen.taken_mono), inventory=replace(seen, taken_mono=0.0)
-            )
-            if self._saved_at.get(name) != seen.taken_mono:
-                self._saved_at[name] = seen.taken_mono
-                await self._write(INVENTORY_KEY + name, canonical_json(kept))
+        await self.context.load_people()
+        self.context.take_in(await self.ports.store.entries())
+        await self.keeper.load()
 
     async def lead_once(self, *, take_over: bool = False) -> bool:
         """Try to become the leader: one more than the highest epoch of the store and of every readable fence."""
@@ -285,7 +225,7 @@ class Controller:
                     elif before != self.context.leadership.standby and "acts" not in before:
                         self.context.tell("standby", f"standing by: {self.context.leadership.standby}")
             except StoreError as error:
-                self._in_trouble(error)
+                self.context.in_trouble(error)
             await self.ports.clock.sleep(STANDBY_EVERY_S)
 
     def _lost(self, sentence: str) -> None:
@@ -358,10 +298,8 @@ class Controller:
         try:
             await self._act(now)
         except (StoreError, Conflict) as error:
-            self._in_trouble(error)
-        # Saving has a task of its own: a store that is slow or locked must not keep us from judging.
-        if self._saving is None or self._saving.done():
-            self._saving = asyncio.ensure_future(self._save(now))
+            self.context.in_trouble(error)
+        self.keeper.save(now)
 
     async def _act(self, now: Now) -> None:
         context = self.context
@@ -412,58 +350,6 @@ class Controller:
             return False
         self._last[what] = now
         return True
-
-    async def _save(self, now: Now) -> None:
-        """Status each second, health and demand now and then, people's words as another process may have said them."""
-        if not self.context.leadership.acting(now):
-            return
-        try:
-            await self._save_due(now)
-        except (StoreError, Conflict) as error:
-            self._in_trouble(error)
-
-    def _in_trouble(self, error: Exception) -> None:
-        if self.context.journal_trouble != str(error):
-            self.context.journal_trouble = str(error)
-            self.context.tell("journal.trouble", str(error), page=True)
-
-    async def _save_due(self, now: Now) -> None:
-        context = self.context
-        if self._due("status", STATUS_EVERY_S):
-            await context.load_people()
-            await self._write_status()
-        if self._due("save", SAVE_EVERY_S):
-            await self._write(
-                HEALTH_KEY, canonical_json(durable(context.health, now, boot_id=self.ports.identity.boot_id))
-            )
-            await self._write(DEMAND_KEY, canonical_json(context.world.demand.dump()))
-            await self._save_inventories(now)
-
-    async def _write_status(self) -> None:
-        document = self.status()
-        if self._alone:
-            # A command without a controller has probed nothing: what was last known of the fleet stays, with its age.
-            found = await self.ports.store.get(STATUS_KEY)
-            known = json.loads(found[1]) if found else document
-            document = known | {key: document[key] for key in SAID_ALONE}
-        await self._write(STATUS_KEY, canonical_json(document))
-
-    async def _write(self, key: str, text: str) -> None:
-        if self._written.get(key) == text:
-            return
-        epoch = self.context.leadership.epoch
-        try:
-            self._versions[key] = await self.ports.store.cas(
-                key, self._versions.get(key, 0), text, epoch=epoch
-            )
-        except Conflict:
-            found = await self.ports.store.get(key)
-            self._versions[key] = found[0] if found else 0
-            return
-        self._written[key] = text
-        if self.context.journal_trouble:
-            self.context.journal_trouble = ""
-            self.context.tell("journal.well", "the store takes writes again")
 
     def status(self) -> dict[str, Any]:
         """The document that `failover status` shows."""

@@ -79,9 +79,9 @@ class Context:
             try:
                 written = await self.ports.store.append_batch(epoch, entries)
             except StoreError as error:
-                self.journal_trouble = str(error)
+                self.in_trouble(error)
                 raise
-            self.journal_trouble = ""
+            self.out_of_trouble()
             self.take_in(written)
         return written
 
@@ -167,6 +167,18 @@ class Context:
             person_evidence=evidence,
             sent_last_second=self.changes.last_second(now.mono),
         )
+
+    def in_trouble(self, error: Exception) -> None:
+        """The store does not take writes: nothing is done until it does (I20). Told once each time that it changes."""
+        if self.journal_trouble != str(error):
+            self.journal_trouble = str(error)
+            self.tell("journal.trouble", str(error), page=True)
+
+    def out_of_trouble(self) -> None:
+        """Something was written durably."""
+        if self.journal_trouble:
+            self.journal_trouble = ""
+            self.tell("journal.well", "the store takes writes again")
 
     def tell_defects(self, tasks: Iterable["asyncio.Task[None]"]) -> None:
         """Page for every task that ended by an error nobody expected: a defect of ours, never to be silent."""
