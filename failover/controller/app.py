@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable
-from datetime import timedelta
 from typing import Any
 
 from failover.controller.commands import Commands
@@ -21,7 +20,6 @@ from failover.model.errors import Conflict, StoreError
 from failover.model.ids import VantageName, ZoneName
 from failover.model.journal import (
     AbortRequested,
-    LeaderChanged,
     PolicyLoaded,
     Run,
     RunResumed,
@@ -31,13 +29,12 @@ from failover.model.observation import Observation, ProbeDefinition, VantageRepo
 from failover.model.policy import Policy
 from failover.model.reasons import Problem
 from failover.model.records import ServerAnswer
-from failover.model.time import EPOCH_START, Now
+from failover.model.time import Now
 from failover.model.verdict import Judgement, WarmUp
 from failover.probes import ProbeRunner, SelfCheck, build_definitions
 
 TICK_S = 0.1
 STANDBY_EVERY_S = 1.0
-CLOCK_JUMP_S = 5.0
 SELF_RESUMING = frozenset({"warm-up", "frozen", "stale-evidence", "lease", "journal"})
 
 
@@ -73,7 +70,6 @@ class Controller:
         )
         self.keeper = Keeper(self.context, self.status, alone=alone)
         self._last: dict[str, float] = {}
-        self._clock_offset: timedelta | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._probing: ProbeRunner | None = None
         self._self_check: SelfCheck | None = None
@@ -195,7 +191,7 @@ class Controller:
         assert epoch is not None
         context.runs.clear()
         context.take_in(await self.ports.store.entries())
-        await context.append([("", LeaderChanged(holder=self.ports.identity.holder, epoch=epoch))])
+        await context.begin_to_lead()
         context.health = restart_warm_up(context.health, context.now(), "leadership")
         context.tell("leader", f"{self.ports.identity.holder} acts with epoch {epoch}")
         self._check_fences()
@@ -267,8 +263,11 @@ class Controller:
     async def tick(self) -> None:
         """Drain what came in, judge, decide, drive, tell."""
         context = self.context
+        try:
+            await context.note_jump()
+        except StoreError as error:
+            context.in_trouble(error)
         now = context.now()
-        self._watch_clock(now)
         if self._self_check is not None:
             report = VantageReport(
                 vantage=self._own,
@@ -330,17 +329,6 @@ class Controller:
         )
         if over and not held and not situation.doubt and self._due(f"resume/{run.id}", 1.0):
             await context.append([(run.id, RunResumed(actor="automation"))])
-
-    def _watch_clock(self, now: Now) -> None:
-        """A wall clock that jumped against the monotonic one starts a new warm-up (I7)."""
-        origin = now.wall - timedelta(seconds=now.mono) - EPOCH_START
-        if (
-            self._clock_offset is not None
-            and abs((origin - self._clock_offset).total_seconds()) > CLOCK_JUMP_S
-        ):
-            self.context.health = restart_warm_up(self.context.health, now, "clock-jump")
-            self.context.tell("clock.jump", "the wall clock jumped: warming up again", page=True)
-        self._clock_offset = origin
 
     # -- telling and saving --------------------------------------------------------------------------------------------
 

@@ -4,17 +4,19 @@ import asyncio
 from collections import defaultdict, deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 from failover.controller.leadership import Leadership
 from failover.controller.people import PEOPLE_KEY, People
 from failover.controller.ports import Ports
+from failover.controller.steady import SLEW, SteadyWall
 from failover.controller.world import World
-from failover.execution.runs import apply, displacements, summarise
+from failover.execution.runs import apply, displacements, shifted, summarise
 from failover.execution.situation import Situation
 from failover.health import HealthState
 from failover.model.errors import Conflict, StoreError
 from failover.model.ids import ApplicationName, RunId
-from failover.model.journal import Entry, JournalEntry, Run
+from failover.model.journal import ClockJumped, Entry, JournalEntry, LeaderChanged, Run
 from failover.model.policy import Policy
 from failover.model.reasons import Refusal
 from failover.model.snapshot import Snapshot
@@ -57,6 +59,9 @@ class Context:
     runs: dict[RunId, Run] = field(default_factory=dict)
     journal_head: int = 0
     journal_trouble: str = ""
+    steady: SteadyWall = field(default_factory=SteadyWall)
+    journal_clock: tuple[str, datetime | None] = ("", None)
+    """Boot and origin of the clock that the journal was last told of."""
     told_head: int = 0
     """The highest journal head that a vantage says it was told: above ours, our journal was restored (I28)."""
     doubt: str = ""
@@ -66,7 +71,8 @@ class Context:
     _append_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def now(self) -> Now:
-        return self.ports.clock.now()
+        """Both clocks; the wall time does not jump (see `steady`)."""
+        return self.steady.read(self.ports.clock.now())
 
     # -- journal -------------------------------------------------------------------------------------------------------
 
@@ -76,19 +82,73 @@ class Context:
         if epoch is None:
             raise StoreError("not the acting leader: nothing is journaled")
         async with self._append_lock:
+            # The store stamps entries by the machine's wall clock: a jump of it is journaled first, in the same batch.
+            told = [("", entry) for entry in self._unsettled_jump()]
             try:
-                written = await self.ports.store.append_batch(epoch, entries)
+                written = await self.ports.store.append_batch(epoch, [*told, *entries])
             except StoreError as error:
                 self.in_trouble(error)
                 raise
             self.out_of_trouble()
             self.take_in(written)
+            for entry in (
+                written
+            ):  # in the same breath as the runs' times were moved: nobody may see one without the other
+                if isinstance(entry.entry, ClockJumped) and entry.entry.origin is not None:
+                    self.steady.origin = entry.entry.origin
+                    self._tell_jump(entry.entry.by_s)
         return written
+
+    async def begin_to_lead(self) -> None:
+        """Journal who acts now, and how far the clock jumped since the journal was last told of it (I7, section 3)."""
+        epoch, identity = self.leadership.epoch, self.ports.identity
+        assert epoch is not None
+        self.now()
+        boot_id, origin = self.journal_clock
+        leads = LeaderChanged(
+            holder=identity.holder, epoch=epoch, boot_id=identity.boot_id, origin=self.steady.origin
+        )
+        entries: list[Entry] = [leads]
+        if boot_id and boot_id == identity.boot_id and origin is not None and self.steady.origin is not None:
+            jump = self.steady.origin - origin
+            if abs(jump) >= SLEW:
+                entries.append(self._jumped(jump, self.steady.origin))
+        await self.append([("", entry) for entry in entries])
+
+    async def note_jump(self) -> None:
+        """Settle a jump of the machine's wall clock: into the journal if we act. Raises StoreError: it stays unsettled.
+
+        Health notices it by itself then, and warms up again (I7).
+        """
+        now = self.ports.clock.now()
+        jump = self.steady.jump(now)
+        if jump and self.leadership.acting(now):
+            await self.append([])
+        elif jump:
+            self.steady.accept(now)
+            self._tell_jump(jump.total_seconds())
+
+    def _tell_jump(self, by_s: float) -> None:
+        sentence = f"the wall clock jumped by {by_s:+.1f} s: warming up again, no window got shorter"
+        self.tell("clock.jump", sentence, page=True)
+
+    def _unsettled_jump(self) -> list[ClockJumped]:
+        now = self.ports.clock.now()
+        jump = self.steady.jump(now)
+        return [self._jumped(jump, now.wall - timedelta(seconds=now.mono))] if jump else []
+
+    def _jumped(self, by: timedelta, origin: datetime | None) -> ClockJumped:
+        return ClockJumped(by_s=by.total_seconds(), boot_id=self.ports.identity.boot_id, origin=origin)
 
     def take_in(self, entries: Iterable[JournalEntry]) -> None:
         """Fold entries into the runs (own ones as they are written, all of them at start)."""
         for entry in entries:
             self.journal_head = max(self.journal_head, entry.sequence)
+            if isinstance(entry.entry, ClockJumped | LeaderChanged):
+                self.journal_clock = (entry.entry.boot_id, entry.entry.origin)
+            if isinstance(entry.entry, ClockJumped):
+                by = timedelta(seconds=entry.entry.by_s)
+                self.runs = {name: shifted(run, by) for name, run in self.runs.items()}
             if entry.run:
                 run = apply(self.runs.get(RunId(entry.run)), entry)
                 if run is not None:

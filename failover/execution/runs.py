@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from failover.model.ids import ApplicationName, RegionName, RunId, StepId
 from failover.model.journal import (
     AbortRequested,
+    ClockJumped,
     EffectRecorded,
     EffectResult,
     IntentRecorded,
@@ -37,12 +38,36 @@ def fold(entries: Iterable[JournalEntry]) -> dict[RunId, Run]:
     """Every run that the entries tell of, in order of opening."""
     runs: dict[RunId, Run] = {}
     for entry in entries:
+        if isinstance(entry.entry, ClockJumped):
+            by = timedelta(seconds=entry.entry.by_s)
+            runs = {name: shifted(run, by) for name, run in runs.items()}
         if not entry.run:
             continue
         run = apply(runs.get(RunId(entry.run)), entry)
         if run is not None:
             runs[run.id] = run
     return runs
+
+
+def shifted(run: Run, by: timedelta) -> Run:
+    """The run with all its times moved: they are told by a clock that has jumped since."""
+
+    def later(at: datetime | None) -> datetime | None:
+        return None if at is None else at + by
+
+    return replace(
+        run,
+        opened_at=run.opened_at + by,
+        failed_at=later(run.failed_at),
+        verdict_at=later(run.verdict_at),
+        closed_at=later(run.closed_at),
+        resumed_at=later(run.resumed_at),
+        phases=tuple(replace(phase, at=phase.at + by) for phase in run.phases),
+        steps={
+            name: replace(step, since=step.since + by, not_before=later(step.not_before))
+            for name, step in run.steps.items()
+        },
+    )
 
 
 def open_runs(runs: Mapping[RunId, Run]) -> tuple[Run, ...]:

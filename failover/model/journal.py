@@ -265,12 +265,14 @@ class PersonSaid:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeaderChanged:
-    """A holder began to act with a new epoch."""
+    """A holder began to act with a new epoch. `boot_id`, `origin`: its machine's boot and wall time of monotonic second 0."""
 
     kind: ClassVar[str] = "leader-changed"
     holder: str
     epoch: Epoch
     previous: str = ""
+    boot_id: str = ""
+    origin: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -292,7 +294,19 @@ class JobFinished:
     sentence: str
 
 
-Entry: TypeAlias = RunEvent | PersonSaid | LeaderChanged | PolicyLoaded | JobFinished
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClockJumped:
+    """The wall clock jumped by that many seconds: every earlier time of a run moves along, so that no window, wait or
+    deadline gets shorter (or endless) by it. `boot_id`, `origin` as in LeaderChanged, after the jump.
+    """
+
+    kind: ClassVar[str] = "clock-jumped"
+    by_s: float
+    boot_id: str = ""
+    origin: datetime | None = None
+
+
+Entry: TypeAlias = RunEvent | PersonSaid | LeaderChanged | PolicyLoaded | JobFinished | ClockJumped
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
