@@ -174,6 +174,7 @@ class TwinStore:
                 holder=held.holder,
             )
         self._disk.about_to_write()
+        self._disk.gone.discard(holder)  # whoever takes the lease lives
         self._disk.highest_epoch = max(self._disk.highest_epoch, minimum_epoch) + 1
         lease = TwinLease(holder=holder, epoch=Epoch(self._disk.highest_epoch), expires_mono=now + seconds)
         self._disk.lease = lease
