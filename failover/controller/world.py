@@ -18,6 +18,8 @@ from failover.model.records import ServerAnswer, ZoneState
 from failover.probes.cluster_state import nodes_result, result_of, workloads_result
 
 SERVERS_EVERY_S = 30.0
+LOOKS_PER_REGION = 4
+"""Whole inventories read at once from one region: a large fleet's lists in memory, and a dead region's patience, are bounded."""
 
 
 def workloads_at(policy: Policy, cluster: ClusterName) -> tuple[WorkloadRef, ...]:
@@ -52,6 +54,7 @@ class World:
         self.looks: dict[Subject, Look] = {}
         self.servers: dict[ZoneName, tuple[ServerAnswer, ...]] = {}
         self.on_server: Callable[[ZoneName, ServerAnswer], None] = lambda zone, answer: None
+        self._gates: dict[str, asyncio.Semaphore] = {}
         self._asked_servers: dict[ZoneName, float] = {}
         self.demand = DemandTracker()
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -83,8 +86,13 @@ class World:
         spread = min(interval, max(min(1.0, interval / 5), 0.05 * len(self._ports.clusters)))
         await self._ports.clock.sleep(self._ports.random.uniform(0, spread))
         while True:
-            await self.look_at_cluster(policy, name)
+            async with self._gate(policy, name):
+                await self.look_at_cluster(policy, name)
             await self._ports.clock.sleep(interval * self._ports.random.uniform(0.9, 1.1))
+
+    def _gate(self, policy: Policy, name: ClusterName) -> asyncio.Semaphore:
+        region = next((one.region for one in policy.fleet.clusters if one.name == name), "")
+        return self._gates.setdefault(region, asyncio.Semaphore(LOOKS_PER_REGION))
 
     async def look_at_cluster(self, policy: Policy, name: ClusterName) -> ClusterInventory | None:
         """One complete look, or None; the error is kept as a sentence."""
