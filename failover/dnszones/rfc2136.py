@@ -50,6 +50,8 @@ from failover.model.records import (
     ZoneState,
 )
 
+READS_MAX = 3
+
 
 class RFC2136Zone:
     """The DNSZone port over one zone: reads and changes at its primary, read-back at every authoritative address.
@@ -86,9 +88,18 @@ class RFC2136Zone:
     ) -> ZoneState:
         """The asked record sets and fences at the primary, each whole; a CNAME that stands in their place as well.
 
-        The fences are asked first: a change that lands in between makes the fence older than the data, and a
+        Asked again while the serial moves meanwhile. In a zone that never rests the fences are the older part: a
         compare-and-swap built on that fails. Raises Unavailable, Rejected, LocalFault; never a partial state.
         """
+        for _ in range(READS_MAX):
+            state = await self._read_once(names, applications)
+            if await self._read_serial() == state.serial:
+                break
+        return state
+
+    async def _read_once(
+        self, names: Sequence[RecordSet | tuple[str, str]], applications: Sequence[ApplicationName]
+    ) -> ZoneState:
         pairs = dict.fromkeys(item.key if isinstance(item, RecordSet) else item for item in names)
         questions = [(absolute_name(name), rdata_type(kind)) for name, kind in pairs]
         serial, fences = await asyncio.gather(

@@ -168,6 +168,8 @@ async def the_real_one(plane: Any, folder: Path) -> AsyncIterator[Place]:
     admin = plane.admin
     for document in yaml.safe_load_all(manifest(policy(), fence=True, user="failover")):
         apply_document(admin, document)
+    fence = "/api/v1/namespaces/failover/configmaps/failover-fence"
+    admin.request("PATCH", fence, {"data": None}, content_type=MERGE)  # epochs begin anew with each test
     plane.create_deployment("web", 2, namespace="shop")
     plane.wait_replicas("web", 2, namespace="shop")
     everything = open_with(plane.kubeconfig("admin", path=folder / "admin.yaml"))
