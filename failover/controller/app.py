@@ -15,6 +15,7 @@ from failover.controller.running import Runner
 from failover.controller.status import build_status
 from failover.controller.world import World
 from failover.execution.admission import is_automatic
+from failover.execution.safety import automation_refusals
 from failover.health import Inputs, initial_state, judge, restart_warm_up
 from failover.model.errors import Conflict, StoreError
 from failover.model.ids import VantageName, ZoneName
@@ -35,18 +36,25 @@ from failover.probes import ProbeRunner, SelfCheck, build_definitions
 
 TICK_S = 0.1
 STANDBY_EVERY_S = 1.0
-SELF_RESUMING = frozenset({"warm-up", "frozen", "stale-evidence", "lease", "journal"})
+SELF_RESUMING = frozenset({"warm-up", "frozen", "stale-evidence", "still-serving", "lease", "journal"})
 
 
 class Controller:
     """One controller. `run()` probes, judges, leads and acts until cancelled; `tick()` is one turn of its loop."""
 
     def __init__(
-        self, ports: Ports, policy: Policy, *, read_ca: Callable[[str], str], alone: bool = False
+        self,
+        ports: Ports,
+        policy: Policy,
+        *,
+        read_ca: Callable[[str], str],
+        alone: bool = False,
+        tick_s: float = TICK_S,
     ) -> None:
         now = ports.clock.now()
         self.ports = ports
         self._read_ca = read_ca
+        self._tick_s = tick_s
         self.inbox = Inbox()
         self.problems: Callable[[], tuple[Problem, ...]] = tuple
         self.jobs: Callable[[], list[dict[str, Any]]] = list
@@ -159,7 +167,7 @@ class Controller:
         try:
             while True:
                 await self.tick()
-                await self.ports.clock.sleep(TICK_S)
+                await self.ports.clock.sleep(self._tick_s)
         finally:
             await self.stop()
 
@@ -314,20 +322,17 @@ class Controller:
         context = self.context
         if run.state is not RunState.HALTED or run.halted is None:
             return
-        code = run.halted.code
         situation = context.situation()
-        if code == "still-serving" and not run.dns_written:
+        refusals = tuple(automation_refusals(run, situation)) if is_automatic(run.actor) else ()
+        serves = next((item for item in refusals if item.code == "still-serving"), None)
+        if serves is not None and {item.code for item in refusals} <= {"still-serving", "stale-evidence"}:
             if run.abort is None:
-                reason = f"the source serves again: {run.halted.sentence}"
+                reason = f"the source serves again: {serves.sentence}"
                 await context.append([(run.id, AbortRequested(actor="automation", reason=reason))])
             return
+        code = run.halted.code
         over = code in SELF_RESUMING or (code == "paused" and not situation.paused)
-        held = is_automatic(run.actor) and (
-            situation.paused
-            or situation.judgement.freeze is not None
-            or situation.judgement.warm_up is not None
-        )
-        if over and not held and not situation.doubt and self._due(f"resume/{run.id}", 1.0):
+        if over and not refusals and not situation.doubt and self._due(f"resume/{run.id}", 1.0):
             await context.append([(run.id, RunResumed(actor="automation"))])
 
     # -- telling and saving --------------------------------------------------------------------------------------------
@@ -366,6 +371,15 @@ class Controller:
         )
 
 
-def build(ports: Ports, policy: Policy, *, read_ca: Callable[[str], str], alone: bool = False) -> Controller:
-    """Wire a controller from its ports. `read_ca(path)`: PEM text of a CA bundle; `alone`: a command without a controller."""
-    return Controller(ports, policy, read_ca=read_ca, alone=alone)
+def build(
+    ports: Ports,
+    policy: Policy,
+    *,
+    read_ca: Callable[[str], str],
+    alone: bool = False,
+    tick_s: float = TICK_S,
+) -> Controller:
+    """Wire a controller from its ports. `read_ca(path)`: PEM text of a CA bundle; `alone`: a command without a controller;
+    `tick_s`: seconds between two turns of its loop.
+    """
+    return Controller(ports, policy, read_ca=read_ca, alone=alone, tick_s=tick_s)

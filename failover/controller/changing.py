@@ -8,6 +8,7 @@ from datetime import timedelta
 from failover.controller.context import Context
 from failover.controller.effects import Effect, send
 from failover.execution.admission import is_automatic
+from failover.execution.evidence import source_verdicts
 from failover.execution.machine import back_off
 from failover.execution.rules import refuse
 from failover.execution.safety import HALTING, PATIENCE_S, RULES_ASKED, WAITING, grant
@@ -60,8 +61,8 @@ def _evidence(context: Context, run: Run) -> tuple[str, ...]:
     now = context.now().mono
     cited = [
         f"{item.observation} {item.signal} {item.outcome} {now - item.measured_mono:.1f}s"
-        for name in run.plan.sources
-        if (verdict := context.judgement.of_cluster(name)) is not None
+        for _, verdict in source_verdicts(run.plan, context.situation())
+        if verdict is not None
         for item in verdict.evidence
     ]
     return tuple(cited) or run.citations

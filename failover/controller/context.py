@@ -11,7 +11,7 @@ from failover.controller.people import PEOPLE_KEY, People
 from failover.controller.ports import Ports
 from failover.controller.steady import SLEW, SteadyWall
 from failover.controller.world import World
-from failover.execution.runs import apply, displacements, shifted, summarise
+from failover.execution.runs import apply, displacements, moved_away, shifted, summarise
 from failover.execution.situation import Situation
 from failover.health import HealthState
 from failover.model.errors import Conflict, StoreError
@@ -153,9 +153,7 @@ class Context:
                 run = apply(self.runs.get(RunId(entry.run)), entry)
                 if run is not None:
                     self.runs[run.id] = run
-        self.world.demand.away = frozenset(
-            name for item in displacements(list(self.runs.values())) for name in item.plan.sources
-        )
+        self.world.demand.away = moved_away(list(self.runs.values()))
         closed = [run_id for run_id, run in self.runs.items() if run.state.final]
         away = {item.run for item in displacements(list(self.runs.values()))}
         for run_id in closed[: max(0, len(closed) - RUNS_KEPT)]:

@@ -15,26 +15,27 @@ DEMAND_BUCKET = timedelta(minutes=30)
 class DemandTracker:
     """Highest fleet-wide ready count of each workload in the last 24 h, in half-hour buckets of wall time.
 
-    `away`: clusters that a run has moved away from. What still runs there, or runs there again, is a duplicate (I27) and
-    no demand.
+    `away`: applications and the clusters that a run has moved them away from. What still runs there, or runs there again,
+    is a duplicate (I27) and no demand; what another application runs there is as wanted as ever.
     """
 
     def __init__(self) -> None:
-        self.away: frozenset[ClusterName] = frozenset()
+        self.away: frozenset[tuple[ClusterName, ApplicationName]] = frozenset()
         self._peaks: dict[tuple[ApplicationName, WorkloadRef], dict[datetime, int]] = {}
 
     def note(self, policy: Policy, inventories: Mapping[ClusterName, ClusterInventory], now: Now) -> None:
         """Take the present counts into account; ready replicas never count above the replicas wanted."""
         bucket = _bucket_of(now.wall)
         states = {
-            (cluster, state.ref): state
-            for cluster, seen in inventories.items()
-            if cluster not in self.away
-            for state in seen.workloads
+            (cluster, state.ref): state for cluster, seen in inventories.items() for state in seen.workloads
         }
         for application in policy.applications:
             for workload in application.workloads:
-                found = [states.get((rule.cluster, workload.ref)) for rule in workload.placement]
+                found = [
+                    states.get((rule.cluster, workload.ref))
+                    for rule in workload.placement
+                    if (rule.cluster, application.name) not in self.away
+                ]
                 total = sum(min(state.ready, state.wanted) for state in found if state is not None)
                 peaks = self._peaks.setdefault((application.name, workload.ref), {})
                 peaks[bucket] = max(peaks.get(bucket, 0), total)
@@ -52,7 +53,7 @@ class DemandTracker:
                 wanted = sum(
                     state.wanted
                     for rule in workload.placement
-                    if rule.cluster not in self.away
+                    if (rule.cluster, application.name) not in self.away
                     and (seen := inventories.get(rule.cluster))
                     and (state := seen.workload(workload.ref))
                 )

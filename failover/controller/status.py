@@ -10,7 +10,7 @@ from typing import Any
 
 from failover.controller.people import People
 from failover.controller.world import World
-from failover.execution.runs import displacements
+from failover.execution.runs import displacements, moved_away
 from failover.model.codec import to_plain
 from failover.model.ids import ApplicationName, ClusterName, Subject, VantageName
 from failover.model.journal import Run
@@ -163,12 +163,14 @@ def _duplicates(
     fresh = seen is not None and now.mono - seen.taken_mono <= policy.fleet.timing.inventory_max_age_s
     if seen is None or not fresh or verdict is None or verdict.kind.no_longer_serves:
         return []
-    found = []
+    found, away = [], moved_away(runs)
     for item in displacements(runs):
         if name not in item.plan.sources:
             continue
         moved = {
-            step.workload for step in item.plan.steps if isinstance(step, ScaleStep) and step.cluster != name
+            step.workload
+            for step in item.plan.steps
+            if isinstance(step, ScaleStep) and step.cluster != name and (name, step.application) in away
         }
         replicas = sum(state.pods for state in seen.workloads if state.ref in moved)
         if replicas:

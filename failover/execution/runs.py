@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from failover.model.ids import ApplicationName, RegionName, RunId, StepId
+from failover.model.ids import ApplicationName, ClusterName, RegionName, RunId, StepId
 from failover.model.journal import (
     AbortRequested,
     ClockJumped,
@@ -389,6 +389,22 @@ def displacements(runs: Sequence[Run]) -> tuple[Displacement, ...]:
         if plan.steps:
             found.append(Displacement(run=run.id, domain=plan.domain, plan=plan, finished_at=run.closed_at))
     return tuple(found)
+
+
+def moved_away(runs: Sequence[Run]) -> frozenset[tuple[ClusterName, ApplicationName]]:
+    """Applications, and the clusters that finished runs took them away from, until a failback brought them home.
+
+    An aborted run that only added elsewhere has moved nothing: its additions are surplus, and what runs in the source is
+    as wanted as ever.
+    """
+    return frozenset(
+        (name, application)
+        for run in runs
+        if run.plan.run_kind in MOVING and run.state.final
+        for application in _moved(run)
+        if not any(run.id in other.plan.undoes and application in _returned(other) for other in runs)
+        for name in run.plan.sources
+    )
 
 
 def _carried_out(run: Run, home: Collection[ApplicationName]) -> Plan:

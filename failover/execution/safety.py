@@ -58,7 +58,7 @@ def grant(intent: Intent, run: Run, situation: Situation) -> Permit | Refusal:
 def _refusals(intent: Intent, run: Run, situation: Situation) -> Iterator[Refusal]:
     yield from _leadership(intent, situation)
     if is_automatic(run.actor):
-        yield from _automation(run, situation)
+        yield from automation_refusals(run, situation)
     yield from _on_plan(intent, run)
     yield from _velocity(intent, situation)
     change = intent.change
@@ -81,7 +81,7 @@ def _leadership(intent: Intent, situation: Situation) -> Iterator[Refusal]:
         yield refuse("doubt", situation.doubt)
 
 
-def _automation(run: Run, situation: Situation) -> Iterator[Refusal]:
+def automation_refusals(run: Run, situation: Situation) -> Iterator[Refusal]:
     """What stops automation at the next safe point. After the first DNS write the run itself is the evidence (I21)."""
     yield from holding_back(situation)
     if run.dns_written or run.plan.run_kind not in (RunKind.EVACUATION, RunKind.STEERING):

@@ -1,0 +1,36 @@
+"""Demand is counted by application: what one application left does not make another's replicas there unwanted."""
+
+from dataclasses import replace
+
+from failover.controller.demand import DemandTracker
+from failover.model.inventory import ClusterInventory, WorkloadState
+from failover.model.policy import PlacementRule, Workload, WorkloadRef
+from failover.model.time import EPOCH_START, Now
+from tests.support.policies import WEB, policy
+
+API = WorkloadRef(object_kind="Deployment", namespace="ledger", name="api")
+NOW = Now(mono=100.0, wall=EPOCH_START)
+
+
+def test_an_application_that_was_left_out_of_a_run_is_still_wanted_where_it_runs() -> None:
+    made = policy()
+    shop = made.applications[0]
+    rules = tuple(PlacementRule(cluster=entry.name) for entry in made.fleet.clusters)
+    ledger = replace(shop, name="ledger", workloads=(Workload(ref=API, placement=rules),), dns=())
+    made = replace(made, applications=(shop, ledger))
+    inventories = {
+        entry.name: ClusterInventory(
+            cluster=entry.name,
+            uid="u",
+            taken_mono=100.0,
+            workloads=tuple(WorkloadState(ref=ref, exists=True, wanted=4, ready=4) for ref in (WEB, API)),
+        )
+        for entry in made.fleet.clusters
+    }
+    tracker = DemandTracker()
+    tracker.note(made, inventories, NOW)
+    tracker.away = frozenset({("north-1", "ledger")})
+    assert {item.application: item.replicas for item in tracker.demands(made, inventories)} == {
+        "shop": 12,
+        "ledger": 8,
+    }
