@@ -5,9 +5,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PYTEST_ARGS ?=
+SEEDS ?= 1..1000
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check bench schema kube-servers lock clean
+.PHONY: help install demo test check bench simulate schema kube-servers lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -40,6 +41,9 @@ check: $(STAMP) ## ruff, mypy strict, import layers, the schema is current
 
 bench: $(STAMP) ## measure what the README claims; exit 1 when a figure is missed
 	$(BIN)/python -m tests.benchmarks
+
+simulate: $(STAMP) ## the controller in simulated worlds under faults, 1,000 seeds (SEEDS=A..B for others)
+	$(BIN)/failover simulate --seeds $(SEEDS)
 
 kube-servers: $(STAMP) ## build the real Kubernetes servers once into the cache
 	$(BIN)/python -m tests.servers.kubernetes.build

@@ -7,7 +7,7 @@ import typer
 
 from failover.cli import render
 from failover.cli.exits import Stop
-from failover.cli.frame import Output, lab_app
+from failover.cli.frame import SETUP, Output, app, lab_app
 
 
 @lab_app.command("run")
@@ -72,3 +72,33 @@ def lab_list() -> None:
     from failover.lab.scenario import known_scenarios
 
     render.table(["SCENARIO", "STORY"], known_scenarios())
+
+
+@app.command("simulate", rich_help_panel=SETUP)
+def simulate(
+    seeds: Annotated[
+        str, typer.Option("--seeds", metavar="A..B", help="Which seeds; N means 1..N.")
+    ] = "1..100",
+    seed: Annotated[int | None, typer.Option("--seed", help="Play one seed and say what it did.")] = None,
+    faults: Annotated[
+        list[str] | None, typer.Option("--faults", help="Only this kind of fault; may be given again.")
+    ] = None,
+    log: Annotated[bool, typer.Option("--log", help="With --seed: the whole log.")] = False,
+    shrink: Annotated[
+        bool, typer.Option("--shrink", help="With --seed: the fewest faults that still fail.")
+    ] = False,
+    processes: Annotated[int, typer.Option("--processes", help="0: one a core.")] = 0,
+    list_faults: Annotated[bool, typer.Option("--list-faults", help="Name every kind of fault.")] = False,
+    output: Output = render.Format.TABLE,
+) -> None:
+    """Play the shipped controller in simulated worlds under faults, watched by an oracle for every invariant."""
+    from failover.cli import simulating
+
+    if list_faults:
+        simulating.list_faults(output)
+        return
+    raise Stop(
+        simulating.simulate(
+            seeds, seed, list(faults or []), log=log, shrink=shrink, processes=processes, output=output
+        )
+    )

@@ -58,6 +58,7 @@ class Controller:
         self.inbox = Inbox()
         self.problems: Callable[[], tuple[Problem, ...]] = tuple
         self.jobs: Callable[[], list[dict[str, Any]]] = list
+        self.on_own_observation: Callable[[Observation], None] = lambda observation: None
         self.definitions: tuple[ProbeDefinition, ...] = ()
         self._hashes: dict[tuple[str, str, str], str] = {}
         self.context = Context(
@@ -265,6 +266,7 @@ class Controller:
     def _observed(self, observation: Observation, ended_mono: float) -> None:
         del ended_mono
         self.inbox.put(observation, self.context.now())
+        self.on_own_observation(observation)
 
     # -- one turn ------------------------------------------------------------------------------------------------------
 

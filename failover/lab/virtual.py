@@ -66,10 +66,15 @@ class VirtualClock:
     def __init__(self, start: datetime = START) -> None:
         self._start = start
         self.wall_offset = timedelta()
+        self._latest: tuple[float, timedelta, Now] | None = None
 
     def now(self) -> Now:
-        mono = asyncio.get_running_loop().time()
-        return Now(mono=mono, wall=self._start + timedelta(seconds=mono) + self.wall_offset)
+        mono, latest = asyncio.get_running_loop().time(), self._latest
+        if latest is not None and latest[0] == mono and latest[1] is self.wall_offset:
+            return latest[2]
+        now = Now(mono=mono, wall=self._start + timedelta(seconds=mono) + self.wall_offset)
+        self._latest = (mono, self.wall_offset, now)
+        return now
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(max(0.0, seconds))

@@ -54,8 +54,36 @@ def to_plain(value: Any) -> Any:
 def canonical_json(value: Any) -> str:
     """The one JSON text of a value: sorted keys, no spaces, no NaN. The same value gives the same bytes."""
     return json.dumps(
-        to_plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+        value,
+        default=_one_level,
+        sort_keys=True,
+        separators=(",", ":"),
+        ensure_ascii=False,
+        allow_nan=False,
     )
+
+
+@cache
+def _shape(cls: type) -> tuple[tuple[str, ...], str]:
+    """Field names of a dataclass, and its tag ("" where it has none, or a field of that name)."""
+    names = tuple(item.name for item in fields(cls))
+    kind = getattr(cls, "kind", None)
+    return names, kind if isinstance(kind, str) and "kind" not in names else ""
+
+
+def _one_level(value: Any) -> Any:
+    """What the JSON encoder does not know by itself, one level deep: it asks again for what lies inside."""
+    if is_dataclass(value) and not isinstance(value, type):
+        names, kind = _shape(type(value))
+        plain = {name: getattr(value, name) for name in names}
+        if kind:
+            plain["kind"] = kind
+        return plain
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, frozenset | set):
+        return sorted(value)
+    return to_plain(value)
 
 
 def digest(value: Any) -> str:

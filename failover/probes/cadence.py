@@ -25,7 +25,10 @@ Sink = Callable[[Observation, float], None]
 
 
 class ProbeRunner:
-    """All probe series of one vantage. `boot_id` and the running sequence number make its observations idempotent."""
+    """All probe series of one vantage. `boot_id` and the running sequence number make its observations idempotent.
+
+    `meter`: watch our own event loop's lag; one on a virtual clock cannot lag.
+    """
 
     def __init__(
         self,
@@ -37,6 +40,7 @@ class ProbeRunner:
         source_of_random: random.Random,
         sink: Sink,
         jitter: float = 0.1,
+        meter: bool = True,
     ) -> None:
         self._vantage = vantage
         self._boot_id = boot_id
@@ -50,11 +54,12 @@ class ProbeRunner:
         self._series: dict[tuple[str, str, str], tuple[ProbeDefinition, asyncio.Task[None]]] = {}
         self.lag = LagMeter(clock)
         self._lag_task: asyncio.Task[None] | None = None
+        self._meter = meter
 
     def update(self, definitions: Iterable[ProbeDefinition], generation: str) -> None:
         """Run exactly these from now on; an unchanged series goes on undisturbed."""
         self._generation = generation
-        if self._lag_task is None:
+        if self._lag_task is None and self._meter:
             self._lag_task = asyncio.ensure_future(self.lag.run())
         wanted = {definition.key: definition for definition in definitions}
         for key, (definition, task) in list(self._series.items()):

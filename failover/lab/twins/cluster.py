@@ -175,15 +175,13 @@ class TwinCluster:
     def _apply(self, permit: Permit, change: ScaleChange, workload: TwinWorkload) -> None:
         world = self._world
         if change.field is ScaleField.REPLICAS:
-            if change.resource_version != str(workload.version):
-                raise Conflict("the object has been modified", target=self.name)
+            self._check_version(change.resource_version, str(workload.version), "the object")
             world.set_replicas(change.workload, change.after, permit.field_manager)
             return
         owner = workload.autoscaler
         if owner is None or owner.name != change.autoscaler:
             raise NotFound(f"autoscaler {change.autoscaler} does not exist", target=self.name)
-        if change.resource_version != owner.resource_version:
-            raise Conflict("the autoscaler has been modified", target=self.name)
+        self._check_version(change.resource_version, owner.resource_version, "the autoscaler")
         highest = max(owner.max_replicas, change.autoscaler_max or 0, change.after)
         workload.autoscaler = Autoscaler(
             name=owner.name,
@@ -232,6 +230,10 @@ class TwinCluster:
         if faults.throttle:
             faults.throttle -= 1
             raise Throttled("too many requests", target=self.name, retry_after_s=1.0)
+
+    def _check_version(self, given: str, current: str, what: str) -> None:
+        if given != current:
+            raise Conflict(f"{what} has been modified", target=self.name)
 
     def _identify(self, expected: str) -> None:
         if expected and expected != self._world.uid:

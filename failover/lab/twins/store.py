@@ -52,6 +52,10 @@ class StoreDisk:
         if self.lying and self._synced is None:
             self._synced = self.copy()
 
+    def synced(self) -> "StoreDisk":
+        """What a power cut would leave."""
+        return self if self._synced is None else self._synced
+
     def crash(self) -> None:
         """The power goes: what was not synced is lost, although it was acknowledged."""
         if self._synced is not None:

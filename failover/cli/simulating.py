@@ -1,0 +1,142 @@
+"""`failover simulate`: the shipped controller in simulated worlds, from seeds."""
+
+from typing import Any
+
+from failover.cli import exits, render
+from failover.cli.exits import Stop
+
+SEEDS_MAX = 1_000_000
+
+
+def simulate(
+    seeds: str,
+    seed: int | None,
+    faults: list[str],
+    *,
+    log: bool,
+    shrink: bool,
+    processes: int,
+    output: render.Format,
+) -> int:
+    """Play seeds; returns 1 where an oracle found a violation."""
+    from failover.lab.simulation.faults import FAULTS
+    from failover.lab.simulation.sweep import sweep
+
+    for name in faults:
+        if name not in FAULTS:
+            raise Stop(
+                exits.USAGE,
+                f"there is no fault {name!r}; `failover simulate --list-faults` shows all {len(FAULTS)}",
+            )
+    if seed is not None:
+        return _one(seed, faults, log=log, shrink=shrink, output=output)
+    wanted = _range(seeds)
+
+    def progress(done: int, total: int, failed: int) -> None:
+        if done % max(1, total // 20) == 0 or done == total:
+            render.talk(f"{done} of {total} seeds, {failed} failed")
+
+    found = sweep(wanted, only=faults, processes=processes or None, progress=progress)
+    summary: dict[str, Any] = {
+        "seeds": found.seeds,
+        "simulated_s": round(found.simulated_s),
+        "seconds": round(found.seconds, 1),
+        "times_real_time": round(found.simulated_s / max(found.seconds, 1e-9)),
+        "failed": [
+            {
+                "seed": one.seed,
+                "violations": [str(item) for item in one.violations],
+                "replay": _replay(one.seed, faults),
+            }
+            for one in found.failed
+        ],
+        "coverage": {
+            name: dict(sorted(getattr(found, name).items()))
+            for name in ("faults", "verdicts", "refusals", "runs", "steps", "checks")
+        },
+        "never_met": found.never_met(),
+    }
+    if not render.data(summary, output):
+        _show(summary)
+    return exits.ERROR if found.failed else exits.DONE
+
+
+def list_faults(output: render.Format) -> None:
+    """Every kind of fault, by area."""
+    from failover.lab.simulation.faults import FAULTS
+
+    rows = [[item.area, item.name, f"{item.longest_s:g} s"] for item in FAULTS.values()]
+    if not render.data([dict(zip(("area", "fault", "longest"), row, strict=True)) for row in rows], output):
+        render.table(["AREA", "FAULT", "LASTS AT MOST"], sorted(rows))
+
+
+def _range(text: str) -> range:
+    first, dots, last = text.partition("..")
+    if not first.isdigit() or (dots and not last.isdigit()):
+        raise Stop(exits.USAGE, f"--seeds takes A..B, not {text!r}")
+    found = range(int(first), int(last) + 1) if dots else range(1, int(first) + 1)
+    if not 0 < len(found) <= SEEDS_MAX:
+        raise Stop(exits.USAGE, f"--seeds {text}: between 1 and {SEEDS_MAX} seeds")
+    return found
+
+
+def _replay(seed: int, faults: list[str]) -> str:
+    return " ".join(
+        ["failover simulate --seed", str(seed), "--log", *(f"--faults {name}" for name in faults)]
+    )
+
+
+def _one(seed: int, faults: list[str], *, log: bool, shrink: bool, output: render.Format) -> int:
+    from failover.lab.simulation.play import play, schedule_of
+    from failover.lab.simulation.sweep import shrink as fewest
+
+    schedule = schedule_of(seed, only=faults)
+    result = play(seed, schedule, tell=True)
+    if shrink and result.violations:
+        schedule = fewest(seed, schedule, result.violations[0].invariant)
+        result = play(seed, schedule, tell=True)
+    found = {
+        "seed": seed,
+        "digest": result.digest,
+        "simulated_s": round(result.simulated_s, 1),
+        "schedule": [
+            {
+                "fault": item.fault,
+                "at": round(item.at, 2),
+                "seconds": round(item.seconds, 2),
+                "lasts": item.lasts,
+            }
+            for item in schedule
+        ],
+        "violations": [str(item) for item in result.violations],
+        "log": result.lines if log else [],
+    }
+    if not render.data(found, output):
+        for line in found["log"]:  # type: ignore[attr-defined]
+            render.line(line)
+        rows = [
+            [f"{item.at:.1f} s", item.fault, "to the end" if item.lasts else f"{item.seconds:.1f} s"]
+            for item in schedule
+        ]
+        render.table(["AT", "FAULT", "FOR"], rows)
+        render.line(f"seed {seed}: {found['simulated_s']} simulated s, log {result.digest[:12]}")
+        for sentence in found["violations"]:  # type: ignore[attr-defined]
+            render.line(f"VIOLATION {sentence}")
+    return exits.ERROR if result.violations else exits.DONE
+
+
+def _show(summary: dict[str, Any]) -> None:
+    for name in ("runs", "verdicts", "refusals", "checks"):
+        cells = ", ".join(f"{key} {count}" for key, count in summary["coverage"][name].items())
+        render.line(f"{name}: {cells}")
+    met = summary["coverage"]["faults"]
+    render.line(f"faults: {len(met)} kinds, {sum(met.values())} times")
+    if summary["never_met"]:
+        render.line(f"never met: {', '.join(summary['never_met'])}")
+    for one in summary["failed"]:
+        render.line(f"FAILED seed {one['seed']}: {one['violations'][0]}")
+        render.line(f"  {one['replay']}")
+    render.line(
+        f"{summary['seeds']} seeds, {summary['simulated_s']} simulated s in {summary['seconds']} s "
+        f"({summary['times_real_time']} x real time): {len(summary['failed'])} failed"
+    )

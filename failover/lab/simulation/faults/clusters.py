@@ -1,0 +1,326 @@
+"""Regions, datacenters, clusters: their machines, control planes, data planes, workloads; and many at once."""
+
+import asyncio
+from collections.abc import Sequence
+
+from failover.lab.simulation.fleet import API, WEB
+from failover.lab.simulation.world import Undo, World
+from failover.model.ids import ClusterName
+from failover.model.observation import Outcome
+
+from .registry import all_of, ender, fault
+
+REGIONS = ("north", "south", "west")
+
+
+def members(world: World, region: str) -> list[ClusterName]:
+    return [name for name in world.clusters if world.region_of(name) == region]
+
+
+def one(world: World) -> ClusterName:
+    return world.random.choice(list(world.clusters))
+
+
+def kill(world: World, names: Sequence[ClusterName], outcome: Outcome) -> Undo:
+    world.say(f"dead: {', '.join(names)} ({outcome})")
+    undos = [world.dead.put(name, outcome) for name in names]
+    world.refresh_truth()
+
+    def undo() -> None:
+        all_of(*undos)()
+        world.refresh_truth()
+
+    return undo
+
+
+def layer(world: World, key: object, value: object) -> Undo:
+    undo_layer = world.paths.put(key, value)
+    world.refresh_truth()
+
+    def undo() -> None:
+        undo_layer()
+        world.refresh_truth()
+
+    return undo
+
+
+# -- machines ------------------------------------------------------------------------------------------------------------
+
+
+@fault("region-killed", "domain", longest_s=120, lasting=True)
+def region_killed(world: World) -> Undo:
+    return kill(world, members(world, world.random.choice(REGIONS)), Outcome.REFUSED)
+
+
+@fault("region-silent", "domain", longest_s=120, lasting=True)
+def region_silent(world: World) -> Undo:
+    return kill(world, members(world, world.random.choice(REGIONS)), Outcome.TIMEOUT)
+
+
+@fault("region-back-too-early", "domain", longest_s=14)
+def region_back_too_early(world: World) -> Undo:
+    return kill(world, members(world, world.random.choice(REGIONS)), Outcome.REFUSED)
+
+
+@fault("region-half-back", "domain", longest_s=90)
+def region_half_back(world: World) -> Undo:
+    names = members(world, world.random.choice(REGIONS))
+    first = kill(world, names[:1], Outcome.REFUSED)
+    rest = kill(world, names[1:], Outcome.REFUSED) if names[1:] else first
+    asyncio.get_running_loop().call_later(30.0, rest)
+    return all_of(first, rest)
+
+
+@fault("datacenter-killed", "domain", longest_s=120, lasting=True)
+def datacenter_killed(world: World) -> Undo:
+    entry = world.random.choice(world.policy.fleet.clusters)
+    return kill(
+        world,
+        [item.name for item in world.policy.fleet.clusters if item.datacenter == entry.datacenter],
+        Outcome.REFUSED,
+    )
+
+
+@fault("cluster-killed", "domain", longest_s=120, lasting=True)
+def cluster_killed(world: World) -> Undo:
+    return kill(world, [one(world)], Outcome.REFUSED)
+
+
+@fault("cluster-silent", "domain", longest_s=120)
+def cluster_silent(world: World) -> Undo:
+    return kill(world, [one(world)], Outcome.TIMEOUT)
+
+
+@fault("provider-gone", "correlated", longest_s=90)
+def provider_gone(world: World) -> Undo:
+    names = [item.name for item in world.policy.fleet.clusters if item.provider == "alpha"]
+    return kill(world, names, Outcome.TIMEOUT)
+
+
+@fault("everything-down", "correlated", longest_s=60)
+def everything_down(world: World) -> Undo:
+    return kill(world, list(world.clusters), Outcome.TIMEOUT)
+
+
+@fault("region-flapping", "domain", longest_s=60)
+def region_flapping(world: World) -> Undo:
+    names = members(world, world.random.choice(REGIONS))
+    task = asyncio.ensure_future(flap(world, names))
+
+    return ender(task)
+
+
+async def flap(world: World, names: Sequence[ClusterName]) -> None:
+    undo: Undo | None = None
+    try:
+        while True:
+            undo = kill(world, names, Outcome.REFUSED)
+            await world.clock.sleep(world.random.uniform(4, 16))
+            undo()
+            await world.clock.sleep(world.random.uniform(4, 16))
+    finally:
+        if undo is not None:
+            undo()
+
+
+# -- control planes ------------------------------------------------------------------------------------------------------
+
+
+def control(world: World, outcome: Outcome, **api: object) -> Undo:
+    name = one(world)
+    cluster = world.clusters[name]
+    undos = [cluster.api.put(key, value) for key, value in api.items()]
+    return all_of(world.paths.put(("control", name), outcome), *undos)
+
+
+@fault("control-plane-down", "control plane", longest_s=90)
+def control_plane_down(world: World) -> Undo:
+    return control(world, Outcome.REFUSED, down="connection refused")
+
+
+@fault("control-plane-silent", "control plane", longest_s=90)
+def control_plane_silent(world: World) -> Undo:
+    return control(world, Outcome.TIMEOUT, silent=True)
+
+
+@fault("control-plane-500", "control plane")
+def control_plane_500(world: World) -> Undo:
+    return control(world, Outcome.SERVER_ERROR, down="500 InternalError")
+
+
+@fault("control-plane-garbage", "control plane")
+def control_plane_garbage(world: World) -> Undo:
+    return control(world, Outcome.WRONG_ANSWER, down="the answer is no JSON object")
+
+
+@fault("control-plane-401", "control plane")
+def control_plane_401(world: World) -> Undo:
+    return control(world, Outcome.LOCAL, local="401 Unauthorized")
+
+
+@fault("control-plane-403", "control plane")
+def control_plane_403(world: World) -> Undo:
+    return control(world, Outcome.LOCAL, local="403 Forbidden")
+
+
+@fault("control-planes-all-down", "correlated", longest_s=90)
+def control_planes_all_down(world: World) -> Undo:
+    undos = []
+    for name, cluster in world.clusters.items():
+        undos += [world.paths.put(("control", name), Outcome.TIMEOUT), cluster.api.put("silent")]
+    return all_of(*undos)
+
+
+@fault("api-slow", "control plane")
+def api_slow(world: World) -> Undo:
+    return world.clusters[one(world)].api.put("slow", world.random.uniform(0.5, 4.0))
+
+
+@fault("api-list-breaks-off", "control plane")
+def api_list_breaks_off(world: World) -> Undo:
+    return world.clusters[one(world)].api.put("down", "the list broke off")
+
+
+@fault("api-429", "control plane")
+def api_429(world: World) -> None:
+    world.clusters[one(world)].faults.throttle += world.random.randint(3, 30)
+
+
+@fault("api-answers-lost", "control plane")
+def api_answers_lost(world: World) -> None:
+    world.clusters[one(world)].faults.lose_answers += world.random.randint(1, 4)
+
+
+@fault("api-conflict-storm", "control plane")
+def api_conflict_storm(world: World) -> None:
+    world.clusters[one(world)].faults.conflicts += world.random.randint(2, 6)
+
+
+# -- data planes ---------------------------------------------------------------------------------------------------------
+
+
+def data(world: World, outcome: Outcome) -> Undo:
+    return layer(world, ("data", one(world)), outcome)
+
+
+@fault("data-plane-refused", "data plane", longest_s=90, lasting=True)
+def data_plane_refused(world: World) -> Undo:
+    return data(world, Outcome.REFUSED)
+
+
+@fault("data-plane-silent", "data plane", longest_s=90)
+def data_plane_silent(world: World) -> Undo:
+    return data(world, Outcome.TIMEOUT)
+
+
+@fault("data-plane-reset", "data plane")
+def data_plane_reset(world: World) -> Undo:
+    return data(world, Outcome.RESET)
+
+
+@fault("data-plane-500", "data plane")
+def data_plane_500(world: World) -> Undo:
+    return data(world, Outcome.SERVER_ERROR)
+
+
+@fault("data-plane-expired-certificate", "data plane", longest_s=90)
+def data_plane_expired_certificate(world: World) -> Undo:
+    return data(world, Outcome.TLS)
+
+
+@fault("data-plane-wrong-body", "data plane")
+def data_plane_wrong_body(world: World) -> Undo:
+    return data(world, Outcome.WRONG_ANSWER)
+
+
+@fault("data-plane-gray", "data plane", longest_s=120)
+def data_plane_gray(world: World) -> Undo:
+    return world.paths.put(("errors", one(world)), world.random.uniform(0.01, 0.5))
+
+
+@fault("data-plane-slow", "data plane")
+def data_plane_slow(world: World) -> Undo:
+    return world.paths.put(("slow", one(world)), world.random.uniform(0.1, 0.9))
+
+
+@fault("application-broken", "data plane", longest_s=90)
+def application_broken(world: World) -> Undo:
+    return layer(world, ("application", "shop", one(world)), Outcome.SERVER_ERROR)
+
+
+# -- workloads -----------------------------------------------------------------------------------------------------------
+
+
+@fault("pods-never-ready", "workloads", longest_s=60)
+def pods_never_ready(world: World) -> Undo:
+    faults = world.clusters[one(world)].faults
+    faults.never_ready = True
+
+    def undo() -> None:
+        faults.never_ready = False
+
+    return undo
+
+
+@fault("pods-slow", "workloads")
+def pods_slow(world: World) -> Undo:
+    cluster = world.clusters[one(world)]
+    before, cluster.ready_s = cluster.ready_s, world.random.uniform(5, 20)
+
+    def undo() -> None:
+        cluster.ready_s = before
+
+    return undo
+
+
+@fault("less-capacity-than-told", "workloads")
+def less_capacity(world: World) -> Undo:
+    cluster = world.clusters[one(world)]
+    lost = world.random.randint(1, 2)
+    cluster.nodes = max(1, cluster.nodes - lost)
+
+    def undo() -> None:
+        cluster.nodes = 3
+
+    return undo
+
+
+@fault("survivors-lose-nodes", "workloads")
+def survivors_lose_nodes(world: World) -> Undo:
+    undos = []
+    for cluster in list(world.clusters.values())[:3]:
+        cluster.nodes = max(1, cluster.nodes - 1)
+        undos.append(lambda cluster=cluster: setattr(cluster, "nodes", 3))
+    return all_of(*undos)
+
+
+@fault("replicas-taken-back", "workloads", longest_s=20)
+def replicas_taken_back(world: World) -> Undo:
+    """A GitOps tool sets back whatever differs from its repository, for a while."""
+    name = one(world)
+    task = asyncio.ensure_future(take_back(world, name))
+    return ender(task)
+
+
+async def take_back(world: World, name: ClusterName) -> None:
+    cluster = world.clusters[name]
+    wanted = {ref: item.wanted for ref, item in cluster.workloads.items()}
+    while True:
+        await world.clock.sleep(3.0)
+        for ref, count in wanted.items():
+            if ref in cluster.workloads and cluster.workloads[ref].wanted != count:
+                cluster.set_replicas(ref, count, "argocd")
+
+
+@fault("object-deleted", "workloads")
+def object_deleted(world: World) -> Undo:
+    cluster = world.clusters[one(world)]
+    ref = world.random.choice((WEB, API))
+    kept = cluster.workloads.pop(ref, None)
+
+    def undo() -> None:
+        if kept is not None and ref not in cluster.workloads:
+            kept.version += 10
+            cluster.workloads[ref] = kept
+
+    return undo

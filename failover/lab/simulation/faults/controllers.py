@@ -1,0 +1,113 @@
+"""The controller itself: killed, frozen, two at once, its clock and its disk."""
+
+from datetime import timedelta
+
+from failover.lab.simulation import trace
+from failover.lab.simulation.world import Life, Undo, World
+
+from .registry import fault
+
+
+@fault("controller-killed", "controller")
+async def controller_killed(world: World) -> None:
+    life = world.acting
+    if life is not None:
+        await world.kill(life)
+        world.boot()
+
+
+@fault("controller-killed-and-away", "controller", longest_s=40)
+async def controller_killed_and_away(world: World) -> Undo:
+    """Nobody restarts it for a while."""
+    life = world.acting
+    if life is not None:
+        await world.kill(life)
+
+    def undo() -> None:
+        if not any(item.alive for item in world.lives):
+            world.boot()
+
+    return undo
+
+
+def freeze(world: World) -> Undo | None:
+    life = world.acting
+    if life is None or not life.clock.running.is_set():
+        return None
+    life.clock.running.clear()
+    world.note(trace.Lived(at=world.mono, holder=life.holder, what="frozen"))
+    return lambda: thaw(world, life)
+
+
+def thaw(world: World, life: Life) -> None:
+    life.clock.running.set()
+    world.note(trace.Lived(at=world.mono, holder=life.holder, what="thawed"))
+
+
+@fault("controller-frozen", "controller", longest_s=40)
+def controller_frozen(world: World) -> Undo | None:
+    return freeze(world)
+
+
+@fault("controller-frozen-and-succeeded", "controller", longest_s=90)
+def controller_frozen_and_succeeded(world: World) -> Undo | None:
+    """Longer than its lease, while another stands by: the old one wakes up in a world that went on."""
+    undo = freeze(world)
+    if undo is not None:
+        world.boot()
+    return undo
+
+
+@fault("two-controllers", "controller")
+def two_controllers(world: World) -> None:
+    if sum(life.alive for life in world.lives) < 3:
+        world.boot()
+
+
+@fault("clock-forward", "clock")
+def clock_forward(world: World) -> None:
+    world.clock.wall_offset += timedelta(seconds=world.random.choice((15, 3600, 90_000)))
+
+
+@fault("clock-back", "clock")
+def clock_back(world: World) -> None:
+    world.clock.wall_offset -= timedelta(seconds=world.random.choice((15, 3600, 90_000)))
+
+
+@fault("disk-full", "disk", longest_s=45)
+def disk_full(world: World) -> Undo:
+    world.disk.trouble = "database or disk is full"
+
+    def undo() -> None:
+        world.disk.trouble = ""
+
+    return undo
+
+
+@fault("disk-io-error", "disk", longest_s=8)
+def disk_io_error(world: World) -> Undo:
+    world.disk.trouble = "disk I/O error"
+
+    def undo() -> None:
+        world.disk.trouble = ""
+
+    return undo
+
+
+@fault("database-restored", "disk")
+async def database_restored(world: World) -> None:
+    """The machine dies, and somebody puts back the copy of some time ago."""
+    if not world.backups:
+        return
+    for life in [item for item in world.lives if item.alive]:
+        await world.kill(life)
+    backup = world.backups[0]
+    world.disk.restore(backup)
+    world.say("the database of some time ago is put back")
+    world.note(trace.Lived(at=world.mono, holder="", what="restored"))
+    world.boot()
+
+
+@fault("backup-taken", "disk")
+def backup_taken(world: World) -> None:
+    world.backups[:] = [world.disk.copy()]

@@ -1,0 +1,100 @@
+"""Paths between vantages, clusters and the controller."""
+
+import asyncio
+
+from failover.lab.simulation.world import Undo, World
+
+from .clusters import REGIONS, members
+from .registry import all_of, ender, fault
+
+
+def dark(world: World, vantages: list[str], region: str) -> Undo:
+    return all_of(
+        *(world.paths.put(("dark", name, cluster)) for name in vantages for cluster in members(world, region))
+    )
+
+
+def some(world: World, count: int) -> list[str]:
+    return world.random.sample(list(world.vantages), count)
+
+
+@fault("path-of-one-vantage", "path", longest_s=120)
+def path_of_one_vantage(world: World) -> Undo:
+    return dark(world, some(world, 1), world.random.choice(REGIONS))
+
+
+@fault("path-of-two-vantages", "path", longest_s=90)
+def path_of_two_vantages(world: World) -> Undo:
+    return dark(world, some(world, 2), world.random.choice(REGIONS))
+
+
+@fault("path-of-the-controller", "path", longest_s=90)
+def path_of_the_controller(world: World) -> Undo:
+    return dark(world, ["control"], world.random.choice(REGIONS))
+
+
+@fault("three-vantages-at-fault-with-a-region", "path", longest_s=90)
+def three_at_fault(world: World) -> Undo:
+    """Their own credentials, resolver or load: whatever they say of that region says nothing of it."""
+    region = world.random.choice(REGIONS)
+    outside = [entry.name for entry in world.policy.fleet.vantages if entry.region != region]
+    names = world.random.sample(outside, 3)
+    return all_of(
+        *(world.paths.put(("local", name, cluster)) for name in names for cluster in members(world, region))
+    )
+
+
+@fault("path-flapping", "path", longest_s=90)
+def path_flapping(world: World) -> Undo:
+    names, region = some(world, 1), world.random.choice(REGIONS)
+    task = asyncio.ensure_future(flap(world, names, region))
+    return ender(task)
+
+
+async def flap(world: World, names: list[str], region: str) -> None:
+    while True:
+        undo = dark(world, names, region)
+        try:
+            await world.clock.sleep(world.random.uniform(5, 40))
+        finally:
+            undo()
+        await world.clock.sleep(world.random.uniform(5, 20))
+
+
+@fault("path-one-way", "path", longest_s=90)
+def path_one_way(world: World) -> Undo:
+    """The vantage sees everything, and nothing of what it says arrives."""
+    return world.vantages[some(world, 1)[0]].faults.put("mute")  # type: ignore[index]
+
+
+@fault("reports-late", "path", longest_s=90)
+def reports_late(world: World) -> Undo:
+    state = world.vantages[some(world, 1)[0]]  # type: ignore[index]
+    return state.faults.put("late", world.random.uniform(0.5, 6.0))
+
+
+@fault("reports-doubled", "path", longest_s=90)
+def reports_doubled(world: World) -> Undo:
+    return world.vantages[some(world, 1)[0]].faults.put("double")  # type: ignore[index]
+
+
+@fault("reports-reordered", "path", longest_s=90)
+def reports_reordered(world: World) -> Undo:
+    state = world.vantages[some(world, 1)[0]]  # type: ignore[index]
+    return state.faults.put("reorder", 5.0)
+
+
+@fault("own-network-gone", "correlated", longest_s=90)
+def own_network_gone(world: World) -> Undo:
+    """The controller reaches nothing, and nothing reaches it."""
+    undos = [world.paths.put("own-network")]
+    undos += [world.paths.put(("dark", "control", name)) for name in world.clusters]
+    undos += [cluster.api.put("silent") for cluster in world.clusters.values()]
+    for zone in world.zones.values():
+        zone.primary.faults.silent = True
+
+    def zones_back() -> None:
+        for zone in world.zones.values():
+            zone.primary.faults.silent = False
+
+    return all_of(*undos, zones_back)

@@ -1,0 +1,99 @@
+"""People: what they say, at any moment."""
+
+from failover.lab.simulation.fleet import edited
+from failover.lab.simulation.world import Undo, World
+
+from .clusters import REGIONS
+from .registry import fault
+
+
+@fault("pause", "people", longest_s=40)
+async def pause(world: World) -> Undo:
+    await world.command("pause", reason="a test")
+    return lambda: later(world, "resume")
+
+
+def later(world: World, verb: str, **request: object) -> None:
+    import asyncio
+
+    world.chores.append(asyncio.ensure_future(world.command(verb, **request)))
+
+
+@fault("resume", "people")
+async def resume(world: World) -> None:
+    await world.command("resume")
+
+
+@fault("ack", "people")
+async def ack(world: World) -> None:
+    await world.command("ack")
+
+
+@fault("abort", "people")
+async def abort(world: World) -> None:
+    life = world.acting
+    if life is not None and life.controller is not None:
+        for run in life.controller.context.open_runs():
+            await world.command("abort", run=run.id, reason="a test")
+
+
+@fault("cordon-region", "people", longest_s=60)
+async def cordon_region(world: World) -> Undo:
+    target = f"region/{world.random.choice(REGIONS)}"
+    await world.command("cordon", target=target, reason="a test")
+    return lambda: later(world, "uncordon", target=target)
+
+
+@fault("cordon-vantage", "people", longest_s=60)
+async def cordon_vantage(world: World) -> Undo:
+    target = f"vantage/{world.random.choice(list(world.vantages))}"
+    await world.command("cordon", target=target, reason="a test")
+    return lambda: later(world, "uncordon", target=target)
+
+
+async def start(world: World, kind: str, overrides: tuple[str, ...] = ()) -> None:
+    domain = f"region/{world.random.choice(REGIONS)}"
+    await world.command("start", kind=kind, domain=domain, reason="a test", overrides=list(overrides))
+
+
+@fault("evacuate-by-hand", "people")
+async def evacuate(world: World) -> None:
+    await start(world, "evacuation")
+
+
+@fault("evacuate-with-overrides", "people")
+async def evacuate_with_overrides(world: World) -> None:
+    await start(world, "evacuation", ("still-serving", "serving-member", "regions-at-once", "capacity-floor"))
+
+
+@fault("drain-by-hand", "people")
+async def drain(world: World) -> None:
+    await start(world, "drain")
+
+
+@fault("failback-by-hand", "people")
+async def failback(world: World) -> None:
+    await start(world, "failback")
+
+
+@fault("plan-only", "people")
+async def plan_only(world: World) -> None:
+    domain = f"region/{world.random.choice(REGIONS)}"
+    await world.command("plan", kind="evacuation", domain=domain)
+
+
+@fault("approve", "people")
+async def approve(world: World) -> None:
+    life = world.acting
+    if life is not None and life.controller is not None:
+        for run in life.controller.context.open_runs():
+            await world.command("approve", run=run.id)
+
+
+@fault("policy-edited", "people")
+async def policy_edited(world: World) -> None:
+    world.policies += 1
+    world.policy = edited(world.policy, world.policies, world.random)
+    for life in world.lives:
+        if life.alive and life.controller is not None and life.clock.running.is_set():
+            await life.controller.use_policy(world.policy)

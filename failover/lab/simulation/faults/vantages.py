@@ -1,0 +1,67 @@
+"""Vantages: dead, stuck, blind, restarted, at fault themselves, or always saying up."""
+
+from failover.lab.simulation.world import Undo, VantageState, World
+
+from .registry import all_of, fault
+
+
+def one(world: World) -> VantageState:
+    names = [name for name in world.vantages if name != "control"]
+    return world.vantages[world.random.choice(names)]
+
+
+@fault("vantage-dead", "vantage", longest_s=120)
+def vantage_dead(world: World) -> Undo:
+    return one(world).faults.put("dead")
+
+
+@fault("two-vantages-dead", "vantage", longest_s=90)
+def two_vantages_dead(world: World) -> Undo:
+    names = world.random.sample([name for name in world.vantages if name != "control"], 2)
+    return all_of(*(world.vantages[name].faults.put("dead") for name in names))
+
+
+@fault("vantage-stuck", "vantage", longest_s=90)
+def vantage_stuck(world: World) -> Undo:
+    """It lives and probes nothing."""
+    state = one(world)
+    if state.runner is not None:
+        state.runner.stop()
+
+    def undo() -> None:
+        world.start_vantage(state.name)
+
+    return undo
+
+
+@fault("vantage-blind", "vantage", longest_s=90)
+def vantage_blind(world: World) -> Undo:
+    """All that it probes times out, and it does not know that it is at fault."""
+    return one(world).faults.put("blind")
+
+
+@fault("vantage-at-fault", "vantage", longest_s=90)
+def vantage_at_fault(world: World) -> Undo:
+    """Blind too, and its references tell it so: it abstains."""
+    state = one(world)
+    return all_of(state.faults.put("blind"), state.faults.put("suspect"))
+
+
+@fault("vantage-local-faults", "vantage", longest_s=90)
+def vantage_local_faults(world: World) -> Undo:
+    return one(world).faults.put("local")
+
+
+@fault("vantage-restarted", "vantage")
+def vantage_restarted(world: World) -> None:
+    world.start_vantage(one(world).name)
+
+
+@fault("vantage-always-up", "vantage", longest_s=60)
+def vantage_always_up(world: World) -> Undo:
+    return one(world).faults.put("always-up")
+
+
+@fault("controller-vantage-local-faults", "vantage", longest_s=90)
+def controller_vantage_local_faults(world: World) -> Undo:
+    return world.vantages["control"].faults.put("local")  # type: ignore[index]

@@ -1,0 +1,140 @@
+"""The simulated fleet: five clusters in three regions of two providers, five vantages, two applications, one zone."""
+
+from dataclasses import replace
+from random import Random
+
+from failover.model.ids import (
+    ApplicationName,
+    ClusterName,
+    DatacenterName,
+    ProviderName,
+    RegionName,
+    VantageName,
+    ZoneName,
+)
+from failover.model.policy import (
+    Application,
+    ClusterEntry,
+    DataProbe,
+    DNSName,
+    FenceMode,
+    Fleet,
+    GuardSettings,
+    Mode,
+    NameServer,
+    OnShortage,
+    PlacementRule,
+    Policy,
+    Profile,
+    Timing,
+    VantageEntry,
+    Workload,
+    WorkloadRef,
+    Writers,
+    Zone,
+)
+from failover.model.records import RecordType
+
+PLACES = (
+    ("alpha", "north", "north-a", "north-a1"),
+    ("alpha", "north", "north-b", "north-b1"),
+    ("alpha", "south", "south-a", "south-a1"),
+    ("beta", "south", "south-b", "south-b1"),
+    ("beta", "west", "west-a", "west-a1"),
+)
+APEX = "example.test."
+ZONE = ZoneName("example-test")
+WEB = WorkloadRef(object_kind="Deployment", namespace="shop", name="web")
+API = WorkloadRef(object_kind="Deployment", namespace="ledger", name="api")
+BOOKS = WorkloadRef(object_kind="StatefulSet", namespace="ledger", name="books")
+REPLICAS = 4
+TTL_S = 5
+TIMING = Timing(
+    profile=Profile.FAST,
+    interval_s=5.0,
+    timeout_s=2.0,
+    confirm_s=6.0,
+    confirm_without_dissent_s=20.0,
+    hold_down_window_s=120.0,
+    hold_down_base_s=20.0,
+    hold_down_max_s=120.0,
+    stable_s=60.0,
+)
+
+
+def build_policy(random: Random) -> Policy:
+    """The fleet with limits that differ from seed to seed."""
+    clusters = tuple(
+        ClusterEntry(
+            name=ClusterName(name),
+            provider=ProviderName(provider),
+            region=RegionName(region),
+            datacenter=DatacenterName(datacenter),
+            ipv4=(f"198.51.100.{number + 11}",),
+            hostname=f"{name}.example.net",
+            fence=FenceMode.POLICY,
+        )
+        for number, (provider, region, datacenter, name) in enumerate(PLACES)
+    )
+    vantages = (
+        VantageEntry(name=VantageName("control"), controller=True),
+        VantageEntry(name=VantageName("elsewhere"), token_sha256="0" * 64),
+        *(
+            VantageEntry(name=VantageName(f"v-{region}"), region=region, token_sha256="0" * 64)
+            for region in ("north", "south", "west")
+        ),
+    )
+    names = tuple(entry.name for entry in clusters)
+    rules = tuple(PlacementRule(cluster=name) for name in names)
+    mode = random.choices((Mode.AUTO, Mode.APPROVE), (0.9, 0.1))[0]
+    shop = Application(
+        name=ApplicationName("shop"),
+        mode=mode,
+        workloads=(Workload(ref=WEB, placement=rules),),
+        dns=(_name("shop", names),),
+        floor=random.choice((60, 100)),
+        on_shortage=random.choice((OnShortage.HOLD, OnShortage.PARTIAL)),
+        data_probe=DataProbe(path="/shop"),
+    )
+    ledger = Application(
+        name=ApplicationName("ledger"),
+        mode=Mode.AUTO,
+        workloads=(
+            Workload(ref=API, placement=rules),
+            Workload(ref=BOOKS, placement=(PlacementRule(cluster=names[0]),), writers=Writers.SINGLE),
+        ),
+        dns=(_name("ledger", names),),
+        floor=60,
+        on_shortage=OnShortage.PARTIAL,
+    )
+    zone = Zone(
+        name=ZONE,
+        apex=APEX,
+        primary=NameServer(address="192.0.2.53"),
+        authoritative=(NameServer(address="192.0.2.53"), NameServer(address="192.0.2.54")),
+    )
+    return Policy(
+        generation="000000000000f001",
+        fleet=Fleet(name="simulated", clusters=clusters, vantages=vantages, timing=TIMING),
+        zones=(zone,),
+        applications=(shop, ledger),
+        guards=GuardSettings(
+            per_hour=random.choice((1, 2, 4)),
+            per_day=random.choice((2, 8)),
+            changes_per_second=random.choice((1.0, 100.0)),
+        ),
+    )
+
+
+def edited(policy: Policy, number: int, random: Random) -> Policy:
+    """The same fleet after somebody edited a file: another floor, and another generation."""
+    shop = replace(policy.applications[0], floor=random.choice((60, 80, 100)))
+    return replace(
+        policy, generation=f"{0xF001 + number:016x}", applications=(shop, *policy.applications[1:])
+    )
+
+
+def _name(application: str, clusters: tuple[ClusterName, ...]) -> DNSName:
+    return DNSName(
+        name=f"{application}.{APEX}", zone=ZONE, record_type=RecordType.A, ttl=TTL_S, clusters=clusters
+    )

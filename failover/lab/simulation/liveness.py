@@ -1,0 +1,58 @@
+"""What must come to pass when faults stop: within a bounded time every lost replica runs elsewhere and DNS is right, or a
+refusal with its reason stands in `status`; and nothing hangs.
+"""
+
+from .fleet import API, REPLICAS, WEB, ZONE
+from .oracles.base import Violation
+from .world import World
+
+NAMES = {"shop.example.test.": "shop", "ledger.example.test.": "ledger"}
+REFS = {"shop": WEB, "ledger": API}
+
+
+async def check_liveness(world: World, *, lasting: bool) -> list[Violation]:
+    """Violations of liveness, judged by the world; the controller's own words are only taken for a reason."""
+    del lasting
+    found: list[Violation] = []
+
+    def missing(sentence: str) -> None:
+        found.append(Violation(invariant="liveness", at=world.mono, sentence=sentence))
+
+    life = world.acting
+    controller = life.controller if life is not None else None
+    if controller is None or not controller.acting:
+        missing("nobody acts")
+        return found
+    context = controller.context
+    for defect in [line for line in world.lines if " defect " in line][:3]:
+        missing(f"a defect of ours: {defect}")
+    for run in context.open_runs():
+        if run.halted is None and run.state.value != "awaiting-approval":
+            missing(f"{run.id} hangs in {run.state}")
+    reasons = {(item.application, item.code) for refusals in context.refusals.values() for item in refusals}
+    excused = bool(reasons or context.judgement.freeze or context.doubt or context.open_runs())
+    lost = [name for name in world.clusters if not world.serves(name)]
+    for name, application in NAMES.items():
+        published = world.zones[ZONE].current.record_sets[name, "A"].values
+        dead = [value for value in published if world.cluster_at(value) in lost]
+        if dead and len(lost) < len(world.clusters) and not excused:
+            missing(f"{name} still names {dead}, and status gives no reason")
+        ready = sum(
+            world.ready(cluster, REFS[application]) for cluster in world.clusters if cluster not in lost
+        )
+        demand = REPLICAS * len(world.clusters)
+        if lost and ready < demand * 0.6 and not excused and not _tried(world, application):
+            missing(f"{application} has {ready} of {demand} replicas ready, and status gives no reason")
+    return found
+
+
+def _tried(world: World, application: str) -> bool:
+    """A finished run that names what it could not place is a reason too."""
+    life = world.acting
+    if life is None or life.controller is None:
+        return False
+    return any(
+        run.state.value in ("partial", "aborted", "failed")
+        and any(part.application == application for part in run.plan.applications)
+        for run in life.controller.context.runs.values()
+    )

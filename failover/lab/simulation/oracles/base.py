@@ -1,0 +1,173 @@
+"""What every oracle is."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+from failover.execution.admission import is_automatic
+from failover.lab.simulation import trace
+from failover.lab.simulation.world import World
+from failover.model.journal import IntentRecorded, RunOpened
+from failover.model.observation import Outcome
+from failover.model.plan import Plan, RunKind
+
+FAILURES = frozenset(
+    {
+        Outcome.TIMEOUT, Outcome.REFUSED, Outcome.RESET, Outcome.SERVER_ERROR, Outcome.TLS, Outcome.WRONG_ANSWER,
+    }
+)  # fmt: skip
+"""What may count towards down; `local` is our own fault."""
+UNPLANNED = (RunKind.EVACUATION, RunKind.STEERING)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Violation:
+    """An invariant that did not hold."""
+
+    invariant: str
+    at: float
+    sentence: str
+
+    def __str__(self) -> str:
+        return f"{self.invariant} at {self.at:.2f} s: {self.sentence}"
+
+
+class Oracle:
+    """Sees every event; keeps what it finds in `found`."""
+
+    invariant: ClassVar[str] = ""
+    about: ClassVar[str] = ""
+
+    def __init__(self, world: World, runs: "Runs") -> None:
+        self.world = world
+        self.runs = runs
+        self.found: list[Violation] = []
+        self.checked = 0
+
+    def see(self, event: trace.Event) -> None:
+        """One event of the trace."""
+
+    def finish(self) -> None:
+        """The world has come to rest: no fault is on any more, and what was to happen has happened."""
+
+    @property
+    def quorum(self) -> int:
+        """A strict majority of the configured vantages, counted here and not by the code under test."""
+        return len(self.world.policy.fleet.vantages) // 2 + 1
+
+    @property
+    def evidence_limit_s(self) -> float:
+        timing = self.world.policy.fleet.timing
+        return 2 * timing.interval_s + timing.timeout_s
+
+    def violated(self, at: float, sentence: str) -> None:
+        self.found.append(Violation(invariant=self.invariant, at=at, sentence=sentence))
+
+    def must(self, holds: bool, at: float, sentence: str) -> None:
+        """Count a check, and note where it fails."""
+        self.checked += 1
+        if not holds:
+            self.violated(at, sentence)
+
+
+@dataclass(slots=True)
+class Opened:
+    """A run as the trace knows it."""
+
+    id: str
+    plan: Plan
+    actor: str
+    at: float
+    holder: str
+    dns_written: bool = False
+    closed: str = ""
+
+    @property
+    def automatic(self) -> bool:
+        return is_automatic(self.actor)
+
+    @property
+    def whole(self) -> bool:
+        """Away from clusters that no longer serve; otherwise from those where one application is broken."""
+        verdicts = dict(self.plan.verdicts)
+        return any(verdicts[name].no_longer_serves for name in self.plan.sources if name in verdicts)
+
+    @property
+    def unplanned(self) -> bool:
+        return self.automatic and self.plan.run_kind in UNPLANNED
+
+
+Key = tuple[str, str, str, str]
+"""Vantage, cluster, application, signal."""
+
+
+class Ears:
+    """What each controller has heard: the latest observations of each series, by the moment that they were made."""
+
+    KEPT = 12
+
+    def __init__(self) -> None:
+        self._heard: dict[str, dict[Key, list[trace.Heard]]] = {}
+        self.by_id: dict[str, trace.Heard] = {}
+
+    def hear(self, event: trace.Heard) -> None:
+        item = event.observation
+        key = (item.vantage, item.subject.cluster, item.subject.application or "", item.signal.value)
+        series = self._heard.setdefault(event.holder, {}).setdefault(key, [])
+        place = len(series)
+        while place and series[place - 1].measured > event.measured:
+            place -= 1
+        series.insert(place, event)
+        del series[: -self.KEPT]
+        self.by_id.setdefault(item.id, event)
+
+    def of(self, holder: str) -> dict[Key, list[trace.Heard]]:
+        return self._heard.get(holder, {})
+
+    def series(self, holder: str, key: Key) -> list[trace.Heard]:
+        return self.of(holder).get(key, [])
+
+    def latest(self, holder: str, key: Key) -> trace.Heard | None:
+        series = self.series(holder, key)
+        return series[-1] if series else None
+
+
+class Runs:
+    """Runs and intents by id, as they are journaled, and what was heard: shared by the oracles, which see each event after
+    it was entered here.
+    """
+
+    def __init__(self) -> None:
+        self.ears = Ears()
+        self.by_id: dict[str, Opened] = {}
+        self.intents: dict[str, tuple[IntentRecorded, float]] = {}
+
+    def see(self, event: trace.Event) -> None:
+        if isinstance(event, trace.Heard):
+            self.ears.hear(event)
+            return
+        if isinstance(event, trace.Applied) and event.kind == "records":
+            found = self.of_intent(event.intent)
+            if found is not None:
+                found.dns_written = True
+        if not isinstance(event, trace.Journaled):
+            return
+        entry = event.entry.entry
+        run = event.entry.run
+        if isinstance(entry, RunOpened):
+            self.by_id[run] = Opened(
+                id=run, plan=entry.plan, actor=entry.actor, at=event.at, holder=event.holder
+            )
+        elif entry.kind == "run-widened" and run in self.by_id:
+            self.by_id[run].plan = entry.plan  # type: ignore[union-attr]
+        elif entry.kind == "run-closed" and run in self.by_id:
+            self.by_id[run].closed = str(entry.state)  # type: ignore[union-attr]
+        elif isinstance(entry, IntentRecorded):
+            self.intents[entry.intent.id] = (entry, event.at)
+
+    def of_intent(self, intent: str) -> Opened | None:
+        found = self.intents.get(intent)
+        return self.by_id.get(found[0].intent.run) if found else None
+
+    def automatic_unplanned(self) -> Iterator[Opened]:
+        return (run for run in self.by_id.values() if run.unplanned)

@@ -1,0 +1,259 @@
+"""I1 to I7: on what ground automation acts. Judged by what the probers truly met and what truly arrived."""
+
+from collections import defaultdict
+
+from failover.lab.simulation import trace
+from failover.lab.simulation.world import World
+from failover.model.ids import ClusterName
+from failover.model.journal import ClockJumped, IntentRecorded, LeaderChanged, RunOpened
+from failover.model.observation import Outcome, Signal
+from failover.model.plan import RunKind
+
+from .base import FAILURES, Opened, Oracle, Runs
+
+SLACK_S = 0.6
+"""Ticks, and the way of a report: what was true a moment ago."""
+
+
+class Ears(Oracle):
+    """Asks what each controller has heard (`runs.ears`)."""
+
+    def outside(self, cluster: str) -> list[str]:
+        region = self.world.region_of(cluster)
+        return [entry.name for entry in self.world.policy.fleet.outside_vantages(region)]
+
+    def latest(self, holder: str, vantage: str, cluster: str, application: str = "") -> trace.Heard | None:
+        return self.runs.ears.latest(holder, (vantage, cluster, application, Signal.DATA_PLANE.value))
+
+    def fresh(self, found: trace.Heard | None, at: float) -> bool:
+        limit = self.evidence_limit_s + SLACK_S
+        return found is not None and at - found.measured <= limit
+
+    def opened(self, event: trace.Event) -> Opened | None:
+        """The automatic, unplanned run that this event opens."""
+        if isinstance(event, trace.Journaled) and isinstance(event.entry.entry, RunOpened):
+            run = self.runs.by_id[event.entry.run]
+            return run if run.unplanned else None
+        return None
+
+    def subjects(self, run: Opened) -> list[tuple[str, str]]:
+        """(cluster, application) that a run convicts: the cluster as a whole, or one application that is broken there."""
+        verdicts = dict(run.plan.verdicts)
+        found = []
+        for name in run.plan.sources:
+            kind = verdicts.get(name)
+            if kind is not None and kind.no_longer_serves:
+                found.append((str(name), ""))
+            else:
+                found += [
+                    (str(name), part.application) for part in run.plan.applications if part.left_out is None
+                ]
+        return found
+
+
+class NoDataIsNotDown(Ears):
+    invariant, about = "I1", "who is convicted was seen to fail, lately, by a quorum; silence convicts nobody"
+
+    def see(self, event: trace.Event) -> None:
+        run = self.opened(event)
+        for cluster, application in self.subjects(run) if run else ():
+            assert run is not None
+            seen = [
+                found
+                for name in self.outside(cluster)
+                if (found := self.latest(run.holder, name, cluster, application)) is not None
+                and self.fresh(found, event.at)
+            ]
+            quorum = self.quorum
+            self.must(
+                len(seen) >= quorum,
+                event.at,
+                f"{run.id} convicts {cluster} {application}: only {len(seen)} fresh words of {quorum} needed",
+            )
+
+
+class EvidenceIsFresh(Ears):
+    invariant, about = (
+        "I2",
+        "every automatic intent cites observations that exist and are younger than the limit",
+    )
+
+    def see(self, event: trace.Event) -> None:
+        if not isinstance(event, trace.Journaled) or not isinstance(event.entry.entry, IntentRecorded):
+            return
+        intent = event.entry.entry.intent
+        run = self.runs.by_id.get(intent.run)
+        if run is None or not run.unplanned or run.dns_written:
+            return
+        cited = [self.runs.ears.by_id.get(text.split(" ")[0]) for text in intent.evidence]
+        fresh = [one for one in cited if one is not None and self.fresh(one, event.at)]
+        quorum = self.quorum
+        names = {one.observation.vantage for one in fresh}
+        self.must(
+            len(names) >= quorum,
+            event.at,
+            f"{intent.id} cites {len(names)} vantages freshly, {quorum} are needed: {intent.evidence[:3]}",
+        )
+
+
+class QuorumWithoutDissent(Ears):
+    invariant, about = "I3", "a quorum of configured vantages saw it fail, and none that is fresh says up"
+
+    def see(self, event: trace.Event) -> None:
+        run = self.opened(event)
+        for cluster, application in self.subjects(run) if run else ():
+            assert run is not None
+            life = next(life for life in self.world.lives if life.holder == run.holder)
+            aside = life.controller.context.people.cordoned_vantages if life.controller else frozenset()
+            down, up = [], []
+            for name in self.outside(cluster):
+                found = self.latest(run.holder, name, cluster, application)
+                if name in aside or not self.fresh(found, event.at) or found is None:
+                    continue
+                outcome = found.observation.outcome
+                if outcome in FAILURES:
+                    down.append(name)
+                elif outcome is Outcome.OK and event.at - found.at > SLACK_S:
+                    up.append(name)
+            quorum = self.quorum
+            self.must(
+                len(down) >= quorum, event.at, f"{run.id} convicts {cluster} {application} by {down} alone"
+            )
+            self.must(not up, event.at, f"{run.id} convicts {cluster} {application}, which {up} see up")
+
+
+class NeverEvacuateWhatServes(Ears):
+    invariant, about = "I4", "automation moves nothing away from a cluster whose clients are served"
+
+    def see(self, event: trace.Event) -> None:
+        run = self.opened(event)
+        for cluster, application in self.subjects(run) if run else ():
+            assert run is not None
+            window = self.evidence_limit_s + 1.0
+            failed = self.world.failed_within(cluster, application, window)
+            blind = self.world.blind_vantages(cluster)
+            quorum = self.quorum
+            self.must(
+                failed or len(blind) >= quorum,
+                event.at,
+                f"{run.id} ({run.plan.run_kind}) moves away from {cluster} {application}, which serves",
+            )
+            verdict = dict(run.plan.verdicts).get(ClusterName(cluster))
+            if run.plan.run_kind is RunKind.EVACUATION and verdict is not None:
+                self.must(
+                    verdict.no_longer_serves, event.at, f"{run.id} evacuates {cluster}, which is {verdict}"
+                )
+
+
+class LocalFaultsAreNotRegionFaults(Ears):
+    invariant, about = "I5", "what is our own fault is no part of the evidence"
+
+    def see(self, event: trace.Event) -> None:
+        if not isinstance(event, trace.Journaled) or not isinstance(event.entry.entry, IntentRecorded):
+            return
+        intent = event.entry.entry.intent
+        run = self.runs.by_id.get(intent.run)
+        if run is None or not run.unplanned or run.dns_written:
+            return
+        for text in intent.evidence:
+            found = self.runs.ears.by_id.get(text.split(" ")[0])
+            if found is not None:
+                self.must(
+                    found.observation.outcome in FAILURES and found.truly is not Outcome.LOCAL,
+                    event.at,
+                    f"{intent.id} cites {text}, which is our own fault",
+                )
+
+
+class CorrelatedFreezes(Ears):
+    invariant, about = "I6", "when more regions than the limit look dead at once, automation begins nothing"
+
+    GRACE_S = 3.0
+
+    def see(self, event: trace.Event) -> None:
+        run = self.opened(event)
+        if run is None:
+            return
+        gone = set()
+        for region in self.world.policy.fleet.regions():
+            for entry in self.world.policy.fleet.clusters:
+                if entry.region == region and self._all_failed(run.holder, entry.name, event.at):
+                    gone.add(region)
+        limit = self.world.policy.correlated_limit
+        self.must(
+            len(gone) <= limit, event.at, f"{run.id} begins while {sorted(gone)} look dead, limit {limit}"
+        )
+
+    def _all_failed(self, holder: str, cluster: str, at: float) -> bool:
+        """A quorum of fresh outside words is failure, has been for a while, and nobody says up."""
+        down = 0
+        for name in self.outside(cluster):
+            series = self.runs.ears.series(holder, (name, cluster, "", Signal.DATA_PLANE.value))
+            if not series or not self.fresh(series[-1], at):
+                continue
+            if series[-1].observation.outcome is Outcome.OK:
+                return False
+            long = [one for one in series if one.observation.outcome in FAILURES]
+            run_of = len(series) - next(
+                (
+                    place
+                    for place in range(len(series), 0, -1)
+                    if series[place - 1].observation.outcome not in FAILURES
+                ),
+                0,
+            )
+            if long and run_of >= 4 and at - series[-run_of].measured >= self.GRACE_S + 6:
+                down += 1
+        return down >= self.quorum
+
+
+class WarmUpFirst(Ears):
+    invariant, about = "I7", "after a start, a change of leader or a clock jump the detectors look first"
+
+    def __init__(self, world: World, runs: Runs) -> None:
+        super().__init__(world, runs)
+        self.since: dict[str, float] = {}
+        self.frozen: dict[str, float] = {}
+
+    def see(self, event: trace.Event) -> None:
+        if isinstance(event, trace.Lived):
+            self._lived(event)
+        if isinstance(event, trace.Journaled) and isinstance(event.entry.entry, LeaderChanged | ClockJumped):
+            self.since[event.holder] = event.at
+        run = self.opened(event)
+        if run is not None:
+            self._begins(run, event)
+
+    def _lived(self, event: trace.Lived) -> None:
+        if event.what == "frozen":
+            self.frozen[event.holder] = event.at
+        slept_s = event.at - self.frozen.get(event.holder, event.at)
+        if event.what == "boot" or (event.what == "thawed" and slept_s > self.evidence_limit_s):
+            self.since[event.holder] = event.at
+
+    def _begins(self, run: Opened, event: trace.Event) -> None:
+        timing = self.world.policy.fleet.timing
+        since = self.since.get(run.holder, 0.0)
+        ready = 0
+        for name in self.world.vantages:
+            counts = defaultdict(int)
+            for (vantage, cluster, application, signal), series in self.runs.ears.of(run.holder).items():
+                if vantage == name and not application and signal == Signal.DATA_PLANE.value:
+                    counts[cluster] = sum(one.at >= since for one in series)
+            ready += bool(counts) and max(counts.values()) >= timing.rise - 1
+        self.must(
+            ready >= self.quorum,
+            event.at,
+            f"{run.id} begins {event.at - since:.1f} s after the start: {ready} vantages had looked long enough",
+        )
+
+
+EVIDENCE = (
+    NoDataIsNotDown,
+    EvidenceIsFresh,
+    QuorumWithoutDissent,
+    NeverEvacuateWhatServes,
+    LocalFaultsAreNotRegionFaults,
+    CorrelatedFreezes,
+    WarmUpFirst,
+)

@@ -1,0 +1,249 @@
+"""I16 to I22, I27, I28, I30: how it is carried out, who may, and what is written down."""
+
+from failover.execution.chain import genesis, line_of, verify
+from failover.lab.simulation import trace
+from failover.lab.simulation.world import World
+from failover.model.journal import (
+    EffectRecorded,
+    EffectResult,
+    IntentRecorded,
+    PersonSaid,
+    RunClosed,
+    ScaleChange,
+    StepDone,
+    StepFailed,
+)
+from failover.model.plan import RunKind, ScaleStep
+
+from .base import Oracle, Runs
+
+
+class IntentBeforeEffect(Oracle):
+    invariant, about = (
+        "I16",
+        "every change that lands has an intent in the journal that a power cut would leave",
+    )
+
+    def see(self, event: trace.Event) -> None:
+        if isinstance(event, trace.Applied):
+            known = event.intent in self.runs.intents
+            self.must(
+                known and event.kept,
+                event.at,
+                f"{event.target} took {event.intent or '?'} without an intent on disk",
+            )
+
+
+class CrashAnywhere(Oracle):
+    invariant, about = "I17", "a finished run leaves what its plan says, once, whatever happened in between"
+
+    def __init__(self, world: World, runs: Runs) -> None:
+        super().__init__(world, runs)
+        self.last: dict[tuple[str, str], int] = {}
+
+    def see(self, event: trace.Event) -> None:
+        if isinstance(event, trace.Applied) and event.kind == "scale" and isinstance(event.after, int):
+            self.last[event.target, event.workload] = event.after
+        if not isinstance(event, trace.Journaled) or not isinstance(event.entry.entry, RunClosed):
+            return
+        run = self.runs.by_id.get(event.entry.run)
+        for step in run.plan.steps if run is not None and event.entry.entry.state == "done" else ():
+            if not isinstance(step, ScaleStep):
+                continue
+            written = self.last.get((step.cluster, str(step.workload)), step.after)
+            self.must(
+                written == step.after,
+                event.at,
+                f"{event.entry.run} is done: {step.workload} at {step.cluster} was set to {written}, not {step.after}",
+            )
+
+
+class Preconditioned(Oracle):
+    invariant, about = "I18", "changes are absolute, and replace what was read"
+
+    def see(self, event: trace.Event) -> None:
+        if isinstance(event, trace.Applied) and event.kind == "scale":
+            self.must(
+                event.expected == event.seen,
+                event.at,
+                f"{event.intent} replaced {event.seen} of {event.workload} at {event.target}, and had read {event.expected}",
+            )
+
+
+class UnknownIsNotFailed(Oracle):
+    invariant, about = (
+        "I19",
+        "after an unknown outcome the target is looked at before anything is tried or said again",
+    )
+
+    def __init__(self, world: World, runs: Runs) -> None:
+        super().__init__(world, runs)
+        self.unknown: dict[tuple[str, str], tuple[str, bool]] = {}
+
+    def see(self, event: trace.Event) -> None:
+        if isinstance(event, trace.Looked):
+            for key, (target, _) in list(self.unknown.items()):
+                if target == event.target:
+                    self.unknown[key] = (target, True)
+        if not isinstance(event, trace.Journaled):
+            return
+        entry, run = event.entry.entry, event.entry.run
+        if isinstance(entry, EffectRecorded):
+            found = self.runs.intents.get(entry.intent)
+            if entry.result is EffectResult.UNKNOWN and found is not None:
+                self.unknown[run, entry.step] = (found[0].intent.change.target, False)
+            elif entry.result.landed:
+                self.unknown.pop((run, entry.step), None)
+        elif isinstance(entry, IntentRecorded):
+            self._looked_first(event.at, run, entry.intent.step, f"{entry.intent.id} is tried")
+        elif isinstance(entry, StepFailed) and entry.refusal.code not in ("outcome-unknown",):
+            self._looked_first(event.at, run, entry.step, f"{entry.step} is said to have failed")
+
+    def _looked_first(self, at: float, run: str, step: str, what: str) -> None:
+        found = self.unknown.get((run, step))
+        if found is not None:
+            self.must(found[1], at, f"{what} again without a look at {found[0]}")
+            self.unknown.pop((run, step), None)
+
+
+class NoJournalNoAction(Oracle):
+    invariant, about = "I20", "while the store takes no writes, nothing is sent that was not journaled before"
+
+    def see(self, event: trace.Event) -> None:
+        if isinstance(event, trace.Applied) and self.world.disk.trouble:
+            journaled = self.runs.intents.get(event.intent)
+            self.must(
+                journaled is not None and journaled[1] <= event.at,
+                event.at,
+                f"{event.target} took {event.intent} while the store was in trouble",
+            )
+
+
+class UnfinishedIsNotFinished(Oracle):
+    invariant, about = "I21", "a run is closed by the truth: DONE means that each change stands in the world"
+
+    def __init__(self, world: World, runs: Runs) -> None:
+        super().__init__(world, runs)
+        self.done: dict[str, set[str]] = {}
+
+    def see(self, event: trace.Event) -> None:
+        if not isinstance(event, trace.Journaled):
+            return
+        run, entry = self.runs.by_id.get(event.entry.run), event.entry.entry
+        if run is not None and isinstance(entry, StepDone):
+            self.done.setdefault(run.id, set()).add(entry.step)
+        if run is None or not isinstance(entry, RunClosed) or entry.state != "done":
+            return
+        wanted = {step.id for step in run.plan.steps if step.kind in ("scale", "change-records")}
+        missing = sorted(wanted - self.done.get(run.id, set()))
+        self.must(not missing, event.at, f"{run.id} is done without {missing[:3]}")
+
+    def finish(self) -> None:
+        for run in self.runs.by_id.values():
+            self.checked += 1
+            if not run.closed and not self.world.excused(run.id):
+                self.violated(self.world.mono, f"{run.id} neither ended nor says why it stands")
+
+
+class OneActingEpoch(Oracle):
+    invariant, about = (
+        "I22",
+        "no target takes an epoch older than one that it has taken, nor anything after the lease",
+    )
+
+    def __init__(self, world: World, runs: Runs) -> None:
+        super().__init__(world, runs)
+        self.highest: dict[tuple[str, str], int] = {}
+
+    def see(self, event: trace.Event) -> None:
+        if not isinstance(event, trace.Applied):
+            return
+        part = str(event.change.application) if event.change is not None else ""
+        key = (event.target, part)
+        self.must(
+            event.epoch >= self.highest.get(key, 0),
+            event.at,
+            f"{event.target} took epoch {event.epoch} after {self.highest.get(key, 0)}",
+        )
+        self.highest[key] = max(event.epoch, self.highest.get(key, 0))
+
+
+class ReturnDeletesNothing(Oracle):
+    invariant, about = (
+        "I27",
+        "a region that was moved away from keeps what it runs until a person drains or fails back",
+    )
+
+    def see(self, event: trace.Event) -> None:
+        if not isinstance(event, trace.Applied) or event.kind != "scale":
+            return
+        run = self.runs.of_intent(event.intent)
+        if run is not None and run.plan.run_kind in (RunKind.EVACUATION, RunKind.STEERING):
+            self.must(
+                event.target not in run.plan.sources,
+                event.at,
+                f"{run.id} changes {event.workload} in {event.target}, which it moves away from",
+            )
+
+
+class DoubtWaits(Oracle):
+    invariant, about = "I28", "after a restored database automation waits for a person"
+
+    GRACE_S = 30.0
+
+    def __init__(self, world: World, runs: Runs) -> None:
+        super().__init__(world, runs)
+        self.restored: float | None = None
+        self.ahead = False
+
+    def see(self, event: trace.Event) -> None:
+        if isinstance(event, trace.Lived) and event.what == "restored":
+            told = max(self.world.heads.values(), default=0)
+            self.restored = event.at
+            self.ahead = told > len(self.world.disk.journal)
+        said = event.entry.entry if isinstance(event, trace.Journaled) else None
+        if isinstance(said, PersonSaid) and said.verb == "resume":
+            self.restored = None
+        if isinstance(event, trace.Applied) and self.restored is not None and self.ahead:
+            run = self.runs.of_intent(event.intent)
+            if run is not None and run.automatic and event.kind != "fence":
+                self.must(False, event.at, f"{event.intent} lands although the journal was restored")
+
+
+class OneRecordAChange(Oracle):
+    invariant, about = "I30", "every change that landed is told once in a journal whose chain holds"
+
+    def __init__(self, world: World, runs: Runs) -> None:
+        super().__init__(world, runs)
+        self.landed: dict[str, int] = {}
+
+    def see(self, event: trace.Event) -> None:
+        if isinstance(event, trace.Journaled) and isinstance(event.entry.entry, IntentRecorded):
+            name = event.entry.entry.intent.id
+            self.landed[name] = self.landed.get(name, 0) + 1
+            intent = event.entry.entry.intent
+            self.must(self.landed[name] == 1, event.at, f"{name} is told {self.landed[name]} times")
+            self.must(
+                bool(intent.actor and intent.evidence and intent.rules), event.at, f"{name} names no reason"
+            )
+            if isinstance(intent.change, ScaleChange):
+                self.must(bool(intent.change.resource_version), event.at, f"{name} carries no precondition")
+
+    def finish(self) -> None:
+        lines = tuple(line_of(entry) for entry in self.world.disk.journal)
+        fault = verify(lines, first_previous=genesis(self.world.disk.install_id))
+        self.must(fault is None, self.world.mono, f"the chain breaks: {fault}")
+
+
+EXECUTION = (
+    IntentBeforeEffect,
+    CrashAnywhere,
+    Preconditioned,
+    UnknownIsNotFailed,
+    NoJournalNoAction,
+    UnfinishedIsNotFinished,
+    OneActingEpoch,
+    ReturnDeletesNothing,
+    DoubtWaits,
+    OneRecordAChange,
+)

@@ -1,0 +1,105 @@
+"""I23 to I26, I29: people's words, and the way home."""
+
+from failover.lab.simulation import trace
+from failover.lab.simulation.world import World
+from failover.model.journal import IntentRecorded, PersonSaid, RunOpened
+from failover.model.plan import RunKind
+
+from .base import Oracle, Runs
+
+
+class PauseWins(Oracle):
+    invariant, about = "I23", "between an answered pause and a resume automation begins nothing"
+
+    def __init__(self, world: World, runs: Runs) -> None:
+        super().__init__(world, runs)
+        self.paused = False
+
+    def see(self, event: trace.Event) -> None:
+        said = event.entry.entry if isinstance(event, trace.Journaled) else None
+        if isinstance(said, PersonSaid) and said.verb in ("pause", "resume"):
+            self.paused = said.verb == "pause"
+        if isinstance(event, trace.Lived) and event.what == "restored":
+            self.paused = False
+        if self.paused and isinstance(event, trace.Journaled):
+            entry = event.entry.entry
+            if isinstance(entry, RunOpened | IntentRecorded):
+                actor = entry.actor if isinstance(entry, RunOpened) else entry.intent.actor
+                self.must(actor != "automation", event.at, f"{event.entry.run} goes on while paused")
+
+
+class OverridesAreNamed(Oracle):
+    invariant, about = (
+        "I24",
+        "automation overrides nothing; what a person overrides is named in the plan and in each intent",
+    )
+
+    def see(self, event: trace.Event) -> None:
+        if isinstance(event, trace.Journaled) and isinstance(event.entry.entry, IntentRecorded):
+            intent = event.entry.entry.intent
+            run = self.runs.by_id.get(intent.run)
+            if run is None:
+                return
+            if run.automatic:
+                self.must(not intent.overrides, event.at, f"{intent.id} overrides {intent.overrides}")
+            self.must(
+                set(intent.overrides) == set(run.plan.overrides), event.at, f"{intent.id} hides its overrides"
+            )
+
+
+class DryRunChangesNothing(Oracle):
+    invariant, about = "I25", "a plan that is only asked for changes nothing"
+
+    def __init__(self, world: World, runs: Runs) -> None:
+        super().__init__(world, runs)
+        self.planned: list[str] = []
+
+    def see(self, event: trace.Event) -> None:
+        if isinstance(event, trace.Journaled) and isinstance(event.entry.entry, RunOpened):
+            self.must(
+                not event.entry.entry.plan.hypothetical, event.at, f"{event.entry.run} carries out a what-if"
+            )
+        if isinstance(event, trace.Said) and event.verb == "plan":
+            self.must("run" not in event.answer, event.at, "asking for a plan began a run")
+
+
+class FailbackWhenStable(Oracle):
+    invariant, about = "I26", "home only after the region has served for the stable time"
+
+    def see(self, event: trace.Event) -> None:
+        if not isinstance(event, trace.Journaled) or not isinstance(event.entry.entry, RunOpened):
+            return
+        run = self.runs.by_id[event.entry.run]
+        if run.plan.run_kind is not RunKind.FAILBACK or run.plan.overrides:
+            return
+        stable_s = self.world.policy.fleet.timing.stable_s
+        for name in run.plan.sources:
+            since = self.world.serving_since(name)
+            self.must(
+                event.at - since >= stable_s * 0.9,
+                event.at,
+                f"{run.id} brings {name} home {event.at - since:.1f} s after it began to serve",
+            )
+
+
+class ConfigurationIsTransactional(Oracle):
+    invariant, about = "I29", "a plan is of a policy that was in force"
+
+    def __init__(self, world: World, runs: Runs) -> None:
+        super().__init__(world, runs)
+        self.valid = {self.world.policy.generation}
+
+    def see(self, event: trace.Event) -> None:
+        self.valid.add(self.world.policy.generation)
+        if isinstance(event, trace.Journaled) and isinstance(event.entry.entry, RunOpened):
+            generation = event.entry.entry.plan.policy_generation
+            self.must(generation in self.valid, event.at, f"{event.entry.run} is of policy {generation}")
+
+
+PEOPLE = (
+    PauseWins,
+    OverridesAreNamed,
+    DryRunChangesNothing,
+    FailbackWhenStable,
+    ConfigurationIsTransactional,
+)

@@ -1,0 +1,183 @@
+"""I8 to I12: how much at once, and whether it helps. Judged by replicas that truly serve."""
+
+from collections import defaultdict, deque
+
+from failover.lab.simulation import trace
+from failover.lab.simulation.fleet import API, REPLICAS, WEB
+from failover.lab.simulation.world import World
+from failover.model.ids import ClusterName
+from failover.model.journal import RunOpened
+from failover.model.plan import RunKind
+from failover.model.policy import OnShortage, WorkloadRef
+from failover.model.records import RecordSet
+
+from .base import Oracle, Runs
+
+MOVED = {"shop": WEB, "ledger": API}
+HOUR_S, DAY_S = 3600.0, 86400.0
+
+
+class BlastRadius(Oracle):
+    invariant, about = (
+        "I8",
+        "at most N regions at once, M automatic moves an hour and a day; clock jumps change nothing",
+    )
+
+    def see(self, event: trace.Event) -> None:
+        if not isinstance(event, trace.Journaled) or not isinstance(event.entry.entry, RunOpened):
+            return
+        run = self.runs.by_id[event.entry.run]
+        if not run.unplanned:
+            return
+        regions = {self.world.region_of(name) for name in run.plan.sources}
+        guards = self.world.policy.guards
+        earlier = [
+            other
+            for other in self.runs.automatic_unplanned()
+            if other.id != run.id
+            and (other.whole or not run.whole)  # moves of one application count for applications only
+            and other.dns_written
+            and not {self.world.region_of(name) for name in other.plan.sources} & regions
+        ]
+        for seconds, limit in ((HOUR_S, guards.per_hour), (DAY_S, guards.per_day)):
+            count = sum(event.at - other.at < seconds for other in earlier)
+            self.must(
+                count < limit,
+                event.at,
+                f"{run.id} is automatic move {count + 1} of other regions within {seconds:.0f} s, limit {limit}",
+            )
+        unfinished = {
+            region
+            for other in self.runs.automatic_unplanned()
+            if other.id != run.id and not other.closed and (other.whole or not run.whole)
+            for name in other.plan.sources
+            if (region := self.world.region_of(name)) not in regions
+        }
+        self.must(
+            len(unfinished | regions) <= guards.regions_at_once,
+            event.at,
+            f"{run.id} begins while {sorted(unfinished)} are on the way",
+        )
+
+
+class CapacityFloor(Oracle):
+    invariant, about = (
+        "I9",
+        "traffic moves only onto capacity: what remains published is truly ready, by the floor",
+    )
+
+    def see(self, event: trace.Event) -> None:
+        if not isinstance(event, trace.Applied) or event.kind != "records" or event.change is None:
+            return
+        run = self.runs.of_intent(event.intent)
+        if run is None or not run.automatic or run.plan.overrides:
+            return
+        application = next(
+            app for app in self.world.policy.applications if app.name == event.change.application
+        )
+        if application.on_shortage is not OnShortage.HOLD or run.plan.run_kind is RunKind.STEERING:
+            return
+        for item in event.change.changes:
+            gone = set(item.before.values if item.before else ()) - set(item.after.values)
+            if not gone:
+                continue
+            ready = sum(self._lately(str(name), MOVED[application.name]) for name in self._left(item.after))
+            demand = REPLICAS * len(self.world.clusters)
+            self.must(
+                ready * 100 >= application.floor * demand,
+                event.at,
+                f"{run.id} moves {application.name} onto {ready} ready of {demand}, floor {application.floor} %",
+            )
+
+    def _left(self, record_set: RecordSet) -> list[ClusterName]:
+        return [name for value in record_set.values if (name := self.world.cluster_at(value)) is not None]
+
+    def _lately(self, cluster: str, ref: WorkloadRef) -> int:
+        """What was ready there within the last inventory: a node that is lost in this very moment is nobody's fault."""
+        place = self.world.clusters[ClusterName(cluster)]
+        return place.settle(ref).ready if ref in place.workloads else 0
+
+
+class AddBeforeRemove(Oracle):
+    invariant, about = "I10", "nothing is taken away before its replacement serves"
+
+    def see(self, event: trace.Event) -> None:
+        if not isinstance(event, trace.Applied) or event.kind != "scale":
+            return
+        run = self.runs.of_intent(event.intent)
+        if run is None or run.plan.overrides or not isinstance(event.after, int):
+            return
+        if not isinstance(event.seen, int) or event.after >= event.seen:
+            return
+        ref = next((one for one in MOVED.values() if str(one) == event.workload), None)
+        if ref is None:
+            return
+        serving = 0
+        for name, place in self.world.clusters.items():
+            if ref in place.workloads:
+                ready = place.settle(ref).ready
+                serving += min(ready, event.after) if name == event.target else ready
+        demand = REPLICAS * len(self.world.clusters)
+        floor = min(app.floor for app in self.world.policy.applications)
+        self.must(
+            serving * 100 >= floor * demand * 0.8,
+            event.at,
+            f"{run.id} ({run.plan.run_kind}) shrinks {ref} at {event.target} to {event.after}: {serving} of {demand} left",
+        )
+
+
+class NoEmptyPlan(Oracle):
+    invariant, about = (
+        "I11",
+        "no run without targets: what is lost is placed, or named as unplaced, and never in a source",
+    )
+
+    def see(self, event: trace.Event) -> None:
+        if not isinstance(event, trace.Journaled) or not isinstance(event.entry.entry, RunOpened):
+            return
+        run = self.runs.by_id[event.entry.run]
+        if run.plan.run_kind is RunKind.FAILBACK:
+            return
+        sources = set(run.plan.sources)
+        for part in run.plan.applications:
+            if part.left_out is not None:
+                continue
+            for row in part.placements:
+                if row.after > row.before:
+                    self.must(
+                        row.cluster not in sources,
+                        event.at,
+                        f"{run.id} adds {row.workload} in {row.cluster}, which it moves away from",
+                    )
+            for change in part.records:
+                self.must(
+                    bool(change.after.values),
+                    event.at,
+                    f"{run.id} leaves {change.after.name} without a target",
+                )
+            self.must(
+                part.lost <= part.replaced + part.unplaced,
+                event.at,
+                f"{run.id}: {part.application} loses {part.lost}, places {part.replaced}, names {part.unplaced}",
+            )
+
+
+class Velocity(Oracle):
+    invariant, about = "I12", "changes per second and cluster stay under the limit"
+
+    def __init__(self, world: World, runs: Runs) -> None:
+        super().__init__(world, runs)
+        self.sent: dict[tuple[str, str], deque[float]] = defaultdict(deque)
+
+    def see(self, event: trace.Event) -> None:
+        if not isinstance(event, trace.Applied) or event.kind != "scale":
+            return
+        times = self.sent[event.holder, event.target]
+        times.append(event.at)
+        while times and times[0] <= event.at - 1.0:
+            times.popleft()
+        limit = self.world.policy.guards.changes_per_second
+        self.must(len(times) <= limit, event.at, f"{len(times)} changes went to {event.target} in a second")
+
+
+RADIUS = (BlastRadius, CapacityFloor, AddBeforeRemove, NoEmptyPlan, Velocity)

@@ -1,0 +1,244 @@
+"""Plays one seed: a world, a random subset of faults at random moments, then peace, and what the oracles found."""
+
+import asyncio
+import gc
+import hashlib
+import random
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from failover.lab.virtual import run_virtual
+from failover.model.verdict import VerdictKind
+
+from . import trace
+from .faults import FAULTS, Fault
+from .liveness import check_liveness
+from .oracles import ORACLES, Violation
+from .oracles.base import Runs
+from .world import Undo, World
+
+TROUBLE_S = 240.0
+"""How long faults come and go; then everything that does not last is mended."""
+PEACE_S = 75.0
+"""Within this time after the last fault the world must have come to rest."""
+PATIENCE_S = 700.0
+"""Longer than a step may wait for its replicas."""
+KINDS_MAX = 8
+FAULTS_MAX = 14
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """One fault of a schedule. `number` names it for shrinking; its own random numbers depend on nothing else."""
+
+    number: int
+    fault: str
+    at: float
+    seconds: float
+    lasts: bool = False
+
+
+@dataclass(slots=True)
+class Result:
+    """What came of one seed."""
+
+    seed: int
+    simulated_s: float = 0.0
+    violations: list[Violation] = field(default_factory=list)
+    digest: str = ""
+    lines: list[str] = field(default_factory=list)
+    schedule: tuple[Planned, ...] = ()
+    faults: Counter[str] = field(default_factory=Counter)
+    verdicts: Counter[str] = field(default_factory=Counter)
+    refusals: Counter[str] = field(default_factory=Counter)
+    runs: Counter[str] = field(default_factory=Counter)
+    steps: Counter[str] = field(default_factory=Counter)
+    checks: Counter[str] = field(default_factory=Counter)
+
+
+def schedule_of(seed: int, *, only: Sequence[str] = (), trouble_s: float = TROUBLE_S) -> tuple[Planned, ...]:
+    """Each seed switches on a random subset of kinds, each some times (swarm testing)."""
+    dice = random.Random(f"schedule/{seed}")  # noqa: S311 - reproducible, not secret
+    kinds = sorted(only) if only else dice.sample(sorted(FAULTS), dice.randint(1, KINDS_MAX))
+    found: list[Planned] = []
+    lasting = False
+    for number in range(dice.randint(2, FAULTS_MAX)):
+        kind = FAULTS[dice.choice(kinds)]
+        at = dice.uniform(25.0, 25.0 + trouble_s * 0.85)
+        lasts = kind.lasting and not lasting and dice.random() < 0.25
+        lasting = lasting or lasts
+        found.append(
+            Planned(
+                number=number,
+                fault=kind.name,
+                at=at,
+                seconds=dice.uniform(min(3.0, kind.longest_s), kind.longest_s),
+                lasts=lasts,
+            )
+        )
+    return tuple(sorted(found, key=lambda item: item.at))
+
+
+def play(
+    seed: int, schedule: Sequence[Planned] | None = None, *, trouble_s: float = TROUBLE_S, tell: bool = False
+) -> Result:
+    """One seed, in virtual time. The same seed and schedule give the same log, byte by byte."""
+    planned = tuple(schedule) if schedule is not None else schedule_of(seed, trouble_s=trouble_s)
+    result = Result(seed=seed, schedule=planned)
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        run_virtual(_story(result, trouble_s))
+    finally:
+        if collecting:
+            gc.enable()
+    result.digest = hashlib.sha256("\n".join(result.lines).encode()).hexdigest()
+    if not tell:
+        result.lines = []
+    return result
+
+
+async def _story(result: Result, trouble_s: float) -> None:
+    world = World(result.seed)
+    runs = Runs()
+    oracles = [kind(world, runs) for kind in ORACLES]
+    counts = Counts(result)
+    world.hearers = [runs.see]
+    world.watchers = [runs.see, counts.see, *(oracle.see for oracle in oracles)]
+    world.boot()
+    world.start_vantages()
+    await _until_calm(world)
+    undone = await _trouble(world, result, trouble_s)
+    await _mend(world, undone)
+    left = {item.fault for item in result.schedule if item.lasts}
+    await _rest(world)
+    found = await check_liveness(world, lasting=bool(left))
+    for oracle in oracles:
+        oracle.finish()
+        result.violations += oracle.found
+        result.checks[oracle.invariant] += oracle.checked
+    result.violations += found
+    counts.finish(world)
+    result.simulated_s = world.mono
+    await world.stop()
+    for chore in world.chores:
+        chore.cancel()
+    result.lines = world.lines
+
+
+async def _until_calm(world: World) -> None:
+    """Until the first controller acts on a healthy fleet that it has looked into."""
+    for _ in range(400):
+        await world.clock.sleep(0.1)
+        life = world.acting
+        controller = life.controller if life is not None else None
+        if controller is None or controller.context.judgement.warm_up is not None:
+            continue
+        healthy = all(one.kind is VerdictKind.HEALTHY for one in controller.context.judgement.verdicts)
+        if healthy and controller.acting and len(controller.context.world.inventories) == len(world.clusters):
+            return
+    raise RuntimeError("the fleet did not become healthy")
+
+
+async def _trouble(world: World, result: Result, trouble_s: float) -> list[tuple[Planned, Undo]]:
+    """Play the schedule; returns what is still on at its end."""
+    pending: list[tuple[float, Planned, Undo]] = []
+    open_: list[tuple[Planned, Undo]] = []
+    moments = sorted(result.schedule, key=lambda item: item.at)
+    end = 25.0 + trouble_s
+    while moments or pending:
+        due = min([item.at for item in moments[:1]] + [item[0] for item in pending])
+        if due > end:
+            break
+        await world.clock.sleep(max(0.0, due - world.mono))
+        if moments and moments[0].at <= due:
+            planned = moments.pop(0)
+            undo = await _begin(world, planned)
+            result.faults[planned.fault] += 1
+            if undo is not None and planned.lasts:
+                open_.append((planned, undo))
+            elif undo is not None:
+                pending.append((due + planned.seconds, planned, undo))
+            continue
+        for item in [one for one in pending if one[0] <= due]:
+            pending.remove(item)
+            _end(world, item[1], item[2])
+    await world.clock.sleep(max(0.0, end - world.mono))
+    for _, planned, undo in pending:
+        _end(world, planned, undo)
+    return open_
+
+
+async def _begin(world: World, planned: Planned) -> Undo | None:
+    fault: Fault = FAULTS[planned.fault]
+    state = world.random.getstate()
+    world.random.seed(f"fault/{planned.number}/{planned.fault}")
+    try:
+        world.say(f"fault {planned.fault}")
+        world.note(trace.Broke(at=world.mono, fault=planned.fault, on=True))
+        undo = fault.begin(world)
+        if asyncio.iscoroutine(undo):
+            undo = await undo
+    finally:
+        world.random.setstate(state)
+    return undo  # type: ignore[return-value]
+
+
+def _end(world: World, planned: Planned, undo: Undo) -> None:
+    world.say(f"mended {planned.fault}")
+    world.note(trace.Broke(at=world.mono, fault=planned.fault, on=False))
+    undo()
+
+
+async def _mend(world: World, lasting: list[tuple[Planned, Undo]]) -> None:
+    """A controller lives, people have taken back what they said; what lasts stays."""
+    del lasting
+    if not any(life.alive for life in world.lives):
+        world.boot()
+    for _ in range(30):
+        answer = await world.command("resume")
+        if "error" not in answer:
+            break
+        await world.clock.sleep(1.0)
+    await world.command("ack")
+
+
+async def _rest(world: World) -> None:
+    """Let what goes on come to its end."""
+    began = world.mono
+    await world.clock.sleep(PEACE_S)
+    while world.mono - began < PATIENCE_S:
+        life = world.acting
+        controller = life.controller if life is not None else None
+        if controller is not None and controller.acting and not controller.context.open_runs():
+            return
+        await world.clock.sleep(1.0)
+
+
+class Counts:
+    """What was met, for the coverage at the end."""
+
+    def __init__(self, result: Result) -> None:
+        self._result = result
+
+    def see(self, event: trace.Event) -> None:
+        if not isinstance(event, trace.Journaled):
+            return
+        entry = event.entry.entry
+        if entry.kind == "run-opened":
+            self._result.runs[entry.plan.run_kind.value] += 1  # type: ignore[union-attr]
+            for step in entry.plan.steps:  # type: ignore[union-attr]
+                self._result.steps[f"{entry.plan.run_kind.value}/{step.kind}"] += 1  # type: ignore[union-attr]
+        elif entry.kind in ("run-halted", "step-failed"):
+            self._result.refusals[
+                (entry.refusal).code  # type: ignore[union-attr]
+            ] += 1
+
+    def finish(self, world: World) -> None:
+        for line in world.lines:
+            words = line.split(" ")
+            if "verdict.changed" in words:
+                self._result.verdicts[line.split(" is ", 1)[1].split(":", 1)[0]] += 1
+            elif "guard.refused" in words:
+                self._result.refusals[line.split(": ", 2)[1]] += 1

@@ -1,0 +1,97 @@
+"""Many seeds on all cores, the coverage that they reach, and the fewest faults that still fail."""
+
+import os
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+
+from .faults import FAULTS
+from .oracles import ORACLES
+from .play import Planned, Result, play, schedule_of
+
+Progress = Callable[[int, int, int], None]
+"""Called with (seeds done, seeds in all, failed so far)."""
+
+
+@dataclass(slots=True)
+class Sweep:
+    """What came of many seeds."""
+
+    seeds: int = 0
+    simulated_s: float = 0.0
+    seconds: float = 0.0
+    failed: list[Result] = field(default_factory=list)
+    faults: Counter[str] = field(default_factory=Counter)
+    verdicts: Counter[str] = field(default_factory=Counter)
+    refusals: Counter[str] = field(default_factory=Counter)
+    runs: Counter[str] = field(default_factory=Counter)
+    steps: Counter[str] = field(default_factory=Counter)
+    checks: Counter[str] = field(default_factory=Counter)
+
+    def add(self, result: Result) -> None:
+        self.seeds += 1
+        self.simulated_s += result.simulated_s
+        if result.violations:
+            self.failed.append(result)
+        for name in ("faults", "verdicts", "refusals", "runs", "steps", "checks"):
+            getattr(self, name).update(getattr(result, name))
+
+    def never_met(self) -> list[str]:
+        """Fault kinds and oracles that these seeds never exercised."""
+        kinds = [f"fault {name}" for name in sorted(FAULTS) if not self.faults[name]]
+        return kinds + [f"oracle {one.invariant}" for one in ORACLES if not self.checks[one.invariant]]
+
+
+def sweep(
+    seeds: Sequence[int],
+    *,
+    only: Sequence[str] = (),
+    processes: int | None = None,
+    progress: Progress | None = None,
+) -> Sweep:
+    """Play them all; the order of what is reported does not depend on who was faster."""
+    began, found = time.monotonic(), Sweep()
+    workers = processes or os.cpu_count() or 1
+    tasks = [(seed, tuple(only)) for seed in seeds]
+    if workers == 1 or len(tasks) == 1:
+        results: Iterable[Result] = map(_one, tasks)
+        _gather(found, results, len(tasks), progress)
+    else:
+        with ProcessPoolExecutor(max_workers=workers) as pool:
+            _gather(found, pool.map(_one, tasks, chunksize=4), len(tasks), progress)
+    found.seconds = time.monotonic() - began
+    return found
+
+
+def _gather(found: Sweep, results: Iterable[Result], total: int, progress: Progress | None) -> None:
+    for result in results:
+        found.add(result)
+        if progress is not None:
+            progress(found.seeds, total, len(found.failed))
+
+
+def _one(task: tuple[int, tuple[str, ...]]) -> Result:
+    seed, only = task
+    return play(seed, schedule_of(seed, only=only))
+
+
+def shrink(seed: int, schedule: Sequence[Planned], invariant: str) -> tuple[Planned, ...]:
+    """The fewest faults of a schedule with which the same invariant still breaks (drop one at a time, halves first)."""
+    kept = list(schedule)
+    size = max(1, len(kept) // 2)
+    while size:
+        place = 0
+        while place < len(kept):
+            fewer = [*kept[:place], *kept[place + size :]]
+            if _breaks(seed, fewer, invariant):
+                kept = fewer
+            else:
+                place += size
+        size //= 2
+    return tuple(kept)
+
+
+def _breaks(seed: int, schedule: Sequence[Planned], invariant: str) -> bool:
+    return any(found.invariant == invariant for found in play(seed, schedule).violations)

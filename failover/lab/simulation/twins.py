@@ -1,0 +1,196 @@
+"""The ports of one simulated controller's life: the shared twins, with a gate (a frozen process does nothing) and a record."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from failover.lab.twins.cluster import TwinCluster, TwinWorkload
+from failover.lab.twins.store import TwinStore
+from failover.lab.twins.zone import TwinZone
+from failover.model.errors import LocalFault, Unavailable
+from failover.model.ids import ApplicationName, Epoch
+from failover.model.inventory import ClusterInventory, WorkloadState
+from failover.model.journal import Entry, JournalEntry, RaiseFence, ScaleChange
+from failover.model.observation import Outcome, ProbeDefinition, ProbeResult, Signal
+from failover.model.permit import Permit
+from failover.model.plan import ScaleField
+from failover.model.policy import WorkloadRef
+from failover.model.ports import Clock
+from failover.model.records import RecordSet, ServerAnswer, ZoneChange, ZoneState
+from failover.model.time import Now
+
+from . import trace
+
+if TYPE_CHECKING:
+    from .world import Life, SimCluster, SimZone, World
+
+
+class LifeClock:
+    """The machine's clock as one process sees it: while the process is frozen nothing that sleeps wakes up."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.running = asyncio.Event()
+        self.running.set()
+
+    def now(self) -> Now:
+        return self._clock.now()
+
+    async def sleep(self, seconds: float) -> None:
+        await self._clock.sleep(seconds)
+        if not self.running.is_set():
+            await self.running.wait()
+
+
+class SimClusterPort(TwinCluster):
+    """A cluster as one life reaches it."""
+
+    def __init__(self, world: "World", place: "SimCluster", life: "Life") -> None:
+        super().__init__(place)
+        self._sim, self._place, self._life = world, place, life
+
+    async def inventory(self, workloads: Sequence[WorkloadRef]) -> ClusterInventory:
+        seen = await super().inventory(workloads)
+        await self._life.gate()
+        return seen
+
+    async def read_workloads(self, workloads: Sequence[WorkloadRef]) -> tuple[WorkloadState, ...]:
+        states = await super().read_workloads(workloads)
+        self._sim.note(trace.Looked(at=self._sim.mono, holder=self._life.holder, target=self.name))
+        await self._life.gate()
+        return states
+
+    async def scale(self, permit: Permit, change: ScaleChange) -> WorkloadState:
+        await self._life.gate()
+        if self._place.faults.conflicts and change.workload in self._place.workloads:
+            workload = self._place.settle(
+                change.workload
+            )  # somebody else writes between our read and our write
+            self._place.set_replicas(change.workload, workload.wanted + 1, "somebody")
+        try:
+            return await super().scale(permit, change)
+        finally:
+            await self._life.gate()
+
+    async def raise_fence(self, permit: Permit, change: RaiseFence) -> None:
+        await self._life.gate()
+        await super().raise_fence(permit, change)
+        self._sim.note(
+            trace.Applied(
+                at=self._sim.mono,
+                holder=self._life.holder,
+                target=self.name,
+                kind="fence",
+                intent=permit.intent,
+                epoch=int(permit.epoch),
+                after=int(change.epoch),
+                permit_until=permit.expires_mono,
+                kept=self._sim.is_kept(permit.intent),
+            )
+        )
+
+    async def _reach(self) -> None:
+        faults = self._place.api
+        await self._world.clock.sleep(self._latency_s + faults.top("slow", 0.0))
+        if self._sim.is_dead(self._place.name) or faults.has("silent"):
+            await self._world.clock.sleep(3.0)
+            raise Unavailable("no answer in time", target=self.name)
+        if faults.has("local"):
+            raise LocalFault(faults.top("local", ""), target=self.name)
+        if faults.has("down"):
+            raise Unavailable(faults.top("down", ""), target=self.name)
+        await super()._reach()
+
+    def _apply(self, permit: Permit, change: ScaleChange, workload: TwinWorkload) -> None:
+        minimum = change.field is ScaleField.AUTOSCALER_MIN
+        seen = workload.autoscaler.min_replicas if minimum and workload.autoscaler else workload.wanted
+        super()._apply(permit, change, workload)
+        self._sim.note(
+            trace.Applied(
+                at=self._sim.mono,
+                holder=self._life.holder,
+                target=self.name,
+                kind="scale",
+                intent=permit.intent,
+                epoch=int(permit.epoch),
+                expected=change.before,
+                seen=seen,
+                after=change.after,
+                workload=str(change.workload),
+                permit_until=permit.expires_mono,
+                kept=self._sim.is_kept(permit.intent),
+            )
+        )
+
+
+class SimZonePort(TwinZone):
+    """A zone as one life reaches it."""
+
+    def __init__(self, world: "World", place: "SimZone", life: "Life") -> None:
+        super().__init__(place)
+        self._sim, self._place, self._life = world, place, life
+
+    async def read(
+        self, names: Sequence[RecordSet | tuple[str, str]], applications: Sequence[ApplicationName]
+    ) -> ZoneState:
+        state = await super().read(names, applications)
+        self._sim.note(trace.Looked(at=self._sim.mono, holder=self._life.holder, target=self.name))
+        await self._life.gate()
+        return state
+
+    async def change(self, permit: Permit, change: ZoneChange) -> None:
+        await self._life.gate()
+        self._place.in_flight[id(change)] = (permit, self._life.holder)
+        try:
+            await super().change(permit, change)
+        finally:
+            self._place.in_flight.pop(id(change), None)
+            await self._life.gate()
+
+    async def verify(self, record_sets: Sequence[RecordSet]) -> tuple[ServerAnswer, ...]:
+        answers = await super().verify(record_sets)
+        self._sim.note(trace.Looked(at=self._sim.mono, holder=self._life.holder, target=self.name))
+        await self._life.gate()
+        return answers
+
+
+class SimStorePort(TwinStore):
+    """The store as one life reaches it."""
+
+    def __init__(self, world: "World", life: "Life") -> None:
+        super().__init__(world.disk, world.clock)
+        self._sim, self._life = world, life
+
+    async def append_batch(
+        self, epoch: Epoch, entries: Sequence[tuple[str, Entry]]
+    ) -> tuple[JournalEntry, ...]:
+        await self._life.gate()
+        written = await super().append_batch(epoch, entries)
+        for entry in written:
+            self._sim.note(trace.Journaled(at=self._sim.mono, holder=self._life.holder, entry=entry))
+        return written
+
+
+class SimProber:
+    """What one vantage's probes meet."""
+
+    def __init__(self, world: "World", vantage: str) -> None:
+        self._world = world
+        self._vantage = vantage
+
+    async def probe(self, definition: ProbeDefinition) -> ProbeResult:
+        """A timeout takes the whole timeout, everything else the path's latency."""
+        world = self._world
+        outcome, slow_s = world.meets(self._vantage, definition.subject, definition.signal)
+        latency_s = 0.02 + slow_s
+        if outcome is Outcome.TIMEOUT or latency_s >= definition.timeout_s:
+            outcome, latency_s = Outcome.TIMEOUT, definition.timeout_s
+        await world.clock.sleep(latency_s)
+        return ProbeResult(
+            outcome=world.says(self._vantage, definition, outcome), latency_ms=latency_s * 1000
+        )
+
+
+def data_plane(definition: ProbeDefinition) -> bool:
+    """Whether a probe goes the clients' way."""
+    return definition.signal is Signal.DATA_PLANE

@@ -1,0 +1,523 @@
+"""The simulated world: its truth, and the lives of controllers in it. Faults turn its knobs; oracles read its truth."""
+
+import asyncio
+import random
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from failover.controller.app import Controller, build
+from failover.controller.clock import InlineCompute
+from failover.controller.ports import ApiServer, Identity, Ports
+from failover.lab.twins.cluster import ClusterWorld
+from failover.lab.twins.store import StoreDisk
+from failover.lab.twins.zone import ZoneWorld
+from failover.lab.virtual import VirtualClock
+from failover.model.errors import FailoverError, Refused
+from failover.model.ids import ClusterName, IntentId, RegionName, Subject
+from failover.model.journal import IntentRecorded
+from failover.model.observation import Observation, Outcome, ProbeDefinition, Signal, VantageReport
+from failover.model.policy import Policy, Zone
+from failover.model.records import RecordSet, RecordType, ZoneChange
+from failover.model.telemetry import TelemetryEvent
+from failover.probes import ProbeRunner
+
+from . import trace
+from .fleet import API, BOOKS, REPLICAS, TTL_S, WEB, ZONE, build_policy
+from .twins import LifeClock, SimClusterPort, SimProber, SimStorePort, SimZonePort
+
+PERSON = "ada@desk"
+TICK_S = 0.25
+"""A coarser tick than the shipped one: simulated minutes are many."""
+Undo = Callable[[], None]
+
+
+class Layers:
+    """Faults that lie over each other: each is put on by name and value, and taken off again by itself."""
+
+    def __init__(self) -> None:
+        self._layers: dict[Any, list[tuple[int, Any]]] = defaultdict(list)
+        self._next = 0
+
+    def put(self, key: Any, value: Any = True) -> Undo:
+        self._next += 1
+        token = (self._next, value)
+        self._layers[key].append(token)
+
+        def undo() -> None:
+            if token in self._layers[key]:
+                self._layers[key].remove(token)
+
+        return undo
+
+    def has(self, key: Any) -> bool:
+        return bool(self._layers.get(key))
+
+    def top(self, key: Any, default: Any) -> Any:
+        layers = self._layers.get(key)
+        return layers[-1][1] if layers else default
+
+
+class SimCluster(ClusterWorld):
+    """One cluster's truth. `api`: what is wrong with its API server, above the twin's own faults."""
+
+    def __init__(self, name: str, clock: Any, **rest: Any) -> None:
+        super().__init__(name, clock, **rest)
+        self.api = Layers()
+
+
+class SimZone(ZoneWorld):
+    """One zone's truth, which tells of every version. `in_flight`: whose permit a change travels under."""
+
+    def __init__(self, world: "World", zone: Zone) -> None:
+        super().__init__(zone, world.clock)
+        self._sim = world
+        self.in_flight: dict[int, tuple[Any, str]] = {}
+        self._hand = ""
+        self.blind_writes = False
+
+    def apply(self, change: ZoneChange) -> str:
+        permit, holder = self.in_flight.get(id(change), (None, ""))
+        seen = tuple(
+            self.current.record_sets.get((item.after.name, item.after.record_type)) for item in change.changes
+        )
+        self._hand = holder or "?"
+        try:
+            different = super().apply(change)
+        finally:
+            self._hand = ""
+        if not different:
+            intent = IntentId(permit.intent if permit else "")
+            self._sim.note(
+                trace.Applied(
+                    at=self._sim.mono,
+                    holder=holder,
+                    target=str(self.zone.name),
+                    kind="records",
+                    intent=intent,
+                    epoch=int(change.fence_after.epoch),
+                    expected=tuple(item.before for item in change.changes),
+                    seen=seen,
+                    after=tuple(item.after for item in change.changes),
+                    change=change,
+                    permit_until=permit.expires_mono if permit else float("-inf"),
+                    kept=self._sim.is_kept(intent),
+                )
+            )
+        return different
+
+    def _publish(self, record_sets: Any, fences: Any) -> None:
+        super()._publish(record_sets, fences)
+        sets = tuple(self.current.record_sets.values())
+        self._sim.note(
+            trace.Published(at=self._sim.mono, zone=str(self.zone.name), record_sets=sets, by=self._hand)
+        )
+
+
+@dataclass(eq=False)
+class Life:
+    """One controller process."""
+
+    holder: str
+    clock: LifeClock
+    controller: Controller | None = None
+    task: asyncio.Task[None] | None = None
+    born: float = 0.0
+
+    async def gate(self) -> None:
+        """Nothing happens in a frozen process."""
+        if not self.clock.running.is_set():
+            await self.clock.running.wait()
+
+    @property
+    def alive(self) -> bool:
+        return self.task is not None and not self.task.done()
+
+
+@dataclass(slots=True)
+class VantageState:
+    """One vantage: its prober runs unless dead; reports may be lost, late, doubled, out of order."""
+
+    name: str
+    region: str
+    boot: int = 1
+    runner: ProbeRunner | None = None
+    faults: Layers = field(default_factory=Layers)
+
+
+class World:
+    """Everything outside the controller, and the controllers."""
+
+    def __init__(self, seed: int) -> None:
+        self.random = random.Random(seed)  # noqa: S311 - reproducible, not secret
+        self.clock = VirtualClock()
+        self.policy: Policy = build_policy(self.random)
+        self.policies = 0
+        self.disk = StoreDisk()
+        self.backups: list[StoreDisk] = []
+        self.paths = Layers()
+        self.dead = Layers()
+        self.watchers: list[Callable[[trace.Event], None]] = []
+        self.hearers: list[Callable[[trace.Event], None]] = []
+        self.lines: list[str] = []
+        self.kept_upto = 0
+        self.kept: set[str] = set()
+        self.lives: list[Life] = []
+        self.heads: dict[str, int] = {}
+        self.chores: list[asyncio.Future[Any]] = []
+        self.clusters = {
+            entry.name: SimCluster(entry.name, self.clock, nodes=3, ready_s=1.0)
+            for entry in self.policy.fleet.clusters
+        }
+        self.zones = {zone.name: SimZone(self, zone) for zone in self.policy.zones}
+        self.vantages = {
+            entry.name: VantageState(name=entry.name, region=entry.region)
+            for entry in self.policy.fleet.vantages
+        }
+        self._region = {entry.name: entry.region for entry in self.policy.fleet.clusters}
+        self._address = {entry.ipv4[0]: entry.name for entry in self.policy.fleet.clusters}
+        self._serving: dict[tuple[ClusterName, str], bool] = {}
+        self.recovered: list[tuple[str, str, float]] = []
+        self._furnish()
+
+    def _furnish(self) -> None:
+        for name, cluster in self.clusters.items():
+            cluster.add(WEB, REPLICAS)
+            cluster.add(API, REPLICAS)
+            if name == self.policy.fleet.clusters[0].name:
+                cluster.add(BOOKS, 1, single_writer=True)
+            for application in ("", "shop"):
+                self._serving[name, application] = True
+        addresses = tuple(sorted(self._address))
+        self.zones[ZONE].set_records(
+            *(
+                RecordSet(name=item.name, record_type=RecordType.A, ttl=TTL_S, values=addresses)
+                for app in self.policy.applications
+                for item in app.dns
+            ),
+            RecordSet(name="mail.example.test.", record_type=RecordType.A, ttl=300, values=("203.0.113.9",)),
+        )
+
+    # -- truth -----------------------------------------------------------------------------------------------------------
+
+    @property
+    def mono(self) -> float:
+        return self.clock.now().mono
+
+    def note(self, event: trace.Event) -> None:
+        """Tell every oracle (what was heard, thousands of times a minute, only who keeps it)."""
+        for watcher in self.hearers if isinstance(event, trace.Heard) else self.watchers:
+            watcher(event)
+
+    def say(self, sentence: str) -> None:
+        """One line of the log, which must be the same each time that the seed is played."""
+        self.lines.append(f"{self.mono:10.3f} {sentence}")
+
+    def region_of(self, cluster: str) -> RegionName:
+        return self._region[ClusterName(cluster)]
+
+    def cluster_at(self, address: str) -> ClusterName | None:
+        return self._address.get(address)
+
+    def is_dead(self, cluster: str) -> bool:
+        """The machines are gone: endpoint, API server, pods."""
+        return self.dead.has(cluster)
+
+    def serves(self, cluster: str, application: str = "") -> bool:
+        """Whether clients are served there, by the truth."""
+        found = self._outcome(cluster, application, Signal.DATA_PLANE)
+        return found is Outcome.OK
+
+    def ready(self, cluster: str, ref: Any) -> int:
+        """Replicas that truly serve in a cluster."""
+        place = self.clusters[ClusterName(cluster)]
+        if self.is_dead(cluster) or ref not in place.workloads:
+            return 0
+        return place.settle(ref).ready
+
+    def refresh_truth(self) -> None:
+        """Tell of clusters whose clients begin or cease to be served."""
+        for (name, application), before in list(self._serving.items()):
+            serving = self.serves(name, application)
+            if serving == before:
+                continue
+            self._serving[name, application] = serving
+            if serving:
+                self.recovered.append((name, application, self.mono))
+            if not application:
+                self.note(trace.Turned(at=self.mono, cluster=name, serving=serving))
+
+    def failed_within(self, cluster: str, application: str, seconds: float) -> bool:
+        """Whether clients were truly not served there (or only partly: a gray failure) at some moment lately."""
+        if not self.serves(cluster, application) or self.paths.has(("errors", cluster)):
+            return True
+        return any(
+            self.mono - at <= seconds
+            for name, app, at in reversed(self.recovered)
+            if name == cluster and app in ("", application)
+        )
+
+    def blind_vantages(self, cluster: str) -> set[str]:
+        """Outside vantages that cannot see it by no fault of its own."""
+        region = self.region_of(cluster)
+        slow = self.paths.top(("slow", cluster), 0.0) >= 0.9
+        return {
+            entry.name
+            for entry in self.policy.fleet.outside_vantages(region)
+            if self.paths.has(("dark", entry.name, cluster))
+            or self.vantages[entry.name].faults.has("blind")
+            or slow
+        }
+
+    def is_local(self, vantage: str, cluster: str) -> bool:
+        """Whether a vantage is itself at fault with a cluster: its credentials, its resolver, its own load."""
+        return self.vantages[vantage].faults.has("local") or self.paths.has(("local", vantage, cluster))  # type: ignore[index]
+
+    def serving_since(self, cluster: str) -> float:
+        """When its clients were last not served, by the truth; the beginning of time if they always were."""
+        if not self.serves(cluster):
+            return self.mono
+        return max((at for name, _, at in self.recovered if name == cluster), default=float("-inf"))
+
+    def excused(self, run: str) -> bool:
+        """Whether a run that is not over says why: it waits for a person, or is halted with a reason that still holds."""
+        life = self.acting
+        if life is None or life.controller is None:
+            return True
+        found = life.controller.context.runs.get(run)  # type: ignore[call-overload]
+        if found is None:
+            return True  # history that was restored away: nobody can know of it
+        return bool(found.state.value == "awaiting-approval" or found.halted is not None)
+
+    def is_kept(self, intent: str) -> bool:
+        """Whether an intent is in the journal as a power cut would leave it."""
+        journal = self.disk.synced().journal
+        if self.kept_upto > len(journal):
+            self.kept_upto, self.kept = 0, set()
+        if not self.disk.lying:
+            for line in journal[self.kept_upto :]:
+                if isinstance(line.entry, IntentRecorded):
+                    self.kept.add(line.entry.intent.id)
+            self.kept_upto = len(journal)
+        return intent in self.kept
+
+    # -- what probes meet ------------------------------------------------------------------------------------------------
+
+    def _outcome(self, cluster: str, application: str, signal: Signal) -> Outcome:
+        if self.dead.has(cluster):
+            return Outcome(self.dead.top(cluster, Outcome.REFUSED))
+        if signal is Signal.CONTROL_PLANE:
+            return Outcome(self.paths.top(("control", cluster), Outcome.OK))
+        if application and self.paths.has(("application", application, cluster)):
+            return Outcome(self.paths.top(("application", application, cluster), Outcome.OK))
+        return Outcome(self.paths.top(("data", cluster), Outcome.OK))
+
+    def _truly(self, observation: Observation) -> Outcome:
+        """What there was to see; `local` where the vantage itself was at fault."""
+        subject = observation.subject
+        if self.is_local(observation.vantage, subject.cluster):
+            return Outcome.LOCAL
+        return self._outcome(subject.cluster, subject.application or "", observation.signal)
+
+    def meets(self, vantage: str, subject: Subject, signal: Signal) -> tuple[Outcome, float]:
+        """Outcome and extra seconds of one probe now."""
+        cluster = subject.cluster
+        state = self.vantages[vantage]  # type: ignore[index]
+        if self.paths.has(("dark", vantage, cluster)) or state.faults.has("blind"):
+            return Outcome.TIMEOUT, 0.0
+        if state.faults.has("local") or self.paths.has(("local", vantage, cluster)):
+            return Outcome.LOCAL, 0.0
+        outcome = self._outcome(cluster, subject.application or "", signal)
+        slow_s = self.paths.top(("slow", cluster), 0.0)
+        share = self.paths.top(("errors", cluster), 0.0)
+        if signal is Signal.DATA_PLANE and outcome is Outcome.OK and self.random.random() < share:
+            outcome = Outcome.SERVER_ERROR
+        return outcome, slow_s
+
+    def says(self, vantage: str, definition: ProbeDefinition, outcome: Outcome) -> Outcome:
+        """What the vantage tells of it: one that lies always says up."""
+        del definition
+        return Outcome.OK if self.vantages[vantage].faults.has("always-up") else outcome  # type: ignore[index]
+
+    # -- vantages --------------------------------------------------------------------------------------------------------
+
+    def start_vantages(self) -> None:
+        """Every vantage but the controller's own, which each life brings along."""
+        for entry in self.policy.fleet.vantages:
+            if not entry.controller:
+                self.start_vantage(entry.name)
+
+    def start_vantage(self, name: str) -> None:
+        """Start (again) a vantage's prober, with a new boot id."""
+        state = self.vantages[name]  # type: ignore[index]
+        if state.runner is not None:
+            state.runner.stop()
+        state.boot += 1
+        state.runner = ProbeRunner(
+            vantage=name,  # type: ignore[arg-type]
+            boot_id=f"{name}-{state.boot}",
+            prober=SimProber(self, name),
+            clock=self.clock,
+            source_of_random=self.random,
+            sink=lambda observation, ended: self._report(state, observation),
+            jitter=self.policy.fleet.timing.jitter,
+            meter=False,
+        )
+        definitions = next((life.controller.definitions for life in self.lives if life.controller), ())
+        state.runner.update(definitions, self.policy.generation)
+
+    def _report(self, state: VantageState, observation: Observation) -> None:
+        region = [name for name in self.clusters if self._region[name] == state.region]
+        faults = state.faults
+        if (region and all(self.is_dead(name) for name in region)) or faults.has("dead"):
+            return
+        if faults.has("mute") or self.paths.has("own-network"):
+            return
+        late_s = 0.05 + faults.top("late", 0.0) + self.random.random() * faults.top("reorder", 0.0)
+        measured = self.mono
+        times = 2 if faults.has("double") else 1
+        loop = asyncio.get_running_loop()
+        for turn in range(times):
+            loop.call_later(late_s * (turn + 1), self._deliver, state, observation, measured)
+
+    def _deliver(self, state: VantageState, observation: Observation, measured: float) -> None:
+        if state.faults.has("mute") or state.faults.has("dead"):
+            return
+        age_s = max(0.0, self.mono - measured)
+        told = replace(observation, age_s=age_s)
+        for life in self.lives:
+            if life.controller is None or not life.alive or not life.clock.running.is_set():
+                continue
+            head = self.heads.get(state.name, 0)
+            report = VantageReport(
+                vantage=observation.vantage,
+                boot_id=observation.boot_id,
+                generation=observation.generation,
+                suspect="its references do not answer" if state.faults.has("suspect") else "",
+                journal_head=head,
+                observations=(told,),
+            )
+            life.controller.receive(report)
+            if life.controller.acting:
+                self.heads[state.name] = max(head, life.controller.journal_head)
+            self.note(
+                trace.Heard(
+                    at=self.mono,
+                    holder=life.holder,
+                    observation=told,
+                    measured=measured,
+                    truly=self._truly(told),
+                )
+            )
+
+    # -- lives -----------------------------------------------------------------------------------------------------------
+
+    def boot(self) -> Life:
+        """A new controller process over the same disk and world."""
+        number = len(self.lives) + 1
+        life = Life(holder=f"controller-{number}", clock=LifeClock(self.clock), born=self.mono)
+        own = next(entry.name for entry in self.policy.fleet.vantages if entry.controller)
+        ports = Ports(
+            clock=life.clock,
+            compute=InlineCompute(),
+            store=SimStorePort(self, life),
+            telemetry=LifeLog(self, life.holder),
+            prober=SimProber(self, own),
+            clusters={name: SimClusterPort(self, place, life) for name, place in self.clusters.items()},
+            zones={name: SimZonePort(self, place, life) for name, place in self.zones.items()},
+            api_servers={
+                name: ApiServer(address="192.0.2.1", port=6443, server_name=str(name), ca_pem="")
+                for name in self.clusters
+            },
+            identity=Identity(holder=life.holder, boot_id="machine-1", process=number),
+            random=self.random,
+        )
+        life.controller = build(ports, self.policy, read_ca=lambda path: "", tick_s=TICK_S)
+        self._listen(life)
+        life.task = asyncio.ensure_future(life.controller.run())
+        self.lives.append(life)
+        self.note(trace.Lived(at=self.mono, holder=life.holder, what="boot"))
+        return life
+
+    def _listen(self, life: Life) -> None:
+        """The controller's own vantage: what it sees is heard at once."""
+        controller = life.controller
+        assert controller is not None
+
+        def heard(observation: Observation) -> None:
+            self.note(
+                trace.Heard(
+                    at=self.mono,
+                    holder=life.holder,
+                    observation=observation,
+                    measured=self.mono,
+                    truly=self._truly(observation),
+                )
+            )
+
+        controller.on_own_observation = heard
+
+    async def kill(self, life: Life) -> None:
+        """SIGKILL: nothing is released, nothing more is written."""
+        if life.task is None or life.controller is None:
+            return
+        life.controller.context.leadership.lease = None
+        life.task.cancel()
+        life.clock.running.set()
+        await asyncio.gather(life.task, return_exceptions=True)
+        self.disk.gone.add(life.holder)
+        self.disk.crash()
+        life.controller = None
+        self.note(trace.Lived(at=self.mono, holder=life.holder, what="killed"))
+
+    @property
+    def acting(self) -> Life | None:
+        """The life that acts, or any that is alive."""
+        alive = [life for life in self.lives if life.alive and life.controller is not None]
+        leading = [life for life in alive if life.controller is not None and life.controller.acting]
+        return next(iter(leading or alive), None)
+
+    async def command(self, verb: str, **request: Any) -> dict[str, Any]:
+        """A person's command to the controller that acts; an error is an answer too."""
+        life = self.acting
+        if life is None or life.controller is None or not life.clock.running.is_set():
+            return {"error": "no controller answers"}
+        asked = {"actor": PERSON, "verb": verb, **request}
+        refused: tuple[str, ...] = ()
+        try:
+            answer = await life.controller.command(asked)
+        except Refused as error:
+            answer, refused = {"error": str(error)}, tuple(item.code for item in error.refusals)
+        except FailoverError as error:
+            answer = {"error": f"{type(error).__name__}: {error}"}
+        self.say(f"person {verb} {request} -> {str(answer)[:100]}")
+        self.note(
+            trace.Said(
+                at=self.mono, holder=life.holder, verb=verb, request=asked, answer=answer, refused=refused
+            )
+        )
+        return answer
+
+    async def stop(self) -> None:
+        """End every life and vantage."""
+        for state in self.vantages.values():
+            if state.runner is not None:
+                state.runner.stop()
+        for life in self.lives:
+            if life.alive:
+                await self.kill(life)
+
+
+class LifeLog:
+    """The telemetry of one life: lines of the world's log."""
+
+    def __init__(self, world: World, holder: str) -> None:
+        self._world, self._holder = world, holder
+
+    def emit(self, event: TelemetryEvent) -> None:
+        self._world.say(f"{self._holder} {event.name} {event.sentence}")
+        if event.name == "defect":
+            self._world.note(
+                trace.Lived(at=self._world.mono, holder=self._holder, what=f"defect {event.sentence}")
+            )

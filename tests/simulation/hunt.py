@@ -1,0 +1,28 @@
+"""Finds the first seed that shows each mutant: `python -m tests.simulation.hunt [SEEDS]`."""
+
+import sys
+from concurrent.futures import ProcessPoolExecutor
+
+from failover.lab.simulation.mutants import MUTANTS, Catch, hunt
+
+
+def one(task: tuple[int, int]) -> Catch:
+    number, seeds = task
+    return hunt(MUTANTS[number], seeds=seeds)
+
+
+def main() -> None:
+    seeds = int(sys.argv[1]) if len(sys.argv) > 1 else 100
+    with ProcessPoolExecutor() as pool:
+        for catch in pool.map(one, [(number, seeds) for number in range(len(MUTANTS))]):
+            found = (
+                f"seed {catch.seed}, {catch.invariant}: {catch.sentence}"
+                if catch.seed
+                else f"not within {seeds}"
+            )
+            sys.stdout.write(f"{catch.mutant:30} {found}\n")
+            sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,63 @@
+"""Every oracle catches the controller that breaks its invariant; an oracle that nothing breaks proves nothing."""
+
+import pytest
+
+from failover.lab.simulation.mutants import MUTANTS, Mutant, hunt
+from failover.lab.simulation.oracles import ORACLES
+
+CAUGHT_BY_SEED = {
+    "unknown-is-down": 1,
+    "stale-evidence": 32,
+    "quorum-of-those-that-answer": 2,
+    "no-dissent": 3,
+    "old-failures-convict": 7,
+    "control-plane-is-enough": 1,
+    "local-faults-count": 1,
+    "no-freeze": 1,
+    "wall-clock-for-deadlines": 1,
+    "floor-ignored": 8,
+    "removes-before-adding": 1,
+    "plans-into-the-source": 1,
+    "no-velocity": 5,
+    "delete-then-create": 1,
+    "neighbours-record": 1,
+    "never-verified": 1,
+    "skips-fsync": 1,
+    "deltas": 1,
+    "no-precondition": 1,
+    "no-read-back": 1,
+    "no-journal": 4,
+    "closes-early": 1,
+    "ignores-pause": 1,
+    "hides-overrides": 1,
+    "plans-act": 1,
+    "home-too-soon": 9,
+    "tidies-up": 1,
+    "ignores-doubt": 11,
+    "half-a-policy": 1,
+    "tells-twice": 1,
+}
+"""The first seed that shows each mutant (`python -m tests.simulation.hunt` finds them anew)."""
+
+CAUGHT = [mutant for mutant in MUTANTS if mutant.name in CAUGHT_BY_SEED]
+
+
+@pytest.mark.parametrize("mutant", CAUGHT, ids=[mutant.name for mutant in CAUGHT])
+def test_a_broken_controller_is_caught(mutant: Mutant) -> None:
+    catch = hunt(mutant, first=CAUGHT_BY_SEED[mutant.name], seeds=1)
+    assert catch.seed is not None, f"{mutant.about}: nobody noticed"
+    assert catch.invariant in mutant.caught_by
+
+
+def test_every_invariant_has_an_oracle_and_a_mutant_that_breaks_it() -> None:
+    invariants = {f"I{number}" for number in range(1, 31)}
+    assert {oracle.invariant for oracle in ORACLES} == invariants
+    assert {name for mutant in MUTANTS for name in mutant.caught_by} == invariants
+
+
+def test_a_mutant_leaves_the_shipped_code_as_it_was() -> None:
+    for mutant in MUTANTS:
+        before = [(owner, name, owner.__dict__.get(name)) for owner, name, _ in mutant.patches()]
+        with mutant.alive():
+            pass
+        assert [(owner, name, owner.__dict__.get(name)) for owner, name, _ in before] == before
