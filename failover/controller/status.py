@@ -121,7 +121,7 @@ def _signals(verdict: Verdict | None, now: Now) -> list[dict[str, Any]]:
                     "vantage": vote.vantage,
                     "vote": vote.vote.value,
                     "outcome": vote.outcome.value if vote.outcome else None,
-                    "seen_at": to_plain(_seconds_before(now, vote.age_s)),
+                    "seen_at": to_plain(_wall(now, vote.measured_mono)),
                     "failures": vote.failures,
                     "successes": vote.successes,
                     "reason": vote.reason,
@@ -133,8 +133,8 @@ def _signals(verdict: Verdict | None, now: Now) -> list[dict[str, Any]]:
     ]
 
 
-def _seconds_before(now: Now, age_s: float | None) -> datetime | None:
-    return None if age_s is None else now.wall_of(now.mono - age_s)
+def _wall(now: Now, mono: float | None) -> datetime | None:
+    return None if mono is None else now.wall_of(mono)
 
 
 def _look(world: World, subject: Subject, now: Now) -> dict[str, Any] | None:

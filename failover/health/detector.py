@@ -19,8 +19,8 @@ from failover.model.observation import Signal
 from failover.model.time import Now
 from failover.model.verdict import Judgement, Verdict, VerdictKind
 
-AGES_EXACT_WITHIN_S = 1.0
-"""A verdict that nothing touched is given again for so long; the ages of its votes are then off by as much."""
+WELL_AGAIN = 0.5
+"""A subject is DEGRADED until its share of missed probes is below this part of the objective's limit."""
 
 
 def initial_state(now: Now, *, cause: str = "start") -> HealthState:
@@ -57,13 +57,13 @@ def lift_freeze(state: HealthState, now: Now) -> HealthState:
 def judge(state: HealthState, inputs: Inputs, now: Now) -> tuple[HealthState, Judgement]:
     """Take in what was received, judge every subject, and tell what holds automation back."""
     policy = inputs.policy
-    voters = (state.suspects, state.cordoned, state.degraded)
+    voters = (state.suspects, state.cordoned)
     state = keep_time(state, policy, now)
     state = adopt(state, inputs, now)
     state = note_reports(state, inputs.reports)
     state, touched = take_in(state, inputs, now)
-    state = replace(state, cordoned=inputs.cordoned, degraded=inputs.degraded)
-    if voters != (state.suspects, state.cordoned, state.degraded):
+    state = replace(state, cordoned=inputs.cordoned, heartbeats=inputs.heartbeats)
+    if voters != (state.suspects, state.cordoned):
         state = replace(state, judged={})
     state = warmup.finish(state, policy, now)
     state, up_votes = _judge_all(state, touched, now)
@@ -94,12 +94,16 @@ class _Round:
     touched: frozenset[SignalKey]
     now: Now
 
-    def tally(self, subject: Subject, signal: Signal, seats: tuple[Seat, ...]) -> Tally:
+    def tally(self, subject: Subject, signal: Signal, seats: tuple[Seat, ...], before: Tally | None) -> Tally:
+        """The count of a signal; the one before, where nothing came in and nothing has grown stale."""
+        key = (*subject.key, signal.value)
+        if before is not None and key not in self.touched and self.now.mono < before.fresh_until:
+            return before
         fleet = self.layout.policy.fleet
         return tally(
             signal,
             seats,
-            self.state.series.get((*subject.key, signal.value), {}),
+            self.state.series.get(key, {}),
             quorum=fleet.quorum,
             timing=fleet.timing,
             now_mono=self.now.mono,
@@ -109,26 +113,18 @@ class _Round:
         before = self.state.clocks.get((*subject.key, signal.value))
         return advance(before, counted, self.state.judged_mono, self.now.mono)
 
-    def still_valid(self, subject: Subject) -> Judged | None:
+    def still_valid(self, subject: Subject, control: Tally) -> Judged | None:
         """The verdict given last, where nothing came in for it and nothing of it has grown stale."""
         found = self.state.judged.get(subject)
-        if found is None or self.now.mono >= found.valid_until:
+        if found is None or found.control is not control or self.now.mono >= found.valid_until:
             return None
-        own = (*subject.key, Signal.DATA_PLANE.value)
-        others = (
-            (subject.cluster, "", Signal.CONTROL_PLANE.value),
-            (subject.cluster, "", Signal.HEARTBEAT.value),
-        )
-        return None if own in self.touched or any(key in self.touched for key in others) else found
+        return None if (*subject.key, Signal.DATA_PLANE.value) in self.touched else found
 
     def heartbeat(self, cluster: ClusterName) -> bool:
-        """Whether fresh heartbeats come out of the cluster (H, where a definition of it is in force)."""
-        timing = self.layout.policy.fleet.timing
-        by_vantage = self.state.series.get((cluster, "", Signal.HEARTBEAT.value), {})
-        return any(
-            item.latest is not None and item.latest.outcome.is_success and item.fresh(self.now.mono, timing)
-            for item in by_vantage.values()
-        )
+        """Whether fresh heartbeats come out of the cluster (H, where it is told to push them)."""
+        newest = self.state.heartbeats.get(cluster)
+        limit = self.layout.policy.fleet.timing.evidence_max_age_s
+        return newest is not None and self.now.mono - newest <= limit
 
 
 def _judge_all(
@@ -142,19 +138,12 @@ def _judge_all(
     clocks = dict(state.clocks)
     seats: dict[str, tuple[Seat, ...]] = {}
     for watched in layout.clusters:
-        valid = [round_.still_valid(subject) for subject in watched.subjects]
-        if all(item is not None for item in valid):
-            for subject, item in zip(watched.subjects, valid, strict=True):
-                assert item is not None
-                judged[subject] = item
-                histories[subject] = state.histories[subject]
-            continue
         if watched.region not in seats:
             seats[watched.region] = seats_for(
                 layout.policy.fleet, watched.region, state.suspects, state.cordoned
             )
         _judge_cluster(round_, watched, seats[watched.region], judged, histories, clocks)
-    up_votes = {watched.cluster: judged[watched.subjects[0]].up_votes for watched in layout.clusters}
+    up_votes = {watched.cluster: judged[watched.subjects[0]].data.up_votes for watched in layout.clusters}
     return replace(state, judged=judged, histories=histories, clocks=clocks), up_votes
 
 
@@ -168,11 +157,18 @@ def _judge_cluster(
 ) -> None:
     """Judge every subject at one cluster; the control plane is the cluster's, and counted once."""
     cluster = watched.subjects[0]
-    control = round_.tally(cluster, Signal.CONTROL_PLANE, seats)
+    last = round_.state.judged.get(cluster)
+    control = round_.tally(cluster, Signal.CONTROL_PLANE, seats, last.control if last else None)
     control_clock = round_.clock(cluster, Signal.CONTROL_PLANE, control)
     _set(clocks, (*cluster.key, Signal.CONTROL_PLANE.value), control_clock)
     for subject in watched.subjects:
-        data = round_.tally(subject, Signal.DATA_PLANE, seats)
+        valid = round_.still_valid(subject, control)
+        if valid is not None:
+            judged[subject] = valid
+            histories[subject] = round_.state.histories[subject]
+            continue
+        last = round_.state.judged.get(subject)
+        data = round_.tally(subject, Signal.DATA_PLANE, seats, last.data if last else None)
         data_clock = round_.clock(subject, Signal.DATA_PLANE, data)
         _set(clocks, (*subject.key, Signal.DATA_PLANE.value), data_clock)
         kind = _kind(round_, subject, data, control)
@@ -183,7 +179,8 @@ def _judge_cluster(
         verdict = _verdict(round_, subject, kind, history, data, control, (data_clock, control_clock))
         judged[subject] = Judged(
             verdict=verdict,
-            up_votes=data.up_votes,
+            data=data,
+            control=control,
             valid_until=_valid_until(round_, verdict, history, data, control),
         )
 
@@ -196,7 +193,7 @@ def _set(clocks: dict[SignalKey, float], key: SignalKey, clock: float | None) ->
 
 
 def _kind(round_: _Round, subject: Subject, data: Tally, control: Tally) -> VerdictKind:
-    breached = subject in round_.state.degraded
+    breached = _breached(round_, subject, data)
     if subject.application is not None:
         return application_verdict_of(data.view.state, control.view.state, slo_breached=breached)
     return verdict_of(
@@ -205,6 +202,15 @@ def _kind(round_: _Round, subject: Subject, data: Tally, control: Tally) -> Verd
         heartbeat=round_.heartbeat(subject.cluster),
         slo_breached=breached,
     )
+
+
+def _breached(round_: _Round, subject: Subject, data: Tally) -> bool:
+    """Whether too many probes missed the objective; what did so must come well below the limit to be well again."""
+    limit = round_.layout.policy.fleet.timing.objective.errors_percent
+    before = round_.state.histories.get(subject)
+    if before is not None and before.kind is VerdictKind.DEGRADED:
+        return data.missed_percent > limit * WELL_AGAIN
+    return data.missed_percent > limit
 
 
 def _verdict(
@@ -243,15 +249,16 @@ def _verdict(
         hold_down_until=None if hold is None else state.wall(hold),
         dissent_possible=proof.dissent_possible,
         data_confirmed=proof.data_confirmed,
+        missed_percent=round(data.missed_percent, 1),
     )
     return replace(verdict, sentence=sentence_for(verdict, now.mono))
 
 
 def _valid_until(round_: _Round, verdict: Verdict, history: History, data: Tally, control: Tally) -> float:
-    """Until when the same would be said again if nothing came in; what no longer serves is counted each time."""
+    """Until when the same would be said again if nothing came in; what no longer serves is judged each time."""
     if verdict.kind.no_longer_serves:
         return round_.now.mono
-    ends = [round_.now.mono + AGES_EXACT_WITHIN_S, data.fresh_until, control.fresh_until]
+    ends = [data.fresh_until, control.fresh_until]
     if verdict.hold_down_until is not None and history.hold_until is not None:
         ends.append(history.hold_until)
     return min(ends)

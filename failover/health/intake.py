@@ -5,12 +5,12 @@ Out of order, twice, or from an older boot: such observations change nothing. Wi
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from failover.health import warmup
 from failover.health.series import NEVER, Series, extend, forgive
 from failover.health.state import Boots, HealthState, Layout, SignalKey, Watched, origin_of
-from failover.model.ids import Subject, VantageName
+from failover.model.ids import ClusterName, Subject, VantageName
 from failover.model.observation import Observation, Received, Signal, VantageReport
 from failover.model.policy import Policy
 from failover.model.time import Now
@@ -25,7 +25,7 @@ class Inputs:
 
     `definitions`: probe key -> definition hash in force; an observation of another one does not count, whatever its
     generation. `reports`: the latest of each vantage (does it trust itself?). `cordoned`: vantages kept from voting.
-    `degraded`: subjects whose service-level objective is breached.
+    `heartbeats`: monotonic second of the newest one that each cluster pushed out (H).
     """
 
     policy: Policy
@@ -33,7 +33,7 @@ class Inputs:
     received: tuple[Received, ...] = ()
     reports: tuple[VantageReport, ...] = ()
     cordoned: frozenset[VantageName] = frozenset()
-    degraded: frozenset[Subject] = frozenset()
+    heartbeats: Mapping[ClusterName, float] = field(default_factory=dict)
 
 
 def keep_time(state: HealthState, policy: Policy, now: Now) -> HealthState:

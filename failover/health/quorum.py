@@ -14,6 +14,9 @@ from failover.model.observation import Outcome, Signal
 from failover.model.policy import Timing
 from failover.model.verdict import Evidence, SignalState, SignalView, Vote, VoteView
 
+SAMPLES_MIN = 12
+"""Fewer probes than these say nothing about a share."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tally:
@@ -21,7 +24,9 @@ class Tally:
 
     `down_floor`: the confirm clock cannot have begun before; None while it must stand still. `first_failure`: first one
     of the present outage; `last_success`: newest of an outside vantage. `voting_outside`: outside vantages with a fresh
-    vote either way. `up_votes`: fresh ones. `fresh_until`: the next moment at which a sample grows stale.
+    vote either way. `up_votes`: fresh ones. `fresh_until`: the next moment at which it would be counted otherwise although
+    nothing came in. `missed_percent`: share of the outside probes of late that missed the objective, where at least a
+    quorum of the vantages saw some (one vantage's bad path is not a bad data plane), else 0.
     """
 
     view: SignalView
@@ -32,6 +37,7 @@ class Tally:
     up_votes: int
     evidence: tuple[Evidence, ...]
     fresh_until: float
+    missed_percent: float = 0.0
 
 
 @dataclass(slots=True)
@@ -48,6 +54,9 @@ class _Count:
     dissent_ended: float = NEVER
     last_success: float = NEVER
     fresh_until: float = float("inf")
+    missed: int = 0
+    missed_by: int = 0
+    samples: float = 0.0
 
 
 def tally(
@@ -64,16 +73,17 @@ def tally(
     limit = timing.evidence_max_age_s
     for seat in seats:
         found = series.get(seat.vantage)
-        fresh = found is not None and now_mono - found.measured_mono <= limit
-        view = vote_of(seat, found, signal, now_mono, timing, fresh=fresh)
+        view = vote_of(seat, found, signal, now_mono, timing)
         count.views.append(view)
         if found is None or found.latest is None or seat.cordoned:
             continue
         if not seat.outside and signal is Signal.DATA_PLANE:
             continue
-        _take(
-            count, seat, found, view.vote, timing, fresh_until=found.measured_mono + limit if fresh else None
-        )
+        fresh = now_mono - found.measured_mono <= limit
+        _note_end(count, found, view.vote, limit, now_mono)
+        _take(count, seat, found, view.vote, timing, fresh=fresh)
+        if fresh and not seat.abstains and signal is Signal.DATA_PLANE:
+            _note_missed(count, found, timing, now_mono)
     state = state_of(len(count.turned_down), count.ups, count.outside_ups, quorum)
     return Tally(
         view=SignalView(
@@ -86,6 +96,7 @@ def tally(
         up_votes=count.ups,
         evidence=tuple(_evidence(seat, signal, found) for seat, found in count.failing),
         fresh_until=count.fresh_until,
+        missed_percent=_missed_percent(count, quorum),
     )
 
 
@@ -100,15 +111,35 @@ def state_of(downs: int, ups: int, outside_ups: int, quorum: int) -> SignalState
     return SignalState.UNKNOWN
 
 
-def _take(
-    count: _Count, seat: Seat, found: Series, vote: Vote, timing: Timing, *, fresh_until: float | None
-) -> None:
-    """`fresh_until`: when the latest sample grows stale, None if it is so already."""
+def _note_end(count: _Count, found: Series, vote: Vote, limit: float, now_mono: float) -> None:
+    """When this vantage's vote, or its ground, will change by itself."""
+    for at in (found.measured_mono, found.heard_mono, found.last_success if vote is Vote.UP else None):
+        if at is not None and now_mono <= at + limit < count.fresh_until:
+            count.fresh_until = at + limit
+
+
+def _note_missed(count: _Count, found: Series, timing: Timing, now_mono: float) -> None:
+    """Count what missed the objective of late."""
+    window = timing.objective.window_s
+    count.samples += min(window, found.measured_mono - found.began) / timing.interval_s + 1
+    bad = [at for at in found.bad if at > now_mono - window] if found.bad else found.bad
+    if bad:
+        count.missed += len(bad)
+        count.missed_by += 1
+        count.fresh_until = min(count.fresh_until, bad[0] + window)
+
+
+def _missed_percent(count: _Count, quorum: int) -> float:
+    if count.missed_by < quorum or count.samples < SAMPLES_MIN:
+        return 0.0
+    return min(100.0, 100.0 * count.missed / count.samples)
+
+
+def _take(count: _Count, seat: Seat, found: Series, vote: Vote, timing: Timing, *, fresh: bool) -> None:
+    """Take one vantage's sight into the count."""
     assert found.latest is not None
-    if fresh_until is not None and fresh_until < count.fresh_until:
-        count.fresh_until = fresh_until
     if seat.outside:
-        if fresh_until is not None and found.latest.outcome is Outcome.OK:
+        if fresh and found.latest.outcome is Outcome.OK:
             count.success_now = True
         count.dissent_ended = max(count.dissent_ended, found.success_ended(timing), found.up_ended or NEVER)
         if found.last_success is not None and found.last_success > count.last_success:
@@ -120,7 +151,7 @@ def _take(
         count.outside_ups += seat.outside
     elif vote is Vote.DOWN:
         count.turned_down.append(NEVER if found.down_since is None else found.down_since)
-    if found.failures and fresh_until is not None and not seat.abstains:
+    if found.failures and fresh and not seat.abstains:
         count.failing.append((seat, found))
 
 

@@ -23,7 +23,7 @@ def sentence_for(verdict: Verdict, now_mono: float) -> str:
         word = "disputed" if verdict.control.state is SignalState.SPLIT else "not known to be up"
         return f"{ups}; its control plane is {word}: never evacuated for that, no target, no change there"
     if kind is VerdictKind.DEGRADED:
-        return f"{ups}, but it does not serve as well as its objective asks"
+        return f"{ups}, but {verdict.missed_percent:g} % of the probes of late failed or were too slow: nothing moves for that"
     return f"{ups}, its control plane is up"
 
 

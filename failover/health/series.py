@@ -27,6 +27,7 @@ class Series:
     consecutive. `first_failure`, `down_since`: first and `fall`-th failure of the present row. `last_success`: newest
     ever; `broken_at`: first failure after it. `up`: `rise` successes came and not `fall` failures since; `up_ended`:
     when it last ceased to be so. `seen`, `counted`: observations, and those that count, since warm-up `warm_id` began.
+    `began`: the first sample that counts since a gap; `bad`: those within the objective's window that missed it.
     """
 
     boot_id: str
@@ -46,20 +47,30 @@ class Series:
     warm_id: int = 0
     seen: int = 0
     counted: int = 0
+    began: float = NEVER
+    bad: tuple[float, ...] = ()
 
     def fresh(self, now_mono: float, timing: Timing) -> bool:
         """Whether the latest sample still says anything."""
         return now_mono - self.measured_mono <= timing.evidence_max_age_s
 
     def vote(self, now_mono: float, timing: Timing) -> Vote:
-        """Down after `fall` failures in a row, up after `rise` successes; the first success ends a down vote."""
-        return self.vote_while_fresh(timing) if self.fresh(now_mono, timing) else Vote.UNKNOWN
+        """Down after `fall` failures in a row, up after `rise` successes; the first success ends a down vote.
 
-    def vote_while_fresh(self, timing: Timing) -> Vote:
-        """The same, where the caller knows that it is fresh."""
+        An up vote needs a fresh success, not merely a fresh sample: a vantage whose failures are excused again and again
+        must not dissent with what it saw minutes ago.
+        """
+        if not self.fresh(now_mono, timing):
+            return Vote.UNKNOWN
         if self.failures >= timing.fall:
             return Vote.DOWN
-        return Vote.UP if self.up else Vote.UNKNOWN
+        return Vote.UP if now_mono <= self.up_until(timing) else Vote.UNKNOWN
+
+    def up_until(self, timing: Timing) -> float:
+        """Until when it votes up if nothing more comes in; -inf where it does not."""
+        if not self.up or self.last_success is None:
+            return NEVER
+        return self.last_success + timing.evidence_max_age_s
 
     def success_ended(self, timing: Timing) -> float:
         """When its newest success ceased to be its latest fresh observation (it may lie ahead; -inf: none ever)."""
@@ -105,14 +116,28 @@ def extend(
     )
     if not counts:
         return heard
+    heard = _measured(heard, observation, measured_mono, timing)
     if outcome.is_success:
         return _with_success(heard, observation, measured_mono, timing)
     return _with_failure(heard, observation, measured_mono, timing)
 
 
+def _measured(series: Series, observation: Observation, measured_mono: float, timing: Timing) -> Series:
+    """Counts the sample towards the objective: it misses it by failing, or by taking too long."""
+    objective = timing.objective
+    slow = objective.latency_ms is not None and observation.latency_ms > objective.latency_ms
+    missed = slow or not observation.outcome.is_success
+    if not missed and not series.bad and series.began != NEVER:
+        return series
+    oldest = measured_mono - objective.window_s
+    bad = tuple(at for at in series.bad if at > oldest)
+    began = measured_mono if series.began == NEVER else series.began
+    return replace(series, began=began, bad=(*bad, measured_mono) if missed else bad)
+
+
 def forgive(series: Series) -> Series:
     """Without its present failures: the vantage has just found that it is itself the problem (I5)."""
-    return replace(series, failures=0, first_failure=None, down_since=None)
+    return replace(series, failures=0, first_failure=None, down_since=None, bad=())
 
 
 def _broken_off(series: Series, measured_mono: float, timing: Timing) -> bool:
@@ -132,7 +157,9 @@ def _anew(series: Series, timing: Timing) -> Series:
         first_failure=None,
         down_since=None,
         up=False,
-        up_ended=series.measured_mono + timing.evidence_max_age_s if series.up else series.up_ended,
+        up_ended=series.up_until(timing) if series.up else series.up_ended,
+        began=NEVER,
+        bad=(),
     )
 
 
@@ -166,6 +193,9 @@ def _with_failure(series: Series, observation: Observation, measured_mono: float
         first_failure=measured_mono if series.first_failure is None else series.first_failure,
         down_since=measured_mono if down and series.down_since is None else series.down_since,
         broken_at=measured_mono if series.broken_at is None else series.broken_at,
+        bad=()
+        if down
+        else series.bad,  # an outage has a verdict of its own, and does not linger as a gray failure
         up=series.up and not down,
-        up_ended=measured_mono if series.up and down else series.up_ended,
+        up_ended=min(measured_mono, series.up_until(timing)) if series.up and down else series.up_ended,
     )

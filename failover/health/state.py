@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from failover.health.quorum import Tally
 from failover.health.series import Series
 from failover.model.ids import ClusterName, RegionName, Subject, VantageName
 from failover.model.policy import Policy
@@ -66,13 +67,14 @@ class Layout:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
-    """A verdict that may be given again while nothing came in and nothing grew stale.
+    """A verdict, which may be given again while nothing came in and nothing grew stale, and the counts that it rests on.
 
-    `up_votes`: fresh ones on the cluster's data plane. `valid_until`: then the votes must be counted again.
+    `valid_until`: then it must be judged again.
     """
 
     verdict: Verdict
-    up_votes: int
+    data: Tally
+    control: Tally
     valid_until: float
 
 
@@ -82,7 +84,8 @@ class HealthState:
 
     `origin`: wall time at monotonic second 0. `judged_mono`: last judgement. `clocks`: since when a signal's quorum has
     been down without an outside success (only where it is). `calm_since_mono`: since when a freeze has had no ground.
-    `alert_since`: when each standing alert was raised, by code and subject.
+    `alert_since`: when each standing alert was raised, by code and subject. `heartbeats`: newest of each cluster that pushes
+    them. `judged`: the last judgement of each subject, `{}` where all must be judged anew.
     """
 
     origin: datetime
@@ -95,7 +98,7 @@ class HealthState:
     boots: Mapping[VantageName, Boots] = field(default_factory=dict)
     suspects: Mapping[VantageName, str] = field(default_factory=dict)
     cordoned: frozenset[VantageName] = frozenset()
-    degraded: frozenset[Subject] = frozenset()
+    heartbeats: Mapping[ClusterName, float] = field(default_factory=dict)
     seen: Mapping[VantageName, float] = field(default_factory=dict)
     clocks: Mapping[SignalKey, float] = field(default_factory=dict)
     histories: Mapping[Subject, History] = field(default_factory=dict)

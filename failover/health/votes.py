@@ -53,18 +53,8 @@ def _abstains(
     return f"abstains (SELF_SUSPECT): {suspects[name]}" if name in suspects else ""
 
 
-def vote_of(
-    seat: Seat,
-    series: Series | None,
-    signal: Signal,
-    now_mono: float,
-    timing: Timing,
-    *,
-    fresh: bool | None = None,
-) -> VoteView:
-    """The vote of one seat, with its ground; an unknown one says why. `fresh`: where the caller knows it."""
-    if fresh is None:
-        fresh = series is not None and series.fresh(now_mono, timing)
+def vote_of(seat: Seat, series: Series | None, signal: Signal, now_mono: float, timing: Timing) -> VoteView:
+    """The vote of one seat, with its ground; an unknown one says why."""
     if series is None or series.latest is None:
         reason = INSIDE if signal is Signal.DATA_PLANE and not seat.outside else seat.abstains
         if not reason:
@@ -76,22 +66,22 @@ def vote_of(
     elif seat.abstains:
         reason = seat.abstains
     else:
-        vote = series.vote_while_fresh(timing) if fresh else Vote.UNKNOWN
+        vote = series.vote(now_mono, timing)
         if vote is Vote.UNKNOWN:
-            reason = _undecided(series, now_mono, timing, fresh=fresh)
+            reason = _undecided(series, now_mono, timing)
     return VoteView(
         vantage=seat.vantage,
         vote=vote,
         outcome=series.latest.outcome,
-        age_s=max(0.0, now_mono - series.measured_mono),
+        measured_mono=series.measured_mono,
         failures=series.failures,
         successes=series.successes,
         reason=reason,
     )
 
 
-def _undecided(series: Series, now_mono: float, timing: Timing, *, fresh: bool) -> str:
-    if not fresh:
+def _undecided(series: Series, now_mono: float, timing: Timing) -> str:
+    if not series.fresh(now_mono, timing):
         if (
             series.heard_mono > series.measured_mono
             and now_mono - series.heard_mono <= timing.evidence_max_age_s

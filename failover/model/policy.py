@@ -77,6 +77,17 @@ class Publish(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Objective:
+    """How well a data plane must serve: at most `errors_percent` of the probes of the last `window_s` seconds may fail or take
+    longer than `latency_ms` (None: however long). What misses it is DEGRADED, and nothing is moved for that alone.
+    """
+
+    errors_percent: float = 10.0
+    window_s: float = 60.0
+    latency_ms: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Timing:
     """When things count. Every default is DESIGN section 7's `balanced` column; relations are checked by the loader."""
 
@@ -98,6 +109,7 @@ class Timing:
     hold_down_base_s: float = 300.0
     hold_down_max_s: float = 21600.0
     stable_s: float = 1800.0
+    objective: Objective = field(default_factory=Objective)
 
     @property
     def evidence_max_age_s(self) -> float:
@@ -133,7 +145,8 @@ class ClusterAccess:
 class ClusterEntry:
     """One cluster of the fleet and its place in the failure-domain tree.
 
-    `ipv4`, `ipv6`: endpoint addresses that DNS publishes; `hostname`: what a CNAME to it names.
+    `ipv4`, `ipv6`: endpoint addresses that DNS publishes; `hostname`: what a CNAME to it names. `heartbeat_sha256`: hex
+    digest of the token with which it pushes heartbeats out (H), "" where it pushes none.
     """
 
     name: ClusterName
@@ -146,6 +159,7 @@ class ClusterEntry:
     access: ClusterAccess = field(default_factory=ClusterAccess)
     fence: FenceMode = FenceMode.POLICY
     data_probe: DataProbe = field(default_factory=DataProbe)
+    heartbeat_sha256: str = ""
 
     def domains(self) -> tuple[Domain, ...]:
         """This cluster and its ancestors, widest first."""

@@ -56,12 +56,14 @@ class VerdictKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VoteView:
-    """One vantage's vote and its ground. `age_s` of its latest sample (None: never seen). `reason` for unknown."""
+    """One vantage's vote and its ground. `measured_mono`: its latest sample, by the controller's monotonic clock (None: never
+    seen). `reason` for unknown.
+    """
 
     vantage: VantageName
     vote: Vote
     outcome: Outcome | None = None
-    age_s: float | None = None
+    measured_mono: float | None = None
     failures: int = 0
     successes: int = 0
     reason: str = ""
@@ -97,7 +99,8 @@ class Verdict:
     (None: the clock is not running). `first_failure_mono`: of the present unbroken series over all vantages;
     `last_success_mono`: latest outside success (proof of life). `hold_down_until`: not eligible before (wall).
     `dissent_possible`: at least quorum + 1 outside vantages have a fresh vote. `data_confirmed`: the data plane alone has
-    held so long, which is enough to steer, even where DOWN still waits for its control plane.
+    held so long, which is enough to steer, even where DOWN still waits for its control plane. `missed_percent`: of the
+    outside probes of late, those that missed the objective (0 where fewer than a quorum saw any).
     """
 
     subject: Subject
@@ -115,6 +118,7 @@ class Verdict:
     hold_down_until: datetime | None = None
     dissent_possible: bool = True
     data_confirmed: bool = False
+    missed_percent: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

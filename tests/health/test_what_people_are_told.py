@@ -35,7 +35,7 @@ def test_every_vote_is_there_with_its_ground() -> None:
     for name in ("south", "east", "far-1", "far-2"):
         assert votes[name].outcome is Outcome.REFUSED
         assert votes[name].failures >= 3
-        assert (votes[name].age_s or 0.0) <= 1.2
+        assert world.now().mono - (votes[name].measured_mono or 0.0) <= 1.2
     assert all(vote.reason for vote in votes.values() if vote.vote == "unknown")
 
 

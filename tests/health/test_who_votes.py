@@ -168,16 +168,14 @@ def test_a_cordoned_vantage_does_not_vote() -> None:
 
 
 def test_fresh_heartbeats_make_a_cluster_isolated_instead_of_down() -> None:
-    policy = fleet_policy()
-    definitions = {**definitions_of(policy), ("north-1", "", H.value): "h" * 16}
-    world = World(policy, definitions=definitions).warm()
+    world = World().warm()
     world.kill("north")
-    world.see(Outcome.OK, cluster="north-1", signals=(H,), vantages=("far-1",))
+    world.beating = {"north-1"}
     world.run(10)
     assert world.kind("north-1") is V.ISOLATED
     assert world.verdict("north-1").confirmed
     assert "heartbeats still come" in world.verdict("north-1").sentence
-    world.see(None, cluster="north-1", signals=(H,))
+    world.beating = set()
     world.run(10)
     assert world.kind("north-1") is V.DOWN
 
@@ -234,3 +232,15 @@ def test_what_lies_outside_the_policy_counts_for_nothing() -> None:
     world.tick()
     assert [verdict.subject.cluster for verdict in world.judgement.verdicts] == ["north-1", "south-1"]
     assert world.judgement.warm_up is None
+
+
+def test_a_vantage_whose_references_flap_does_not_dissent_with_what_it_saw_minutes_ago() -> None:
+    """Its failures are excused again and again, so they never make a row; its last success is long over."""
+    world = World(tick_s=0.1).warm()
+    world.kill("north")
+    began = world.seconds
+    while world.seconds - began < 60:
+        world.suspects = {} if world.suspects else {"far-1": "0 of 3 references answer"}
+        world.run(0.9)
+    assert world.kind("north-1") is V.DOWN
+    assert world.verdict("north-1").confirmed

@@ -125,6 +125,8 @@ class World:
         self.suspects: dict[str, str] = {}
         self.boots: dict[str, str] = {}
         self.silent: set[str] = set()
+        self.beating: set[str] = set()
+        self.heartbeats: dict[ClusterName, float] = {}
         self.log: list[tuple[float, Judgement]] = []
         self._sights: list[Sight] = []
         self._sequence: dict[str, int] = {}
@@ -174,6 +176,19 @@ class World:
             if cluster not in ("", subject.cluster) or not subject.cluster.startswith(region):
                 raise LookupError
             return outcome
+
+        self._sights.append(sight)
+
+    def sicken(self, cluster: str, share: float, *, vantages: Iterable[str] = ()) -> None:
+        """From now on this share of the data-plane probes there fails."""
+        begin, chosen = self.seconds, frozenset(vantages)
+
+        def sight(vantage: str, subject: Subject, signal: Signal, second: float) -> Outcome | None:
+            if second < begin or signal is not D or subject.cluster != cluster:
+                raise LookupError
+            if chosen and vantage not in chosen:
+                raise LookupError
+            return Outcome.SERVER_ERROR if self.random.random() < share else Outcome.OK
 
         self._sights.append(sight)
 
@@ -229,12 +244,14 @@ class World:
 
     def tick(self, received: Iterable[Received] = ()) -> Judgement:
         """One judgement now, of what has arrived and of `received`."""
+        self.heartbeats |= {ClusterName(name): self.now().mono for name in self.beating}
         inputs = Inputs(
             policy=self.policy,
             definitions=self.definitions,
             received=(*self.arrived(), *received),
             reports=self.reports(),
             cordoned=self.cordoned,
+            heartbeats=dict(self.heartbeats),
         )
         self.state, self.judgement = judge(self.state, inputs, self.now())
         self.log.append((self.seconds, self.judgement))
@@ -304,6 +321,7 @@ class World:
                 signal=signal,
                 outcome=outcome,
                 age_s=arrival - ended,
+                latency_ms=20.0,
                 generation=generation,
                 definition=in_force if definition is None else definition,
             ),
