@@ -9,10 +9,11 @@ from failover.model.ids import ClusterName, Subject
 from failover.model.observation import ProbeResult, Signal
 
 
-def _row(subject: Subject, signal: Signal, result: ProbeResult) -> dict[str, object]:
+def _row(subject: Subject, signal: Signal, result: ProbeResult, address: str = "") -> dict[str, object]:
     return {
         "subject": str(subject),
         "signal": signal.value,
+        "address": address,
         "outcome": result.outcome.value,
         "latency_ms": result.latency_ms,
         "detail": result.detail,
@@ -51,7 +52,9 @@ def probe_all(policies: Path, output: render.Format) -> int:
     async def ask() -> list[dict[str, object]]:
         prober = ProberSet(allow_cidrs=policy.fleet.probe_allow_cidrs)
         servers = {name: cluster.api_server for name, cluster in clusters.items()}
-        definitions = build_definitions(policy, servers, read_text)
+        definitions = [
+            each for item in build_definitions(policy, servers, read_text) for each in item.by_address()
+        ]
         try:
             results = await asyncio.gather(*(prober.probe(item) for item in definitions))
             looks = await asyncio.gather(*(look(name) for name in clusters))
@@ -60,11 +63,14 @@ def probe_all(policies: Path, output: render.Format) -> int:
             for cluster in clusters.values():
                 await cluster.close()
         probed = [
-            _row(item.subject, item.signal, result) for item, result in zip(definitions, results, strict=True)
+            _row(item.subject, item.signal, result, item.address)
+            for item, result in zip(definitions, results, strict=True)
         ]
         return probed + [row for rows in looks for row in rows]
 
     rows = asyncio.run(ask())
     if not render.data(rows, output):
-        render.table(["SUBJECT", "SIGNAL", "OUTCOME", "MS", "DETAIL"], [list(row.values()) for row in rows])
+        render.table(
+            ["SUBJECT", "SIGNAL", "ADDRESS", "OUTCOME", "MS", "DETAIL"], [list(row.values()) for row in rows]
+        )
     return exits.DONE if not problems and all(row["outcome"] == "ok" for row in rows) else exits.UNHEALTHY

@@ -66,4 +66,5 @@ def _observation(vantage: str, number: int, pair: Asked) -> Observation:
         latency_ms=result.latency_ms,
         definition=definition.definition_hash,
         detail=result.detail,
+        partly=result.partly,
     )

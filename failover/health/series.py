@@ -126,7 +126,7 @@ def _measured(series: Series, observation: Observation, measured_mono: float, ti
     """Counts the sample towards the objective: it misses it by failing, or by taking too long."""
     objective = timing.objective
     slow = objective.latency_ms is not None and observation.latency_ms > objective.latency_ms
-    missed = slow or not observation.outcome.is_success
+    missed = slow or observation.partly or not observation.outcome.is_success
     if not missed and not series.bad and series.began != NEVER:
         return series
     oldest = measured_mono - objective.window_s

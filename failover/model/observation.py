@@ -1,6 +1,6 @@
 """Probes and what they saw: probe definitions, outcome classes, observations."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from failover.model.codec import digest
@@ -53,7 +53,8 @@ class Outcome(StrEnum):
 class ProbeDefinition:
     """One probe as any vantage can run it; free of secrets.
 
-    `address`: literal IP (or a host name for `readyz`) that is connected to; `server_name`: SNI and, with `host`,
+    `address`: literal IP (or a host name for `readyz`) that is connected to, `more_addresses`: further ones of the same
+    endpoint, asked at the same time: a client reaches it while one of them answers; `server_name`: SNI and, with `host`,
     the Host header; `ca_pem`: PEM bundle, "" means the system's; `statuses`: accepted HTTP statuses, empty means
     200-299; `body_contains`: text the first 64 KiB must contain; `interval_s`, `timeout_s`: seconds.
     """
@@ -62,6 +63,7 @@ class ProbeDefinition:
     signal: Signal
     probe: ProbeKind
     address: str
+    more_addresses: tuple[str, ...] = ()
     port: int
     server_name: str = ""
     host: str = ""
@@ -82,6 +84,11 @@ class ProbeDefinition:
         """What identifies the series: cluster, application, signal."""
         return (*self.subject.key, self.signal.value)
 
+    def by_address(self) -> "tuple[ProbeDefinition, ...]":
+        """One definition for each address of the endpoint."""
+        addresses = (self.address, *self.more_addresses)
+        return tuple(replace(self, address=item, more_addresses=()) for item in addresses)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reference:
@@ -99,11 +106,14 @@ class Reference:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProbeResult:
-    """What one probe returned. `latency_ms`: from first byte sent to verdict. `detail`: at most 256 printable characters."""
+    """What one probe returned. `latency_ms`: from first byte sent to verdict. `detail`: at most 256 printable characters.
+    `partly`: it succeeded, and one of the endpoint's addresses did not answer.
+    """
 
     outcome: Outcome
     latency_ms: float = 0.0
     detail: str = ""
+    partly: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +136,7 @@ class Observation:
     generation: str = ""
     definition: str = ""
     detail: str = ""
+    partly: bool = False
 
     @property
     def id(self) -> str:

@@ -122,6 +122,7 @@ class ProbeRunner:
                 generation=self._generation,
                 definition=digest,
                 detail=detail,
+                partly=result.partly,
             ),
             ended,
         )

@@ -54,7 +54,7 @@ def _data_probe(
     application: ApplicationName | None,
     read_ca: Callable[[str], str],
 ) -> ProbeDefinition | None:
-    addresses = entry.ipv4 or entry.ipv6
+    addresses = (*entry.ipv4, *entry.ipv6)
     if not addresses:
         return None
     timing = policy.fleet.timing
@@ -63,6 +63,7 @@ def _data_probe(
         signal=Signal.DATA_PLANE,
         probe=probe.probe,
         address=addresses[0],
+        more_addresses=addresses[1:],
         port=probe.port,
         server_name=probe.server_name or entry.hostname,
         host=probe.host or probe.server_name or entry.hostname,

@@ -6,6 +6,7 @@ No redirects, no proxies, no cookies, at most 64 KiB of body, one deadline over 
 
 import asyncio
 import time
+from collections.abc import Sequence
 
 import aiohttp
 
@@ -28,7 +29,14 @@ class ProberSet:
         self._session: aiohttp.ClientSession | None = None
 
     async def probe(self, definition: ProbeDefinition) -> ProbeResult:
-        """One probe within its timeout. Never raises for what the target does."""
+        """One probe within its timeout, of every address at the same time. Never raises for what the target does."""
+        if not definition.more_addresses:
+            return await self._probe_address(definition)
+        each = definition.by_address()
+        results = await asyncio.gather(*(self._probe_address(item) for item in each))
+        return merge([item.address for item in each], results)
+
+    async def _probe_address(self, definition: ProbeDefinition) -> ProbeResult:
         if definition.probe is not ProbeKind.READYZ:
             refusal = refusal_of(definition.address, self._allow_cidrs)
             if refusal:
@@ -60,7 +68,8 @@ class ProberSet:
         secure = definition.probe is not ProbeKind.HTTP
         host = f"[{definition.address}]" if ":" in definition.address else definition.address
         url = f"{'https' if secure else 'http'}://{host}:{definition.port}{definition.path}"
-        headers = {"User-Agent": USER_AGENT, "Accept": "*/*"}
+        # What is not asked for compressed can be searched as it comes, and cannot be a bomb.
+        headers = {"User-Agent": USER_AGENT, "Accept": "*/*", "Accept-Encoding": "identity"}
         if definition.host:
             headers["Host"] = definition.host
         async with self._open().get(
@@ -107,6 +116,25 @@ class ProberSet:
         if self._session is not None:
             await self._session.close()
             self._session = None
+
+
+def merge(addresses: Sequence[str], results: Sequence[ProbeResult]) -> ProbeResult:
+    """What several addresses of one endpoint say together: it answers while one of them does, as clients try the next.
+
+    An address that we cannot reach by our own fault (no IPv6 here) speaks neither for nor against the endpoint.
+    """
+    pairs = list(zip(addresses, results, strict=True))
+    failed = [(address, item) for address, item in pairs if item.outcome.counts_as_failure]
+    well = [item for item in results if item.outcome.is_success]
+    if not well:
+        return failed[0][1] if failed else results[0]
+    if not failed:
+        return min(well, key=lambda item: item.latency_ms)
+    said = ", ".join(f"{address} {item.outcome}" for address, item in failed)
+    detail = printable(f"{len(failed)} of {len(results)} addresses fail: {said}")
+    return ProbeResult(
+        outcome=Outcome.OK, latency_ms=min(item.latency_ms for item in well), detail=detail, partly=True
+    )
 
 
 async def _read_bounded(response: aiohttp.ClientResponse) -> bytes:

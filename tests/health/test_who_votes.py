@@ -9,7 +9,7 @@ from failover.model.ids import VantageName
 from failover.model.observation import Outcome
 from failover.model.verdict import SignalState, VerdictKind, Vote
 
-from .world import FIVE, C, D, H, World, definitions_of, fleet_policy
+from .world import FIVE, C, D, World, definitions_of, fleet_policy
 
 V = VerdictKind
 

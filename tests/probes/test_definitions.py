@@ -34,6 +34,16 @@ def test_a_cluster_is_asked_on_both_planes_and_its_endpoint_is_never_the_global_
     assert (data.interval_s, data.timeout_s) == (made.fleet.timing.interval_s, made.fleet.timing.timeout_s)
 
 
+def test_every_address_of_an_endpoint_is_asked() -> None:
+    made = policy()
+    first, *rest = made.fleet.clusters
+    both = replace(first, ipv4=("198.51.100.11", "198.51.100.12"), ipv6=("2001:db8::11",))
+    made = replace(made, fleet=replace(made.fleet, clusters=(both, *rest)))
+    data = next(item for item in build_definitions(made, {}, no_bundle) if item.subject.cluster == first.name)
+    assert [item.address for item in data.by_address()] == ["198.51.100.11", "198.51.100.12", "2001:db8::11"]
+    assert all(not item.more_addresses for item in data.by_address())
+
+
 def test_a_cluster_whose_api_server_is_unknown_has_no_control_plane_probe() -> None:
     definitions = build_definitions(policy(), {}, no_bundle)
     assert {item.signal for item in definitions} == {Signal.DATA_PLANE}

@@ -5,11 +5,12 @@ import socket
 import ssl
 import struct
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 
-from failover.model.observation import Outcome, ProbeKind
-from failover.probes.prober import BODY_MAX, ProberSet
+from failover.model.observation import Outcome, ProbeKind, ProbeResult
+from failover.probes.prober import BODY_MAX, ProberSet, merge
 from tests.probes.servers import HOST, LOOPBACK, NAME, Authority, closed_port, definition, raw, site
 
 
@@ -292,3 +293,31 @@ def test_a_fresh_context_verifies() -> None:
     context = context_for("")
     assert context.verify_mode is ssl.CERT_REQUIRED
     assert context.check_hostname
+
+
+async def test_an_answer_is_asked_for_as_it_is_so_that_a_compressing_server_is_no_wrong_answer(
+    prober: ProberSet,
+) -> None:
+    async with site(body=b"all is well") as there:
+        assert (await prober.probe(definition(there.port, body_contains="is well"))).outcome is Outcome.OK
+        assert there.asked[0].headers["Accept-Encoding"] == "identity"
+
+
+async def test_an_endpoint_answers_while_one_of_its_addresses_does(prober: ProberSet) -> None:
+    async with site() as there:
+        made = definition(there.port)
+        half = await prober.probe(replace(made, more_addresses=("127.0.0.2",)))
+        whole = await prober.probe(made)
+        none = await prober.probe(replace(made, address="127.0.0.2", more_addresses=("127.0.0.3",)))
+    assert (half.outcome, half.partly) == (Outcome.OK, True)
+    assert "1 of 2 addresses fail: 127.0.0.2 refused" in half.detail
+    assert (whole.outcome, whole.partly) == (Outcome.OK, False)
+    assert none.outcome is Outcome.REFUSED
+
+
+def test_an_address_that_is_out_of_our_reach_speaks_neither_for_nor_against() -> None:
+    well, ours = ProbeResult(outcome=Outcome.OK), ProbeResult(outcome=Outcome.LOCAL)
+    dead = ProbeResult(outcome=Outcome.TIMEOUT)
+    assert merge(("a", "b"), (well, ours)) == well
+    assert merge(("a", "b"), (ours, dead)) == dead
+    assert merge(("a", "b"), (ours, ours)).outcome is Outcome.LOCAL
