@@ -18,7 +18,7 @@ from failover.execution.admission import is_automatic
 from failover.execution.safety import automation_refusals
 from failover.health import Inputs, initial_state, judge, restart_warm_up
 from failover.model.errors import Conflict, StoreError
-from failover.model.ids import VantageName, ZoneName
+from failover.model.ids import ClusterName, VantageName, ZoneName
 from failover.model.journal import (
     AbortRequested,
     PolicyLoaded,
@@ -27,7 +27,7 @@ from failover.model.journal import (
     RunState,
 )
 from failover.model.observation import Observation, ProbeDefinition, VantageReport
-from failover.model.policy import Policy
+from failover.model.policy import Policy, VantageEntry
 from failover.model.reasons import Problem
 from failover.model.records import ServerAnswer
 from failover.model.time import Now
@@ -82,6 +82,10 @@ class Controller:
         self._tasks: list[asyncio.Task[None]] = []
         self._probing: ProbeRunner | None = None
         self._self_check: SelfCheck | None = None
+        self._checking: asyncio.Task[None] | None = None
+        self._checked: tuple[object, ...] | None = None
+        self._pace: tuple[object, ...] | None = None
+        self._boots = 0
         self.context.world.on_server = self._server_turned
         self._install_policy(policy)
 
@@ -110,8 +114,12 @@ class Controller:
             )
         return self.inbox.receive(report, self.context.now())
 
+    def beat(self, cluster: ClusterName, boot_id: str, sequence: int) -> bool:
+        """A heartbeat that a cluster pushed out (H)."""
+        return self.inbox.beat(cluster, boot_id, sequence, self.context.now())
+
     async def command(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Do what a person asks; `status` shows it as soon as this returns."""
+        """Do what a person asks; it is kept, and `status` shows it, as soon as this returns."""
         try:
             return await self.commands.execute(request)
         finally:
@@ -132,8 +140,9 @@ class Controller:
     # -- policy --------------------------------------------------------------------------------------------------------
 
     def _install_policy(self, policy: Policy) -> None:
-        self.context.policy = policy
+        """All or nothing: what cannot be turned into probes (a bundle that is gone) raises, and changes nothing (I29)."""
         self.definitions = build_definitions(policy, self.ports.api_servers, self._read_ca)
+        self.context.policy = policy
         self._hashes = {item.key: item.definition_hash for item in self.definitions}
 
     async def use_policy(self, policy: Policy) -> None:
@@ -154,7 +163,7 @@ class Controller:
 
     def _look_anew(self) -> None:
         if self._probing is not None:
-            self._probing.update(self.definitions, self.context.policy.generation)
+            self._start_probing()
             self.context.world.start(self.context.policy)
 
     # -- life ----------------------------------------------------------------------------------------------------------
@@ -181,6 +190,8 @@ class Controller:
         self.context.world.stop()
         if self._probing is not None:
             self._probing.stop()
+        if self._checking is not None:
+            self._checking.cancel()
         await self.decider.stop()
         await self.runner.stop()
         await self.context.leadership.give_up()
@@ -237,29 +248,49 @@ class Controller:
         self.context.tell("leader.lost", f"leadership lost: {sentence}", page=True)
 
     def _start_probing(self) -> None:
+        """Begin to probe, or go on as the policy now says; series and references that did not change are not disturbed."""
         mine = next((vantage for vantage in self.policy.fleet.vantages if vantage.controller), None)
+        pace = (mine.name, self.policy.fleet.timing.jitter) if mine is not None else None
+        if self._probing is not None and pace != self._pace:
+            self._probing.stop()
+            self._probing = None
+        self._pace = pace
         if mine is None:
+            self._check_myself(None)
             return
-        timing = self.policy.fleet.timing
-        self._probing = ProbeRunner(
-            vantage=mine.name,
-            boot_id=f"{self.ports.identity.boot_id[:8]}-{self.ports.identity.process}",
-            prober=self.ports.prober,
-            clock=self.ports.clock,
-            source_of_random=self.ports.random,
-            sink=self._observed,
-            jitter=timing.jitter,
-        )
+        if self._probing is None:
+            self._own, self._boots = mine.name, self._boots + 1
+            self._probing = ProbeRunner(
+                vantage=mine.name,
+                boot_id=f"{self.ports.identity.boot_id[:8]}-{self.ports.identity.process}-{self._boots}",
+                prober=self.ports.prober,
+                clock=self.ports.clock,
+                source_of_random=self.ports.random,
+                sink=self._observed,
+                jitter=self.policy.fleet.timing.jitter,
+            )
         self._probing.update(self.definitions, self.policy.generation)
-        self._self_check = SelfCheck(
-            references=mine.references,
-            prober=self.ports.prober,
-            clock=self.ports.clock,
-            interval_s=timing.interval_s,
-            timeout_s=timing.timeout_s,
-        )
-        self._tasks.append(asyncio.ensure_future(self._self_check.run()))
-        self._own = mine.name
+        self._check_myself(mine)
+
+    def _check_myself(self, mine: VantageEntry | None) -> None:
+        """(Re)start the check of our own references where it is no longer the one that the policy asks for."""
+        timing = self.policy.fleet.timing
+        asked = (mine.references, timing.interval_s, timing.timeout_s) if mine is not None else None
+        if asked == self._checked:
+            return
+        self._checked = asked
+        if self._checking is not None:
+            self._checking.cancel()
+            self._checking, self._self_check = None, None
+        if mine is not None:
+            self._self_check = SelfCheck(
+                references=mine.references,
+                prober=self.ports.prober,
+                clock=self.ports.clock,
+                interval_s=timing.interval_s,
+                timeout_s=timing.timeout_s,
+            )
+            self._checking = asyncio.ensure_future(self._self_check.run())
 
     _own: VantageName = VantageName("")
 
@@ -296,6 +327,7 @@ class Controller:
                 received=received,
                 reports=reports,
                 cordoned=context.people.cordoned_vantages,
+                heartbeats=self.inbox.heartbeats,
             ),
             now,
         )

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from failover.controller.ports import Ports
-from failover.health import Inputs, initial_state, judge
+from failover.health import HealthState, Inputs, initial_state, judge
 from failover.model.ids import ClusterName
 from failover.model.observation import Observation, ProbeDefinition, ProbeResult, Received
 from failover.model.policy import Policy
@@ -31,8 +31,11 @@ def citations(actor: str, asked: Iterable[Asked]) -> tuple[str, ...]:
     return (f"person={actor}", *seen)
 
 
-def own_judgement(policy: Policy, asked: Iterable[Asked], now: Now) -> Judgement:
-    """What one look from here says: a quorum of one, without hysteresis. Only for a person's command."""
+def own_judgement(policy: Policy, asked: Iterable[Asked], known: HealthState, now: Now) -> Judgement:
+    """What one look from here says: a quorum of one, without hysteresis. Only for a person's command.
+
+    `known`: what outlived the last controller; what flapped stays held down.
+    """
     alone = next(
         (vantage for vantage in policy.fleet.vantages if vantage.controller), policy.fleet.vantages[0]
     )
@@ -48,7 +51,7 @@ def own_judgement(policy: Policy, asked: Iterable[Asked], now: Now) -> Judgement
         for number, pair in enumerate(asked)
     )
     definitions = {item.key: item.definition_hash for item, _ in asked}
-    state = replace(initial_state(now), warm_cause=None)
+    state = replace(initial_state(now), warm_cause=None, histories=known.histories)
     _, judgement = judge(state, Inputs(policy=lone, definitions=definitions, received=received), now)
     return replace(judgement, freeze=None, alerts=())
 

@@ -194,7 +194,7 @@ class Commands:
         if not self._alone and context.judgement.warm_up is None:
             return context.judgement
         asked = await probe_once(context.ports, self._definitions())
-        return own_judgement(context.policy, asked, context.now())
+        return own_judgement(context.policy, asked, context.health, context.now())
 
     async def _open(
         self, plan: Plan, refusals: tuple[Refusal, ...], asked: tuple[Asked, ...], request: Request

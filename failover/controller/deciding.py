@@ -155,13 +155,18 @@ class Decider:
             applications=case.applications,
         )
         plan = await context.ports.compute.run(make_plan, snapshot, context.policy, request)
-        running = self._covering(case)
-        if running is not None:
+        covering = self._covering(case)
+        for running in covering:
             await self._widen(running, case, plan, snapshot)
-            return
+        snapshot = context.snapshot() if covering else snapshot
         plan = check_applications(plan, context.situation(), actor=AUTOMATION, busy=snapshot.busy)
         self._recommend(case, plan)
-        left_out = tuple(part.left_out for part in plan.applications if part.left_out is not None)
+        under_way = {name for run in covering for name in run.applications}
+        left_out = tuple(
+            part.left_out
+            for part in plan.applications
+            if part.left_out is not None and part.application not in under_way
+        )
         if plan.is_empty:
             self._remember(case, (*plan.refusals, *left_out))
             return
@@ -241,15 +246,22 @@ class Decider:
 
     # -- widening ------------------------------------------------------------------------------------------------------
 
-    def _covering(self, case: Case) -> Run | None:
-        """The unfinished automatic run that already moves away from this region, for the same reason."""
+    def _covering(self, case: Case) -> tuple[Run, ...]:
+        """Unfinished automatic runs that already move away from this region, for the same reason.
+
+        They hold up nobody else: an application that is in none of them (it was refused before, or its run waits for
+        approval) is decided about by itself.
+        """
+        if case.applications:
+            return ()
         region_of = {entry.name: entry.region for entry in self.context.policy.fleet.clusters}
-        for run in self.context.open_runs():
-            moving = run.actor == AUTOMATION and run.plan.run_kind in (RunKind.EVACUATION, RunKind.STEERING)
-            here = any(region_of.get(name) == case.region for name in run.plan.sources)
-            if moving and here and not case.applications:
-                return run
-        return None
+        return tuple(
+            run
+            for run in self.context.open_runs()
+            if run.actor == AUTOMATION
+            and run.plan.run_kind in (RunKind.EVACUATION, RunKind.STEERING)
+            and any(region_of.get(name) == case.region for name in run.plan.sources)
+        )
 
     async def _widen(self, run: Run, case: Case, plan: Plan, snapshot: Snapshot) -> None:
         """Take in further clusters of the region, or turn steering into evacuation; never narrower, uncounted by I8."""

@@ -12,7 +12,7 @@ from failover.controller.status import STATUS_KEY
 from failover.health import DurableHealth, durable, restore
 from failover.model.codec import canonical_json, from_plain
 from failover.model.errors import Conflict, StoreError
-from failover.model.ids import ClusterName
+from failover.model.ids import ClusterName, Subject
 from failover.model.inventory import ClusterInventory
 from failover.model.time import Now
 
@@ -49,6 +49,7 @@ class Keeper:
         self._written: dict[str, str] = {}
         self._saved_at: dict[ClusterName, float] = {}
         self._last: dict[str, float] = {}
+        self._held: frozenset[tuple[Subject, float]] = frozenset()
         self._saving: asyncio.Task[None] | None = None
         self._writing = asyncio.Lock()
 
@@ -92,8 +93,9 @@ class Keeper:
             self._saving = asyncio.ensure_future(self._save(now))
 
     async def publish(self) -> None:
-        """Write the status now."""
+        """Write the status now, and what a person may have changed of health (a hold-down or a freeze that is over)."""
         try:
+            await self._write_health(self._context.now())
             await self._write_status()
         except (StoreError, Conflict) as error:
             self._context.in_trouble(error)
@@ -111,13 +113,27 @@ class Keeper:
             if self._due("status", now, STATUS_EVERY_S):
                 await context.load_people()
                 await self._write_status()
+            if self._holds(now) != self._held:
+                await self._write_health(now)
             if self._due("rest", now, SAVE_EVERY_S):
-                health = durable(context.health, now, boot_id=context.ports.identity.boot_id)
-                await self._write(HEALTH_KEY, canonical_json(health))
+                await self._write_health(now)
                 await self._write(DEMAND_KEY, canonical_json(context.world.demand.dump()))
                 await self._save_inventories(now)
         except (StoreError, Conflict) as error:
             context.in_trouble(error)
+
+    def _holds(self, now: Now) -> frozenset[tuple[Subject, float]]:
+        """What is held down, and until when: a new hold-down is saved at once, so that no crash shortens it."""
+        return frozenset(
+            (subject, history.hold_until)
+            for subject, history in self._context.health.histories.items()
+            if history.hold_until is not None and history.hold_until > now.mono
+        )
+
+    async def _write_health(self, now: Now) -> None:
+        self._held = self._holds(now)
+        health = durable(self._context.health, now, boot_id=self._context.ports.identity.boot_id)
+        await self._write(HEALTH_KEY, canonical_json(health))
 
     def _due(self, what: str, now: Now, every_s: float) -> bool:
         if now.mono - self._last.get(what, float("-inf")) < every_s:

@@ -104,6 +104,7 @@ class TwinFleet:
         report = VantageReport(
             vantage=observation.vantage,
             boot_id=observation.boot_id,
+            sequence=observation.sequence,
             generation=observation.generation,
             observations=(observation,),
         )

@@ -154,10 +154,13 @@ class Received:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VantageReport:
-    """What a vantage posts. `suspect`: why it abstains, "" if it trusts itself; `journal_head`: highest it was told (I28)."""
+    """What a vantage posts. `sequence`: of its reports, so that one that is sent again says nothing new; `suspect`: why it
+    abstains, "" if it trusts itself; `journal_head`: highest it was told (I28).
+    """
 
     vantage: VantageName
     boot_id: str
+    sequence: int = 0
     generation: str
     suspect: str = ""
     journal_head: int = 0

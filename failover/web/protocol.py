@@ -9,8 +9,10 @@ OBSERVATIONS_PER_REPORT_MAX = 500
 """So many fit into a report's bytes with every field as long as it may be; one that does not fit is refused for ever."""
 PROBES_PATH = "/v1/vantage/probes"
 REPORT_PATH = "/v1/vantage/report"
+HEARTBEAT_PATH = "/v1/heartbeat"
 COMMAND_PATH = "/v1/commands"
 VANTAGE_HEADER = "X-Failover-Vantage"
+CLUSTER_HEADER = "X-Failover-Cluster"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +28,14 @@ class ProbeList:
     allow_cidrs: tuple[str, ...]
     definitions: tuple[ProbeDefinition, ...]
     references: tuple[Reference, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heartbeat:
+    """What a cluster pushes out: only that it lives and can reach us (H)."""
+
+    boot_id: str
+    sequence: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

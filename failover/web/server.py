@@ -10,18 +10,22 @@ from aiohttp import web
 
 from failover.model.codec import DecodeError, from_plain, to_plain
 from failover.model.errors import FailoverError, Refused, UsageError
+from failover.model.ids import ClusterName
 from failover.model.observation import ProbeDefinition, VantageReport
 from failover.model.policy import Policy
 from failover.web.protocol import (
+    CLUSTER_HEADER,
     COMMAND_PATH,
+    HEARTBEAT_PATH,
     PROBES_PATH,
     REPORT_BYTES_MAX,
     REPORT_PATH,
     VANTAGE_HEADER,
+    Heartbeat,
     ProbeList,
     ReportReceipt,
 )
-from failover.web.tokens import authenticate
+from failover.web.tokens import authenticate, authenticate_cluster
 
 SOCKET_NAME = "control.sock"
 
@@ -38,6 +42,7 @@ class ControllerLike(Protocol):
     @property
     def journal_head(self) -> int: ...
     def receive(self, report: VantageReport) -> int: ...
+    def beat(self, cluster: ClusterName, boot_id: str, sequence: int) -> bool: ...
     async def command(self, request: dict[str, Any]) -> dict[str, Any]: ...
 
 
@@ -45,11 +50,12 @@ CONTROLLER = web.AppKey("controller", ControllerLike)
 
 
 def vantage_app(controller: ControllerLike) -> web.Application:
-    """Routes for vantages only; every one authenticates."""
+    """Routes for vantages, and for clusters that push heartbeats; every one authenticates."""
     app = web.Application(client_max_size=REPORT_BYTES_MAX)
     app[CONTROLLER] = controller
     app.router.add_get(PROBES_PATH, _probes)
     app.router.add_post(REPORT_PATH, _report)
+    app.router.add_post(HEARTBEAT_PATH, _heartbeat)
     return app
 
 
@@ -105,6 +111,20 @@ async def _report(request: web.Request) -> web.Response:
         journal_head=controller.journal_head,
     )
     return web.json_response(to_plain(receipt))
+
+
+async def _heartbeat(request: web.Request) -> web.Response:
+    controller = request.app[CONTROLLER]
+    name = request.headers.get(CLUSTER_HEADER, "")
+    entry = authenticate_cluster(controller.policy, name, request.headers.get("Authorization", ""))
+    if entry is None:
+        raise web.HTTPUnauthorized(text="unknown cluster or wrong token")
+    try:
+        beat: Heartbeat = from_plain(Heartbeat, json.loads(await request.read()))
+    except (ValueError, RecursionError) as error:
+        raise web.HTTPBadRequest(text=f"not a heartbeat: {error}"[:300]) from None
+    taken = controller.beat(entry.name, beat.boot_id, beat.sequence)
+    return web.json_response({"taken": taken})
 
 
 async def _command(request: web.Request) -> web.Response:

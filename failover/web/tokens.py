@@ -1,11 +1,11 @@
-"""Bearer tokens of vantages: random, shown once, kept as SHA-256 only."""
+"""Bearer tokens of vantages and of clusters that push heartbeats: random, shown once, kept as SHA-256 only."""
 
 import hashlib
 import hmac
 import secrets
 
-from failover.model.ids import VantageName
-from failover.model.policy import Policy, VantageEntry
+from failover.model.ids import ClusterName, VantageName
+from failover.model.policy import ClusterEntry, Policy, VantageEntry
 
 TOKEN_BYTES = 32
 
@@ -21,12 +21,20 @@ def token_digest(token: str) -> str:
 
 
 def authenticate(policy: Policy, name: str, header: str) -> VantageEntry | None:
-    """The vantage that presents this `Authorization` header, or None. Compares in constant time."""
+    """The vantage that presents this `Authorization` header, or None."""
+    found = next((entry for entry in policy.fleet.vantages if entry.name == VantageName(name)), None)
+    return found if found is not None and _presents(header, found.token_sha256) else None
+
+
+def authenticate_cluster(policy: Policy, name: str, header: str) -> ClusterEntry | None:
+    """The cluster that presents this `Authorization` header with a heartbeat, or None."""
+    found = next((entry for entry in policy.fleet.clusters if entry.name == ClusterName(name)), None)
+    return found if found is not None and _presents(header, found.heartbeat_sha256) else None
+
+
+def _presents(header: str, digest: str) -> bool:
+    """Whether the header bears the token of this digest; compared in constant time."""
     scheme, _, token = header.partition(" ")
-    if scheme.lower() != "bearer" or not token:
-        return None
-    digest = token_digest(token.strip())
-    for vantage in policy.fleet.vantages:
-        if vantage.name == VantageName(name) and vantage.token_sha256:
-            return vantage if hmac.compare_digest(vantage.token_sha256.lower(), digest) else None
-    return None
+    if scheme.lower() != "bearer" or not token or not digest:
+        return False
+    return hmac.compare_digest(digest.lower(), token_digest(token.strip()))

@@ -71,6 +71,7 @@ class Vantage:
         self._tls = tls
         self._source = source
         self._boot_id = secrets.token_hex(8)
+        self._reports = 0
         self._links = [Link(url=url.rstrip("/")) for url in controllers]
         self._journal_head = 0
         self._in_force: ProbeList | None = None
@@ -143,9 +144,9 @@ class Vantage:
         lists = [link.listed for link in self._links if link.listed is not None]
         best = next((item for item in lists if item.acting), lists[0])
         previous, self._in_force = self._in_force, best
-        if self._prober is None or previous is None or previous.allow_cidrs != best.allow_cidrs:
+        if previous is None or _paths(previous) != _paths(best):
             await self._restart_runner(best)
-        elif (previous.references, previous.interval_s) != (best.references, best.interval_s):
+        elif _checks(previous) != _checks(best):
             self._restart_check(best)
         if self._runner is not None:
             self._runner.update(best.definitions, best.generation)
@@ -156,9 +157,10 @@ class Vantage:
         if self._prober is not None:
             await self._prober.close()
         self._prober = ProberSet(allow_cidrs=best.allow_cidrs, source=self._source)
+        self._boot_id = secrets.token_hex(8)  # sequences begin anew
         self._runner = ProbeRunner(
             vantage=self._name,
-            boot_id=secrets.token_hex(8),
+            boot_id=self._boot_id,
             prober=self._prober,
             clock=self._clock,
             source_of_random=random.Random(),  # noqa: S311 - jitter, not secrecy
@@ -221,9 +223,11 @@ class Vantage:
         self, session: aiohttp.ClientSession, link: Link, batch: list[tuple[float, Observation]]
     ) -> ReportReceipt:
         now = self._clock.now().mono
+        self._reports += 1
         report = VantageReport(
             vantage=self._name,
             boot_id=self._boot_id,
+            sequence=self._reports,
             generation=self._in_force.generation if self._in_force else "",
             suspect=self._check.suspect if self._check else "",
             journal_head=self._journal_head,
@@ -246,6 +250,16 @@ class Vantage:
         if sentence != link.trouble:
             link.trouble = sentence
             self._tell(sentence or f"reporting to {link.url}")
+
+
+def _paths(listed: ProbeList) -> tuple[object, ...]:
+    """What of a list needs new probers."""
+    return (listed.allow_cidrs, listed.jitter)
+
+
+def _checks(listed: ProbeList) -> tuple[object, ...]:
+    """What of a list needs a new check of the references."""
+    return (listed.references, listed.interval_s, listed.timeout_s)
 
 
 def _put_back(link: Link, batch: list[tuple[float, Observation]]) -> None:

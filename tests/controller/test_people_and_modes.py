@@ -1,14 +1,23 @@
 """What people command and what modes allow, against the shipped controller in virtual time."""
 
+from dataclasses import replace
+
 import pytest
 
-from failover.lab.virtual import run_virtual
+from failover.lab.fleet import TwinFleet
+from failover.lab.virtual import VirtualClock, run_virtual
 from failover.model.errors import Refused, UsageError
+from failover.model.ids import ApplicationName, ClusterName
+from failover.model.inventory import Resources
 from failover.model.journal import RunState
-from failover.model.policy import Mode
+from failover.model.policy import Mode, PlacementRule, Workload, WorkloadRef
+from failover.model.records import RecordSet, RecordType
 from failover.model.verdict import VerdictKind
 from tests.controller.test_region_loss_in_virtual_time import PERSON, a_healthy_fleet, runs
-from tests.support.policies import NAME, WEB
+from tests.support.policies import NAME, WEB, policy
+
+BANK = WorkloadRef(object_kind="Deployment", namespace="bank", name="core")
+BANK_NAME = "bank.example.test."
 
 
 def test_recommend_shows_the_plan_and_carries_nothing_out() -> None:
@@ -203,6 +212,87 @@ def test_a_fleet_that_was_never_looked_into_moves_nothing_by_itself() -> None:
         codes = {item.code for found in fleet.controller.context.refusals.values() for item in found}
         assert "capacity-floor" in codes
         assert len(fleet.addresses("example-test", NAME)) == 3
+        await fleet.stop()
+
+    run_virtual(story())
+
+
+async def a_fleet_with_a_bank(shop: Mode) -> TwinFleet:
+    """A second application, in `auto`, whose replicas find no room anywhere at first."""
+    made = policy(mode=shop)
+    first = made.applications[0]
+    names = tuple(entry.name for entry in made.fleet.clusters)
+    bank = replace(
+        first,
+        name=ApplicationName("bank"),
+        mode=Mode.AUTO,
+        workloads=(
+            Workload(
+                ref=BANK, placement=tuple(PlacementRule(cluster=name, min_replicas=1) for name in names)
+            ),
+        ),
+        dns=(replace(first.dns[0], name=BANK_NAME),),
+    )
+    fleet = TwinFleet(replace(made, applications=(bank, first)), VirtualClock(), seed=3)
+    addresses = tuple(sorted(entry.ipv4[0] for entry in made.fleet.clusters))
+    zone = next(iter(fleet.zones.values()))
+    for name in (NAME, BANK_NAME):
+        zone.set_records(RecordSet(name=name, record_type=RecordType.A, ttl=5, values=addresses))
+    for world in fleet.clusters.values():
+        world.add(WEB, 6)
+        world.add(BANK, 2).requests = Resources(cpu_m=20_000, memory=1 << 20)
+    controller = fleet.boot()
+    fleet.start_vantages()
+    await fleet.until(lambda: controller.context.judgement.warm_up is None, seconds=60)
+    await fleet.clock.sleep(15)
+    return fleet
+
+
+@pytest.mark.parametrize("mode", [Mode.APPROVE, Mode.AUTO, Mode.RECOMMEND])
+def test_an_application_that_waits_or_runs_delays_no_other(mode: Mode) -> None:
+    """The bank is short of room when the region dies; it moves as soon as there is room, whatever the shop waits for."""
+
+    async def story() -> None:
+        fleet = await a_fleet_with_a_bank(mode)
+        fleet.kill_cluster("north-1")
+        await fleet.clock.sleep(20)
+        assert "198.51.100.11" in fleet.addresses("example-test", BANK_NAME)
+        for world in fleet.clusters.values():
+            world.node_size = Resources(cpu_m=160_000, memory=64 << 30, pods=110)
+        await fleet.until(
+            lambda: "198.51.100.11" not in fleet.addresses("example-test", BANK_NAME), seconds=120
+        )
+        waiting = [run for run in runs(fleet) if run.state is RunState.AWAITING_APPROVAL]
+        assert len(waiting) == (1 if mode is Mode.APPROVE else 0), "one run waits, not one a second"
+        await fleet.clock.sleep(60)
+        moved = [run for run in runs(fleet) if "bank" in run.applications]
+        assert [run.state for run in moved] == [RunState.DONE]
+        await fleet.stop()
+
+    run_virtual(story())
+
+
+def test_what_a_person_released_stays_released_over_a_restart_and_without_a_controller() -> None:
+    async def story() -> None:
+        fleet = await a_healthy_fleet()
+        for _ in range(3):
+            fleet.kill_cluster("west-1")
+            await fleet.clock.sleep(12)
+            fleet.revive_cluster("west-1")
+            await fleet.clock.sleep(20)
+        held = fleet.controller.context.judgement.of_cluster(ClusterName("west-1"))
+        assert held is not None
+        assert held.hold_down_until is not None
+        await fleet.crash()
+        fleet.boot()
+        await fleet.until(lambda: fleet.controller.acting, seconds=60)
+        await fleet.controller.command({**PERSON, "verb": "ack", "target": "cluster/west-1"})
+        await fleet.crash()
+        fleet.boot()
+        await fleet.until(lambda: fleet.controller.acting, seconds=60)
+        released = fleet.controller.context.judgement.of_cluster(ClusterName("west-1"))
+        assert released is not None
+        assert released.hold_down_until is None
         await fleet.stop()
 
     run_virtual(story())

@@ -1,6 +1,7 @@
 """A tiny controller for the listeners, and the listeners on loopback with a certificate of our own."""
 
 import hashlib
+import itertools
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -43,7 +44,11 @@ def policy_with_tokens() -> Policy:
         return replace(entry, token_sha256=hashlib.sha256(token.encode()).hexdigest()) if token else entry
 
     vantages = tuple(with_token(entry) for entry in made.fleet.vantages)
-    fleet = replace(made.fleet, vantages=vantages, probe_allow_cidrs=("127.0.0.0/8",))
+    first, *rest = made.fleet.clusters
+    beating = replace(first, heartbeat_sha256=hashlib.sha256(b"token-of-north-1").hexdigest())
+    fleet = replace(
+        made.fleet, clusters=(beating, *rest), vantages=vantages, probe_allow_cidrs=("127.0.0.0/8",)
+    )
     return replace(made, fleet=fleet)
 
 
@@ -77,6 +82,10 @@ class SmallController:
         self.reports.append(report)
         now: Now = self.clock.now() if self.clock is not None else Now(mono=1000.0, wall=_WALL)
         return self.inbox.receive(report, now)
+
+    def beat(self, cluster: ClusterName, boot_id: str, sequence: int) -> bool:
+        now: Now = self.clock.now() if self.clock is not None else Now(mono=1000.0, wall=_WALL)
+        return self.inbox.beat(cluster, boot_id, sequence, now)
 
     async def command(self, request: dict[str, Any]) -> dict[str, Any]:
         self.commands.append(request)
@@ -167,7 +176,15 @@ def observation(sequence: int, vantage: str = "elsewhere", **changes: object) ->
     return replace(made, **changes)  # type: ignore[arg-type]
 
 
-def report(*observations: Observation, vantage: str = "elsewhere") -> VantageReport:
+_REPORTS = itertools.count(1)
+
+
+def report(*observations: Observation, vantage: str = "elsewhere", suspect: str = "") -> VantageReport:
     return VantageReport(
-        vantage=VantageName(vantage), boot_id="boot-1", generation="g", observations=observations
+        vantage=VantageName(vantage),
+        boot_id="boot-1",
+        sequence=next(_REPORTS),
+        generation="g",
+        suspect=suspect,
+        observations=observations,
     )

@@ -10,6 +10,8 @@ import pytest
 from failover.model.codec import canonical_json, from_plain, to_plain
 from failover.model.observation import Outcome, Reference
 from failover.web.protocol import (
+    CLUSTER_HEADER,
+    HEARTBEAT_PATH,
     OBSERVATIONS_PER_REPORT_MAX,
     PROBES_PATH,
     REPORT_BYTES_MAX,
@@ -179,3 +181,47 @@ async def test_the_same_report_again_is_answered_the_same_and_stays_one_observat
     received = there.controller.received()
     assert len({item.observation.id for item in received}) == 2
     assert len(received) == 4, "the detector leaves out what is not newer (tests/health/test_intake.py)"
+
+
+async def test_a_post_that_is_sent_again_does_not_make_a_vantage_suspect_itself_again() -> None:
+    """Whoever replays an old report must not keep a vantage from voting."""
+    async with served() as there:
+        old = canonical_json(report(observation(1), suspect="0 of 3 references answer"))
+        await post(there, old)
+        assert there.controller.inbox.drain()[1][0].suspect
+        await post(there, canonical_json(report(observation(2))))
+        status, _ = await post(there, old)
+        assert status == 200
+        assert [item.suspect for item in there.controller.inbox.drain()[1]] == [""]
+
+
+async def beat(there: object, name: str, token: str, boot: str = "b1", sequence: int = 1) -> tuple[int, str]:
+    headers = {CLUSTER_HEADER: name, "Authorization": f"Bearer {token}"}
+    body = canonical_json({"boot_id": boot, "sequence": sequence})
+    async with session(there) as client, client.post(HEARTBEAT_PATH, data=body, headers=headers) as response:  # type: ignore[arg-type]
+        return response.status, await response.text()
+
+
+async def test_a_heartbeat_counts_once_and_for_the_cluster_whose_token_it_bears() -> None:
+    async with served() as there:
+        assert (await beat(there, "north-1", "token-of-north-1"))[0] == 200
+        assert set(there.controller.inbox.heartbeats) == {"north-1"}
+        assert json.loads((await beat(there, "north-1", "token-of-north-1"))[1]) == {"taken": False}
+        assert json.loads((await beat(there, "north-1", "token-of-north-1", "b2", 1))[1]) == {"taken": True}
+        assert json.loads((await beat(there, "north-1", "token-of-north-1", "b1", 9))[1]) == {"taken": False}
+
+
+@pytest.mark.parametrize(
+    ("name", "token"),
+    [
+        ("north-1", "wrong"),
+        ("north-1", "token-of-elsewhere"),
+        ("south-1", "token-of-north-1"),
+        ("south-1", ""),
+        ("nowhere", "token-of-north-1"),
+    ],
+)
+async def test_a_heartbeat_with_a_wrong_token_is_none(name: str, token: str) -> None:
+    async with served() as there:
+        assert (await beat(there, name, token))[0] == 401
+        assert there.controller.inbox.heartbeats == {}

@@ -136,8 +136,9 @@ def _old_failures() -> list[Patch]:
 def _control_plane_is_enough() -> list[Patch]:
     real = detector._Round.tally
 
-    def tally(self: Any, subject: Any, signal: Any, seats: Any) -> Any:
-        return real(self, replace(subject, application=None), Signal.CONTROL_PLANE, seats)
+    def tally(self: Any, subject: Any, signal: Any, seats: Any, before: Any) -> Any:
+        del before
+        return real(self, replace(subject, application=None), Signal.CONTROL_PLANE, seats, None)
 
     return [(detector._Round, "tally", tally)]
 

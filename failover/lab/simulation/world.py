@@ -142,6 +142,7 @@ class VantageState:
     name: str
     region: str
     boot: int = 1
+    reports: int = 0
     runner: ProbeRunner | None = None
     faults: Layers = field(default_factory=Layers)
 
@@ -386,6 +387,7 @@ class World:
             return
         age_s = max(0.0, self.mono - measured)
         told = replace(observation, age_s=age_s)
+        state.reports += 1
         for life in self.lives:
             if life.controller is None or not life.alive or not life.clock.running.is_set():
                 continue
@@ -393,6 +395,7 @@ class World:
             report = VantageReport(
                 vantage=observation.vantage,
                 boot_id=observation.boot_id,
+                sequence=state.reports,
                 generation=observation.generation,
                 suspect="its references do not answer" if state.faults.has("suspect") else "",
                 journal_head=head,
