@@ -78,11 +78,20 @@ def report(
 
 
 @audit_app.command("verify")
-def audit_verify(state: State = None) -> None:
-    """Check the whole hash chain of the journal; names the first entry that does not fit."""
+def audit_verify(
+    state: State = None,
+    anchor: Annotated[
+        list[str] | None,
+        typer.Option("--anchor", metavar="SEQUENCE:HASH", help="A head noted earlier (repeatable)."),
+    ] = None,
+) -> None:
+    """Check the whole hash chain of the journal; names the first entry that does not fit.
+
+    A chain alone cannot show that its end was cut off: note the head that this prints, and give it as --anchor later.
+    """
     from failover.cli.runs import verify_chain
 
-    verify_chain(state_directory(state))
+    verify_chain(state_directory(state), list(anchor or ()))
 
 
 @audit_app.command("show")

@@ -1,5 +1,6 @@
 """`history`, `report`, `audit`: what the journal says of the past, read without a controller."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -110,23 +111,37 @@ def write_report(made: dict[str, Any]) -> None:
         render.line(f"  {at[11:23]}  {text}")
 
 
-def verify_chain(state: Path) -> None:
-    """The whole chain. Raises Stop at the first fault."""
-    from failover.execution.chain import Line, genesis, verify
+def verify_chain(state: Path, anchors: list[str]) -> None:
+    """The whole chain, and that every anchor `SEQUENCE:HASH` noted elsewhere is still in it. Raises Stop at the first fault."""
+    from failover.execution.chain import Line, genesis, verify, verify_anchors
 
+    noted = [_anchor(text) for text in anchors]
     reader = StatusReader(state)
     try:
         lines, after = [], 0
         while page := reader.entries(after=after):
             lines += [Line(**{key: item for key, item in row.items() if key != "entry"}) for row in page]
             after = page[-1]["sequence"]
-        fault = verify(lines, first_previous=genesis(reader.install_id()))
+        fault = verify(lines, first_previous=genesis(reader.install_id())) or verify_anchors(lines, noted)
     finally:
         reader.close()
     if fault is not None:
         raise Stop(exits.ERROR, fault.sentence)
-    head = lines[-1].hash[:16] if lines else "-"
-    render.line(f"{len(lines)} entries, the chain holds; head {head}")
+    render.line(
+        f"{len(lines)} entries, the chain holds" + (f" and {len(noted)} anchors stand" if noted else "")
+    )
+    if lines:
+        render.line(f"head {lines[-1].sequence}:{lines[-1].hash}")
+        render.talk(
+            "note the head elsewhere: `--anchor` proves later that nothing was cut off or written anew"
+        )
+
+
+def _anchor(text: str) -> tuple[int, str]:
+    sequence, _, digest = text.partition(":")
+    if not sequence.isdigit() or not re.fullmatch("[0-9a-f]{64}", digest):
+        raise Stop(exits.USAGE, f"--anchor {text!r}: SEQUENCE:HASH, as `audit verify` prints it")
+    return int(sequence), digest
 
 
 def show_audit(state: Path, run: str | None, limit: int, output: render.Format) -> None:

@@ -2,11 +2,16 @@
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from failover.controller.clock import SystemClock
+from failover.model.journal import PersonSaid
+from failover.store.sqlite import SQLiteStore
 
 ROOT = Path(__file__).parents[2]
 
@@ -103,3 +108,30 @@ def test_nothing_on_the_path_of_status_imports_an_sdk(tmp_path: Path) -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True
     )
     assert done.stdout.strip() == "[]"
+
+
+async def a_journal(state: Path, entries: int) -> None:
+    """A state directory with so many entries in its journal."""
+    store = await SQLiteStore.open(state, SystemClock())
+    lease = await store.acquire("ada", boot_id="boot", process=1, seconds=30, minimum_epoch=0)
+    for number in range(entries):
+        said = PersonSaid(verb="pause", actor="ada", reason=str(number))
+        await store.append_batch(lease.epoch, [("", said)])
+    await store.close()
+
+
+async def test_a_journal_whose_end_was_cut_off_no_longer_holds_the_head_that_was_noted(
+    tmp_path: Path,
+) -> None:
+    await a_journal(tmp_path, 3)
+    done = failover("audit", "verify", state=tmp_path)
+    assert done.returncode == 0, done.stderr
+    head = done.stdout.splitlines()[-1].removeprefix("head ")
+    assert failover("audit", "verify", "--anchor", head, state=tmp_path).returncode == 0
+    with sqlite3.connect(tmp_path / "failover.db") as database:
+        database.execute("DELETE FROM journal WHERE sequence = (SELECT max(sequence) FROM journal)")
+    assert failover("audit", "verify", state=tmp_path).returncode == 0, "a chain cannot know its own end"
+    cut = failover("audit", "verify", "--anchor", head, state=tmp_path)
+    assert cut.returncode == 1
+    assert "the journal was cut off or restored" in cut.stderr
+    assert failover("audit", "verify", "--anchor", "7", state=tmp_path).returncode == 64
