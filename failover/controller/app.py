@@ -10,6 +10,7 @@ from failover.controller.deciding import Decider
 from failover.controller.inbox import Inbox
 from failover.controller.keeping import Keeper
 from failover.controller.leadership import Leadership
+from failover.controller.pace import Pace
 from failover.controller.ports import Ports
 from failover.controller.running import Runner
 from failover.controller.status import build_status
@@ -34,7 +35,7 @@ from failover.model.time import Now
 from failover.model.verdict import Judgement, WarmUp
 from failover.probes import ProbeRunner, SelfCheck, build_definitions
 
-TICK_S = 0.1
+SHIPPED_PACE = Pace()
 STANDBY_EVERY_S = 1.0
 SELF_RESUMING = frozenset({"warm-up", "frozen", "stale-evidence", "still-serving", "lease", "journal"})
 
@@ -49,12 +50,12 @@ class Controller:
         *,
         read_ca: Callable[[str], str],
         alone: bool = False,
-        tick_s: float = TICK_S,
+        pace: Pace = SHIPPED_PACE,
     ) -> None:
         now = ports.clock.now()
         self.ports = ports
         self._read_ca = read_ca
-        self._tick_s = tick_s
+        self._turns = pace
         self.inbox = Inbox()
         self.problems: Callable[[], tuple[Problem, ...]] = tuple
         self.jobs: Callable[[], list[dict[str, Any]]] = list
@@ -77,7 +78,7 @@ class Controller:
         self.commands = Commands(
             self.context, self.decider, self.runner, lambda: self.definitions, alone=alone
         )
-        self.keeper = Keeper(self.context, self.status, alone=alone)
+        self.keeper = Keeper(self.context, self.status, alone=alone, pace=pace)
         self._last: dict[str, float] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._probing: ProbeRunner | None = None
@@ -177,7 +178,7 @@ class Controller:
         try:
             while True:
                 await self.tick()
-                await self.ports.clock.sleep(self._tick_s)
+                await self.ports.clock.sleep(self._turns.tick_s)
         finally:
             await self.stop()
 
@@ -268,6 +269,7 @@ class Controller:
                 source_of_random=self.ports.random,
                 sink=self._observed,
                 jitter=self.policy.fleet.timing.jitter,
+                meter=self._turns.meters_its_loop,
             )
         self._probing.update(self.definitions, self.policy.generation)
         self._check_myself(mine)
@@ -411,9 +413,7 @@ def build(
     *,
     read_ca: Callable[[str], str],
     alone: bool = False,
-    tick_s: float = TICK_S,
+    pace: Pace = SHIPPED_PACE,
 ) -> Controller:
-    """Wire a controller from its ports. `read_ca(path)`: PEM text of a CA bundle; `alone`: a command without a controller;
-    `tick_s`: seconds between two turns of its loop.
-    """
-    return Controller(ports, policy, read_ca=read_ca, alone=alone, tick_s=tick_s)
+    """Wire a controller from its ports. `read_ca(path)`: PEM text of a CA bundle; `alone`: a command without a controller."""
+    return Controller(ports, policy, read_ca=read_ca, alone=alone, pace=pace)

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from failover.controller.context import Context
+from failover.controller.pace import Pace
 from failover.controller.status import STATUS_KEY
 from failover.health import DurableHealth, durable, restore
 from failover.model.codec import canonical_json, from_plain
@@ -16,8 +17,6 @@ from failover.model.ids import ClusterName, Subject
 from failover.model.inventory import ClusterInventory
 from failover.model.time import Now
 
-STATUS_EVERY_S = 1.0
-SAVE_EVERY_S = 5.0
 HEALTH_KEY = "health"
 DEMAND_KEY = "demand"
 INVENTORY_KEY = "inventory/"
@@ -40,11 +39,14 @@ class Keeper:
     `alone`: a command without a controller. It has probed nothing: what was last known of the fleet stays, with its age.
     """
 
-    def __init__(self, context: Context, status: Callable[[], dict[str, Any]], *, alone: bool) -> None:
+    def __init__(
+        self, context: Context, status: Callable[[], dict[str, Any]], *, alone: bool, pace: Pace
+    ) -> None:
         self._context = context
         self._store = context.ports.store
         self._status = status
         self._alone = alone
+        self._pace = pace
         self._versions: dict[str, int] = {}
         self._written: dict[str, str] = {}
         self._saved_at: dict[ClusterName, float] = {}
@@ -110,12 +112,12 @@ class Keeper:
         """Status each second, the rest now and then; and what people said, as another process may have written it."""
         context = self._context
         try:
-            if self._due("status", now, STATUS_EVERY_S):
+            if self._due("status", now, self._pace.status_every_s):
                 await context.load_people()
                 await self._write_status()
             if self._holds(now) != self._held:
                 await self._write_health(now)
-            if self._due("rest", now, SAVE_EVERY_S):
+            if self._due("rest", now, self._pace.save_every_s):
                 await self._write_health(now)
                 await self._write(DEMAND_KEY, canonical_json(context.world.demand.dump()))
                 await self._save_inventories(now)

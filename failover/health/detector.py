@@ -107,6 +107,7 @@ class _Round:
             quorum=fleet.quorum,
             timing=fleet.timing,
             now_mono=self.now.mono,
+            before=before,
         )
 
     def clock(self, subject: Subject, signal: Signal, counted: Tally) -> float | None:

@@ -4,8 +4,8 @@ A quorum is a strict majority of the configured vantages. For D of a cluster onl
 vantage does. In both a fresh outside up vote is dissent, and one dissenter is enough.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from failover.health.series import NEVER, Series
 from failover.health.votes import Seat, vote_of
@@ -14,8 +14,27 @@ from failover.model.observation import Outcome, Signal
 from failover.model.policy import Timing
 from failover.model.verdict import Evidence, SignalState, SignalView, Vote, VoteView
 
+FOREVER = float("inf")
 SAMPLES_MIN = 12
 """Fewer probes than these say nothing about a share."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sight:
+    """What one seat sees of a signal. It is looked at again when its series changes, or `until` has come.
+
+    `counts`: it says something about the signal at all. `fresh`: its latest sample is. `missed` of `samples`: probes of late
+    that missed the objective (of D only).
+    """
+
+    seat: Seat
+    series: Series | None
+    view: VoteView
+    counts: bool
+    fresh: bool
+    until: float
+    missed: int = 0
+    samples: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +45,7 @@ class Tally:
     of the present outage; `last_success`: newest of an outside vantage. `voting_outside`: outside vantages with a fresh
     vote either way. `up_votes`: fresh ones. `fresh_until`: the next moment at which it would be counted otherwise although
     nothing came in. `missed_percent`: share of the outside probes of late that missed the objective, where at least a
-    quorum of the vantages saw some (one vantage's bad path is not a bad data plane), else 0.
+    quorum of the vantages saw some (one vantage's bad path is not a bad data plane), else 0. `sights`: in seats' order.
     """
 
     view: SignalView
@@ -37,26 +56,8 @@ class Tally:
     up_votes: int
     evidence: tuple[Evidence, ...]
     fresh_until: float
-    missed_percent: float = 0.0
-
-
-@dataclass(slots=True)
-class _Count:
-    """What one walk over the seats gathers; it never leaves this module."""
-
-    views: list[VoteView] = field(default_factory=list)
-    turned_down: list[float] = field(default_factory=list)
-    failing: list[tuple[Seat, Series]] = field(default_factory=list)
-    ups: int = 0
-    outside_ups: int = 0
-    voting_outside: int = 0
-    success_now: bool = False
-    dissent_ended: float = NEVER
-    last_success: float = NEVER
-    fresh_until: float = float("inf")
-    missed: int = 0
-    missed_by: int = 0
-    samples: float = 0.0
+    missed_percent: float
+    sights: tuple[Sight, ...]
 
 
 def tally(
@@ -67,36 +68,41 @@ def tally(
     quorum: int,
     timing: Timing,
     now_mono: float,
+    before: Tally | None = None,
 ) -> Tally:
-    """Count one signal of one subject over every configured vantage."""
-    count = _Count()
-    limit = timing.evidence_max_age_s
-    for seat in seats:
-        found = series.get(seat.vantage)
-        view = vote_of(seat, found, signal, now_mono, timing)
-        count.views.append(view)
-        if found is None or found.latest is None or seat.cordoned:
-            continue
-        if not seat.outside and signal is Signal.DATA_PLANE:
-            continue
-        fresh = now_mono - found.measured_mono <= limit
-        _note_end(count, found, view.vote, limit, now_mono)
-        _take(count, seat, found, view.vote, timing, fresh=fresh)
-        if fresh and not seat.abstains and signal is Signal.DATA_PLANE:
-            _note_missed(count, found, timing, now_mono)
-    state = state_of(len(count.turned_down), count.ups, count.outside_ups, quorum)
+    """Count one signal of one subject over every configured vantage. `before`: the last count over the same seats."""
+    known: Iterable[Sight | None] = before.sights if before is not None else (None for _ in seats)
+    sights = tuple(
+        last
+        if last is not None and last.series is series.get(seat.vantage) and now_mono < last.until
+        else _look(signal, seat, series.get(seat.vantage), timing, now_mono)
+        for seat, last in zip(seats, known, strict=True)
+    )
+    counting = [sight for sight in sights if sight.counts]
+    outside = [sight for sight in counting if sight.seat.outside]
+    downs = [sight for sight in counting if sight.view.vote is Vote.DOWN]
+    ups = sum(1 for sight in counting if sight.view.vote is Vote.UP)
+    outside_ups = sum(1 for sight in outside if sight.view.vote is Vote.UP)
+    state = state_of(len(downs), ups, outside_ups, quorum)
+    failing = [sight for sight in counting if sight.fresh and _failing(sight)]
+    last_success = max((_success(sight) for sight in outside), default=NEVER)
     return Tally(
         view=SignalView(
-            signal=signal, state=state, votes=tuple(count.views), quorum=quorum, configured=len(seats)
+            signal=signal,
+            state=state,
+            votes=tuple(sight.view for sight in sights),
+            quorum=quorum,
+            configured=len(seats),
         ),
-        down_floor=_down_floor(count, state, quorum),
-        first_failure=_first_failure(count),
-        last_success=None if count.last_success == NEVER else count.last_success,
-        voting_outside=count.voting_outside,
-        up_votes=count.ups,
-        evidence=tuple(_evidence(seat, signal, found) for seat, found in count.failing),
-        fresh_until=count.fresh_until,
-        missed_percent=_missed_percent(count, quorum),
+        down_floor=_down_floor(downs, outside, state, quorum, timing),
+        first_failure=_first_failure(failing, last_success),
+        last_success=None if last_success == NEVER else last_success,
+        voting_outside=sum(1 for sight in outside if sight.view.vote is not Vote.UNKNOWN),
+        up_votes=ups,
+        evidence=tuple(_evidence(sight, signal) for sight in failing),
+        fresh_until=min((sight.until for sight in sights), default=FOREVER),
+        missed_percent=_missed_percent(counting, quorum),
+        sights=sights,
     )
 
 
@@ -111,76 +117,101 @@ def state_of(downs: int, ups: int, outside_ups: int, quorum: int) -> SignalState
     return SignalState.UNKNOWN
 
 
-def _note_end(count: _Count, found: Series, vote: Vote, limit: float, now_mono: float) -> None:
-    """When this vantage's vote, or its ground, will change by itself."""
-    for at in (found.measured_mono, found.heard_mono, found.last_success if vote is Vote.UP else None):
-        if at is not None and now_mono <= at + limit < count.fresh_until:
-            count.fresh_until = at + limit
+def _look(signal: Signal, seat: Seat, found: Series | None, timing: Timing, now_mono: float) -> Sight:
+    view = vote_of(seat, found, signal, now_mono, timing)
+    inside = signal is Signal.DATA_PLANE and not seat.outside
+    if found is None or found.latest is None or seat.cordoned or inside:
+        return Sight(seat=seat, series=found, view=view, counts=False, fresh=False, until=FOREVER)
+    limit = timing.evidence_max_age_s
+    fresh = now_mono - found.measured_mono <= limit
+    ends = [found.measured_mono + limit, found.heard_mono + limit]
+    if view.vote is Vote.UP:
+        ends.append(found.up_until(timing))
+    missed, samples = 0, 0.0
+    if fresh and not seat.abstains and signal is Signal.DATA_PLANE:
+        window = timing.objective.window_s
+        samples = min(window, found.measured_mono - found.began) / timing.interval_s + 1
+        bad = [at for at in found.bad if at > now_mono - window] if found.bad else found.bad
+        missed = len(bad)
+        ends += [at + window for at in bad[:1]]
+    until = min((end for end in ends if end >= now_mono), default=FOREVER)
+    return Sight(
+        seat=seat,
+        series=found,
+        view=view,
+        counts=True,
+        fresh=fresh,
+        until=until,
+        missed=missed,
+        samples=samples,
+    )
 
 
-def _note_missed(count: _Count, found: Series, timing: Timing, now_mono: float) -> None:
-    """Count what missed the objective of late."""
-    window = timing.objective.window_s
-    count.samples += min(window, found.measured_mono - found.began) / timing.interval_s + 1
-    bad = [at for at in found.bad if at > now_mono - window] if found.bad else found.bad
-    if bad:
-        count.missed += len(bad)
-        count.missed_by += 1
-        count.fresh_until = min(count.fresh_until, bad[0] + window)
+def _failing(sight: Sight) -> bool:
+    return sight.series is not None and sight.series.failures > 0 and not sight.seat.abstains
 
 
-def _missed_percent(count: _Count, quorum: int) -> float:
-    if count.missed_by < quorum or count.samples < SAMPLES_MIN:
-        return 0.0
-    return min(100.0, 100.0 * count.missed / count.samples)
+def _success(sight: Sight) -> float:
+    assert sight.series is not None
+    return NEVER if sight.series.last_success is None else sight.series.last_success
 
 
-def _take(count: _Count, seat: Seat, found: Series, vote: Vote, timing: Timing, *, fresh: bool) -> None:
-    """Take one vantage's sight into the count."""
-    assert found.latest is not None
-    if seat.outside:
-        if fresh and found.latest.outcome is Outcome.OK:
-            count.success_now = True
-        count.dissent_ended = max(count.dissent_ended, found.success_ended(timing), found.up_ended or NEVER)
-        if found.last_success is not None and found.last_success > count.last_success:
-            count.last_success = found.last_success
-        if vote is not Vote.UNKNOWN:
-            count.voting_outside += 1
-    if vote is Vote.UP:
-        count.ups += 1
-        count.outside_ups += seat.outside
-    elif vote is Vote.DOWN:
-        count.turned_down.append(NEVER if found.down_since is None else found.down_since)
-    if found.failures and fresh and not seat.abstains:
-        count.failing.append((seat, found))
-
-
-def _down_floor(count: _Count, state: SignalState, quorum: int) -> float | None:
+def _down_floor(
+    downs: Sequence[Sight], outside: Sequence[Sight], state: SignalState, quorum: int, timing: Timing
+) -> float | None:
     """When the quorum-th vote turned down and the last outside success was over, whichever came later."""
-    if state is not SignalState.DOWN or count.success_now:
+    if state is not SignalState.DOWN:
         return None
-    return max(sorted(count.turned_down)[quorum - 1], count.dissent_ended)
+    turned = sorted(_turned_down(sight) for sight in downs)
+    ended = NEVER
+    for sight in outside:
+        found = sight.series
+        assert found is not None
+        assert found.latest is not None
+        if sight.fresh and found.latest.outcome is Outcome.OK:
+            return None
+        ended = max(ended, found.success_ended(timing), found.up_ended or NEVER)
+    return max(turned[quorum - 1], ended)
 
 
-def _first_failure(count: _Count) -> float | None:
+def _turned_down(sight: Sight) -> float:
+    assert sight.series is not None
+    return NEVER if sight.series.down_since is None else sight.series.down_since
+
+
+def _first_failure(failing: Sequence[Sight], last_success: float) -> float | None:
     """The first failure after which no outside vantage succeeded any more.
 
     A vantage whose path has been bad for days does not date the outage: what it saw before the others' last success
     says nothing about this one.
     """
-    firsts = [found.first_failure for _, found in count.failing if found.first_failure is not None]
-    since = [first for first in firsts if first > count.last_success]
+    firsts = [
+        sight.series.first_failure
+        for sight in failing
+        if sight.series is not None and sight.series.first_failure is not None
+    ]
+    since = [first for first in firsts if first > last_success]
     if since:
         return min(since)
-    return count.last_success if firsts else None
+    return last_success if firsts else None
 
 
-def _evidence(seat: Seat, signal: Signal, found: Series) -> Evidence:
+def _evidence(sight: Sight, signal: Signal) -> Evidence:
+    found = sight.series
+    assert found is not None
     assert found.latest is not None
     return Evidence(
         observation=found.latest.id,
-        vantage=seat.vantage,
+        vantage=sight.seat.vantage,
         signal=signal,
         outcome=found.latest.outcome,
         measured_mono=found.measured_mono,
     )
+
+
+def _missed_percent(counting: Sequence[Sight], quorum: int) -> float:
+    missed = [sight.missed for sight in counting if sight.missed]
+    if len(missed) < quorum:
+        return 0.0
+    samples = sum(sight.samples for sight in counting)
+    return 0.0 if samples < SAMPLES_MIN else min(100.0, 100.0 * sum(missed) / samples)

@@ -7,6 +7,7 @@ what lies before the gap proves nothing (I1). The very first up vote needs `rise
 """
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 from failover.model.observation import Observation, Outcome
 from failover.model.policy import Timing
@@ -105,34 +106,35 @@ def extend(
         series = _anew(series, timing)
     seen, counted = (series.seen, series.counted) if series.warm_id == warm_id else (0, 0)
     since_cause = measured_mono >= warm_since_mono
-    heard = replace(
-        series,
-        boot_id=observation.boot_id,
-        sequence=observation.sequence,
-        heard_mono=max(series.heard_mono, measured_mono),
-        warm_id=warm_id,
-        seen=seen + since_cause,
-        counted=counted + (since_cause and counts),
-    )
-    if not counts:
-        return heard
-    heard = _measured(heard, observation, measured_mono, timing)
-    if outcome.is_success:
-        return _with_success(heard, observation, measured_mono, timing)
-    return _with_failure(heard, observation, measured_mono, timing)
+    changes: dict[str, Any] = {
+        "boot_id": observation.boot_id,
+        "sequence": observation.sequence,
+        "heard_mono": max(series.heard_mono, measured_mono),
+        "warm_id": warm_id,
+        "seen": seen + since_cause,
+        "counted": counted + (since_cause and counts),
+    }
+    if counts:
+        changes |= {"latest": observation, "measured_mono": measured_mono}
+        changes |= _objective(series, observation, measured_mono, timing)
+        success = outcome.is_success
+        changes |= (_success if success else _failure)(series, measured_mono, timing)
+    return replace(series, **changes)
 
 
-def _measured(series: Series, observation: Observation, measured_mono: float, timing: Timing) -> Series:
+def _objective(
+    series: Series, observation: Observation, measured_mono: float, timing: Timing
+) -> dict[str, Any]:
     """Counts the sample towards the objective: it misses it by failing, or by taking too long."""
     objective = timing.objective
     slow = objective.latency_ms is not None and observation.latency_ms > objective.latency_ms
     missed = slow or observation.partly or not observation.outcome.is_success
-    if not missed and not series.bad and series.began != NEVER:
-        return series
+    began = measured_mono if series.began == NEVER else series.began
+    if not missed and not series.bad:
+        return {"began": began}
     oldest = measured_mono - objective.window_s
     bad = tuple(at for at in series.bad if at > oldest)
-    began = measured_mono if series.began == NEVER else series.began
-    return replace(series, began=began, bad=(*bad, measured_mono) if missed else bad)
+    return {"began": began, "bad": (*bad, measured_mono) if missed else bad}
 
 
 def forgive(series: Series) -> Series:
@@ -163,39 +165,34 @@ def _anew(series: Series, timing: Timing) -> Series:
     )
 
 
-def _with_success(series: Series, observation: Observation, measured_mono: float, timing: Timing) -> Series:
+def _success(series: Series, measured_mono: float, timing: Timing) -> dict[str, Any]:
     successes = series.successes + 1
-    return replace(
-        series,
-        latest=observation,
-        measured_mono=measured_mono,
-        failures=0,
-        successes=successes,
-        first_failure=None,
-        down_since=None,
-        last_success=measured_mono
-        if series.last_success is None
-        else max(series.last_success, measured_mono),
-        broken_at=None,
-        up=series.up or successes >= timing.rise,
-    )
+    last = series.last_success
+    return {
+        "failures": 0,
+        "successes": successes,
+        "first_failure": None,
+        "down_since": None,
+        "last_success": measured_mono if last is None else max(last, measured_mono),
+        "broken_at": None,
+        "up": series.up or successes >= timing.rise,
+    }
 
 
-def _with_failure(series: Series, observation: Observation, measured_mono: float, timing: Timing) -> Series:
+def _failure(series: Series, measured_mono: float, timing: Timing) -> dict[str, Any]:
     failures = series.failures + 1
     down = failures >= timing.fall
-    return replace(
-        series,
-        latest=observation,
-        measured_mono=measured_mono,
-        failures=failures,
-        successes=0,
-        first_failure=measured_mono if series.first_failure is None else series.first_failure,
-        down_since=measured_mono if down and series.down_since is None else series.down_since,
-        broken_at=measured_mono if series.broken_at is None else series.broken_at,
-        bad=()
-        if down
-        else series.bad,  # an outage has a verdict of its own, and does not linger as a gray failure
-        up=series.up and not down,
-        up_ended=min(measured_mono, series.up_until(timing)) if series.up and down else series.up_ended,
-    )
+    changes: dict[str, Any] = {
+        "failures": failures,
+        "successes": 0,
+        "first_failure": measured_mono if series.first_failure is None else series.first_failure,
+        "broken_at": measured_mono if series.broken_at is None else series.broken_at,
+    }
+    if down:
+        # An outage has a verdict of its own, and does not linger as a gray failure.
+        changes |= {"up": False, "bad": ()}
+        if series.down_since is None:
+            changes["down_since"] = measured_mono
+        if series.up:
+            changes["up_ended"] = min(measured_mono, series.up_until(timing))
+    return changes

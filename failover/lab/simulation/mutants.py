@@ -97,12 +97,21 @@ def _unknown_is_down() -> list[Patch]:
         (series.Series, "fresh", lambda self, now_mono, timing: self.latest is not None),
         (evidence, "stale_evidence", nothing),
         (safety, "stale_evidence", nothing),
-        (quorum, "_down_floor", lambda count, state, wanted: min(count.turned_down, default=0.0) if state is SignalState.DOWN else None),
+        (quorum, "_down_floor", lambda downs, outside, state, *rest: min((quorum._turned_down(one) for one in downs), default=0.0) if state is SignalState.DOWN else None),
     ]  # fmt: skip
 
 
 def _stale_evidence() -> list[Patch]:
     return [(Timing, "evidence_max_age_s", property(lambda self: 120.0))]
+
+
+def _whoever_turned_down(
+    downs: Any, outside: Any, state: SignalState, wanted: int, timing: Any
+) -> float | None:
+    """The confirm clock without a look at successes."""
+    del outside, timing
+    turned = sorted(quorum._turned_down(one) for one in downs)
+    return turned[wanted - 1] if state is SignalState.DOWN else None
 
 
 def _no_dissent() -> list[Patch]:
@@ -112,22 +121,16 @@ def _no_dissent() -> list[Patch]:
             return SignalState.DOWN
         return SignalState.UP if ups >= wanted else SignalState.UNKNOWN
 
-    def floor(count: Any, state: SignalState, wanted: int) -> float | None:
-        return sorted(count.turned_down)[wanted - 1] if state is SignalState.DOWN else None
-
     return [
         (quorum, "state_of", state_of),
-        (quorum, "_down_floor", floor),
+        (quorum, "_down_floor", _whoever_turned_down),
         (evidence, "without_dissent", nothing),
     ]
 
 
 def _old_failures() -> list[Patch]:
-    def floor(count: Any, state: SignalState, wanted: int) -> float | None:
-        return sorted(count.turned_down)[wanted - 1] if state is SignalState.DOWN else None
-
     return [
-        (quorum, "_down_floor", floor),
+        (quorum, "_down_floor", _whoever_turned_down),
         (evidence, "stale_evidence", nothing),
         (safety, "stale_evidence", nothing),
     ]
@@ -144,13 +147,13 @@ def _control_plane_is_enough() -> list[Patch]:
 
 
 def _local_counts() -> list[Patch]:
-    real = twins.SimProber.probe
+    real = world.World.says
 
-    async def probe(self: Any, definition: Any) -> Any:
-        result = await real(self, definition)
-        return replace(result, outcome=Outcome.TIMEOUT) if result.outcome is Outcome.LOCAL else result
+    def says(self: Any, vantage: Any, definition: Any, outcome: Any) -> Any:
+        said = real(self, vantage, definition, outcome)
+        return Outcome.TIMEOUT if said is Outcome.LOCAL else said
 
-    return [(twins.SimProber, "probe", probe)]
+    return [(world.World, "says", says)]
 
 
 def _no_freeze() -> list[Patch]:

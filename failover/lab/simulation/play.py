@@ -13,10 +13,11 @@ from failover.model.verdict import VerdictKind
 
 from . import trace
 from .faults import FAULTS, Fault
+from .layers import Undo
 from .liveness import check_liveness
 from .oracles import ORACLES, Violation
 from .oracles.base import Runs
-from .world import Undo, World
+from .world import World
 
 TROUBLE_S = 240.0
 """How long faults come and go; then everything that does not last is mended."""

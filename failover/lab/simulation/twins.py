@@ -11,7 +11,7 @@ from failover.model.errors import LocalFault, Unavailable
 from failover.model.ids import ApplicationName, Epoch
 from failover.model.inventory import ClusterInventory, WorkloadState
 from failover.model.journal import Entry, JournalEntry, RaiseFence, ScaleChange
-from failover.model.observation import Outcome, ProbeDefinition, ProbeResult, Signal
+from failover.model.observation import ProbeDefinition, ProbeResult, Signal
 from failover.model.permit import Permit
 from failover.model.plan import ScaleField
 from failover.model.policy import WorkloadRef
@@ -179,12 +179,9 @@ class SimProber:
         self._vantage = vantage
 
     async def probe(self, definition: ProbeDefinition) -> ProbeResult:
-        """A timeout takes the whole timeout, everything else the path's latency."""
+        """One probe by the controller's own vantage."""
         world = self._world
-        outcome, slow_s = world.meets(self._vantage, definition.subject, definition.signal)
-        latency_s = 0.02 + slow_s
-        if outcome is Outcome.TIMEOUT or latency_s >= definition.timeout_s:
-            outcome, latency_s = Outcome.TIMEOUT, definition.timeout_s
+        outcome, latency_s = world.takes(self._vantage, definition)
         await world.clock.sleep(latency_s)
         return ProbeResult(
             outcome=world.says(self._vantage, definition, outcome), latency_ms=latency_s * 1000

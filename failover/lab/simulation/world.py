@@ -2,61 +2,35 @@
 
 import asyncio
 import random
-from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from typing import Any
 
 from failover.controller.app import Controller, build
 from failover.controller.clock import InlineCompute
+from failover.controller.pace import Pace
 from failover.controller.ports import ApiServer, Identity, Ports
 from failover.lab.twins.cluster import ClusterWorld
 from failover.lab.twins.store import StoreDisk
 from failover.lab.twins.zone import ZoneWorld
 from failover.lab.virtual import VirtualClock
 from failover.model.errors import FailoverError, Refused
-from failover.model.ids import ClusterName, IntentId, RegionName, Subject
+from failover.model.ids import ClusterName, IntentId, RegionName, Subject, VantageName
 from failover.model.journal import IntentRecorded
-from failover.model.observation import Observation, Outcome, ProbeDefinition, Signal, VantageReport
+from failover.model.observation import Observation, Outcome, ProbeDefinition, Signal
 from failover.model.policy import Policy, Zone
 from failover.model.records import RecordSet, RecordType, ZoneChange
 from failover.model.telemetry import TelemetryEvent
-from failover.probes import ProbeRunner
 
 from . import trace
 from .fleet import API, BOOKS, REPLICAS, TTL_S, WEB, ZONE, build_policy
+from .layers import Layers
 from .twins import LifeClock, SimClusterPort, SimProber, SimStorePort, SimZonePort
+from .vantages import Probing, VantageState, probe_of
 
 PERSON = "ada@desk"
-TICK_S = 0.25
-"""A coarser tick than the shipped one: simulated minutes are many."""
-Undo = Callable[[], None]
-
-
-class Layers:
-    """Faults that lie over each other: each is put on by name and value, and taken off again by itself."""
-
-    def __init__(self) -> None:
-        self._layers: dict[Any, list[tuple[int, Any]]] = defaultdict(list)
-        self._next = 0
-
-    def put(self, key: Any, value: Any = True) -> Undo:
-        self._next += 1
-        token = (self._next, value)
-        self._layers[key].append(token)
-
-        def undo() -> None:
-            if token in self._layers[key]:
-                self._layers[key].remove(token)
-
-        return undo
-
-    def has(self, key: Any) -> bool:
-        return bool(self._layers.get(key))
-
-    def top(self, key: Any, default: Any) -> Any:
-        layers = self._layers.get(key)
-        return layers[-1][1] if layers else default
+PACE = Pace(tick_s=0.5, status_every_s=10.0, meters_its_loop=False)
+"""Coarser than the shipped one: simulated minutes are many, and a virtual loop is never late."""
 
 
 class SimCluster(ClusterWorld):
@@ -135,18 +109,6 @@ class Life:
         return self.task is not None and not self.task.done()
 
 
-@dataclass(slots=True)
-class VantageState:
-    """One vantage: its prober runs unless dead; reports may be lost, late, doubled, out of order."""
-
-    name: str
-    region: str
-    boot: int = 1
-    reports: int = 0
-    runner: ProbeRunner | None = None
-    faults: Layers = field(default_factory=Layers)
-
-
 class World:
     """Everything outside the controller, and the controllers."""
 
@@ -177,6 +139,9 @@ class World:
             for entry in self.policy.fleet.vantages
         }
         self._region = {entry.name: entry.region for entry in self.policy.fleet.clusters}
+        self._members: dict[str, list[ClusterName]] = {}
+        for entry in self.policy.fleet.clusters:
+            self._members.setdefault(entry.region, []).append(entry.name)
         self._address = {entry.ipv4[0]: entry.name for entry in self.policy.fleet.clusters}
         self._serving: dict[tuple[ClusterName, str], bool] = {}
         self.recovered: list[tuple[str, str, float]] = []
@@ -314,7 +279,7 @@ class World:
             return Outcome(self.paths.top(("application", application, cluster), Outcome.OK))
         return Outcome(self.paths.top(("data", cluster), Outcome.OK))
 
-    def _truly(self, observation: Observation) -> Outcome:
+    def truly(self, observation: Observation) -> Outcome:
         """What there was to see; `local` where the vantage itself was at fault."""
         subject = observation.subject
         if self.is_local(observation.vantage, subject.cluster):
@@ -336,6 +301,10 @@ class World:
             outcome = Outcome.SERVER_ERROR
         return outcome, slow_s
 
+    def takes(self, vantage: str, definition: ProbeDefinition) -> tuple[Outcome, float]:
+        """What one probe that begins now meets, and how many seconds it takes."""
+        return probe_of(self, vantage, definition)
+
     def says(self, vantage: str, definition: ProbeDefinition, outcome: Outcome) -> Outcome:
         """What the vantage tells of it: one that lies always says up."""
         del definition
@@ -350,69 +319,21 @@ class World:
                 self.start_vantage(entry.name)
 
     def start_vantage(self, name: str) -> None:
-        """Start (again) a vantage's prober, with a new boot id."""
-        state = self.vantages[name]  # type: ignore[index]
-        if state.runner is not None:
-            state.runner.stop()
+        """Start (again) a vantage's probing, with a new boot id."""
+        state = self.vantages[VantageName(name)]
+        if state.probing is not None:
+            state.probing.stop()
         state.boot += 1
-        state.runner = ProbeRunner(
-            vantage=name,  # type: ignore[arg-type]
-            boot_id=f"{name}-{state.boot}",
-            prober=SimProber(self, name),
-            clock=self.clock,
-            source_of_random=self.random,
-            sink=lambda observation, ended: self._report(state, observation),
-            jitter=self.policy.fleet.timing.jitter,
-            meter=False,
-        )
         definitions = next((life.controller.definitions for life in self.lives if life.controller), ())
-        state.runner.update(definitions, self.policy.generation)
+        state.probing = Probing(self, state, definitions)
 
-    def _report(self, state: VantageState, observation: Observation) -> None:
-        region = [name for name in self.clusters if self._region[name] == state.region]
+    def is_cut_off(self, state: VantageState) -> bool:
+        """Whether nothing that a vantage says arrives."""
         faults = state.faults
-        if (region and all(self.is_dead(name) for name in region)) or faults.has("dead"):
-            return
-        if faults.has("mute") or self.paths.has("own-network"):
-            return
-        late_s = 0.05 + faults.top("late", 0.0) + self.random.random() * faults.top("reorder", 0.0)
-        measured = self.mono
-        times = 2 if faults.has("double") else 1
-        loop = asyncio.get_running_loop()
-        for turn in range(times):
-            loop.call_later(late_s * (turn + 1), self._deliver, state, observation, measured)
-
-    def _deliver(self, state: VantageState, observation: Observation, measured: float) -> None:
-        if state.faults.has("mute") or state.faults.has("dead"):
-            return
-        age_s = max(0.0, self.mono - measured)
-        told = replace(observation, age_s=age_s)
-        state.reports += 1
-        for life in self.lives:
-            if life.controller is None or not life.alive or not life.clock.running.is_set():
-                continue
-            head = self.heads.get(state.name, 0)
-            report = VantageReport(
-                vantage=observation.vantage,
-                boot_id=observation.boot_id,
-                sequence=state.reports,
-                generation=observation.generation,
-                suspect="its references do not answer" if state.faults.has("suspect") else "",
-                journal_head=head,
-                observations=(told,),
-            )
-            life.controller.receive(report)
-            if life.controller.acting:
-                self.heads[state.name] = max(head, life.controller.journal_head)
-            self.note(
-                trace.Heard(
-                    at=self.mono,
-                    holder=life.holder,
-                    observation=told,
-                    measured=measured,
-                    truly=self._truly(told),
-                )
-            )
+        if faults.has("dead") or faults.has("mute") or self.paths.has("own-network"):
+            return True
+        region = self._members.get(state.region)
+        return region is not None and all(self.dead.has(name) for name in region)
 
     # -- lives -----------------------------------------------------------------------------------------------------------
 
@@ -436,7 +357,7 @@ class World:
             identity=Identity(holder=life.holder, boot_id="machine-1", process=number),
             random=self.random,
         )
-        life.controller = build(ports, self.policy, read_ca=lambda path: "", tick_s=TICK_S)
+        life.controller = build(ports, self.policy, read_ca=lambda path: "", pace=PACE)
         self._listen(life)
         life.task = asyncio.ensure_future(life.controller.run())
         self.lives.append(life)
@@ -455,7 +376,7 @@ class World:
                     holder=life.holder,
                     observation=observation,
                     measured=self.mono,
-                    truly=self._truly(observation),
+                    truly=self.truly(observation),
                 )
             )
 
@@ -505,8 +426,8 @@ class World:
     async def stop(self) -> None:
         """End every life and vantage."""
         for state in self.vantages.values():
-            if state.runner is not None:
-                state.runner.stop()
+            if state.probing is not None:
+                state.probing.stop()
         for life in self.lives:
             if life.alive:
                 await self.kill(life)

@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import Sequence
 
 from failover.lab.simulation.fleet import API, WEB
-from failover.lab.simulation.world import Undo, World
+from failover.lab.simulation.layers import Undo
+from failover.lab.simulation.world import World
 from failover.model.ids import ClusterName
 from failover.model.observation import Outcome
 

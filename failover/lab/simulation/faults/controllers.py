@@ -3,7 +3,8 @@
 from datetime import timedelta
 
 from failover.lab.simulation import trace
-from failover.lab.simulation.world import Life, Undo, World
+from failover.lab.simulation.layers import Undo
+from failover.lab.simulation.world import Life, World
 
 from .registry import fault
 

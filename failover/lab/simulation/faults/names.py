@@ -4,7 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 from failover.lab.simulation.fleet import TTL_S, ZONE
-from failover.lab.simulation.world import Undo, World
+from failover.lab.simulation.layers import Undo
+from failover.lab.simulation.world import World
 from failover.model.records import RecordSet, RecordType
 
 from .registry import fault

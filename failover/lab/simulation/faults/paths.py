@@ -2,7 +2,8 @@
 
 import asyncio
 
-from failover.lab.simulation.world import Undo, World
+from failover.lab.simulation.layers import Undo
+from failover.lab.simulation.world import World
 
 from .clusters import REGIONS, members
 from .registry import all_of, ender, fault

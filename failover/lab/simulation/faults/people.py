@@ -1,7 +1,8 @@
 """People: what they say, at any moment."""
 
 from failover.lab.simulation.fleet import edited
-from failover.lab.simulation.world import Undo, World
+from failover.lab.simulation.layers import Undo
+from failover.lab.simulation.world import World
 
 from .clusters import REGIONS
 from .registry import fault

@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from failover.lab.simulation.world import Undo, World
+from failover.lab.simulation.layers import Undo
+from failover.lab.simulation.world import World
 
 Begin = Callable[[World], "Undo | Awaitable[Undo | None] | None"]
 

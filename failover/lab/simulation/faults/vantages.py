@@ -1,6 +1,8 @@
 """Vantages: dead, stuck, blind, restarted, at fault themselves, or always saying up."""
 
-from failover.lab.simulation.world import Undo, VantageState, World
+from failover.lab.simulation.layers import Undo
+from failover.lab.simulation.vantages import VantageState
+from failover.lab.simulation.world import World
 
 from .registry import all_of, fault
 
@@ -25,8 +27,8 @@ def two_vantages_dead(world: World) -> Undo:
 def vantage_stuck(world: World) -> Undo:
     """It lives and probes nothing."""
     state = one(world)
-    if state.runner is not None:
-        state.runner.stop()
+    if state.probing is not None:
+        state.probing.stop()
 
     def undo() -> None:
         world.start_vantage(state.name)
