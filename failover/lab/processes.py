@@ -66,6 +66,8 @@ class LabProcesses:
             tsig_key=folder / "tsig.key",
             kubeconfig=folder / "kubeconfig.yaml",
         )
+        for one in lab.clusters:  # a new lab in an old folder is a new world
+            (folder / f"{one.name}.ledger").unlink(missing_ok=True)
         for region in lab.regions:
             self._tell(f"region-{region}", self._region(region, token))
         self._tell("names", self._names(secret))
@@ -129,6 +131,7 @@ class LabProcesses:
                     "endpoint_port": one.endpoint_port,
                     "api_port": one.api_port,
                     "nodes": one.nodes,
+                    "ledger": str(self.folder / f"{one.name}.ledger"),
                 }
                 for one in clusters
             ],

@@ -1,6 +1,7 @@
 """One simulated region as a process: API servers and client endpoints of its clusters. Killing it is losing the region.
 
-Told what to serve by a JSON file; faults are switched over a Unix socket beside it.
+Told what to serve by a JSON file; faults are switched over a Unix socket beside it. What its clusters hold is kept in
+ledgers, so that a region that is started again comes back as the one that it was.
 """
 
 import asyncio
@@ -16,6 +17,7 @@ from aiohttp import web
 
 from failover.lab.kubeapi.access import EVERYTHING, Access
 from failover.lab.kubeapi.kubelets import Kubelets
+from failover.lab.kubeapi.ledger import Ledger
 from failover.lab.kubeapi.objects import KINDS, ObjectStore
 from failover.lab.kubeapi.server import ApiServer
 
@@ -82,7 +84,8 @@ class Region:
         self.endpoints: dict[str, Endpoint] = {}
         for one in told["clusters"]:
             store = ObjectStore()
-            furnish(store, one, told["workloads"])
+            if not Ledger(Path(one["ledger"])).restore(store):
+                furnish(store, one, told["workloads"])
             kubelets = Kubelets(store=store, ready_s=float(told["ready_s"]))
             access = Access({told["token"]: ("failover-lab", EVERYTHING)})
             server = ApiServer(store, access, kubelets, host="127.0.0.1", port=one["api_port"], tls=tls)

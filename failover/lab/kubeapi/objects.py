@@ -89,13 +89,14 @@ def timestamp() -> str:
 
 @dataclass(slots=True)
 class ObjectStore:
-    """All objects of one cluster. Values handed out are copies."""
+    """All objects of one cluster. Values handed out are copies. `on_change`: its controllers; `keep`: its etcd."""
 
     version: int = 100
     items: dict[tuple[str, str], dict[tuple[str, str], Object]] = field(default_factory=dict)
     log: deque[Change] = field(default_factory=lambda: deque(maxlen=LOG_MAX))
     _waiters: set[asyncio.Future[None]] = field(default_factory=set)
     on_change: Callable[[Change], None] | None = None
+    keep: Callable[[Change], None] | None = None
 
     def _of(self, kind: Kind) -> dict[tuple[str, str], Object]:
         return self.items.setdefault((kind.group, kind.plural), {})
@@ -168,6 +169,8 @@ class ObjectStore:
         return copy.deepcopy(value)
 
     def _tell(self, change: Change) -> None:
+        if self.keep is not None:
+            self.keep(change)
         self.log.append(change)
         for waiter in self._waiters:
             if not waiter.done():
