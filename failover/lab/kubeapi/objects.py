@@ -35,7 +35,7 @@ class ApiError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One resource that the lab serves."""
+    """One resource that the lab serves. `short`: the names by which kubectl knows it as well."""
 
     group: str
     version: str
@@ -43,6 +43,7 @@ class Kind:
     kind: str
     namespaced: bool = True
     scale: bool = False
+    short: tuple[str, ...] = ()
 
     @property
     def api_version(self) -> str:
@@ -53,21 +54,34 @@ class Kind:
         return f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
 
 
+RBAC, ADMISSION = "rbac.authorization.k8s.io", "admissionregistration.k8s.io"
 KINDS = {
     (kind.group, kind.plural): kind
     for kind in (
-        Kind("", "v1", "namespaces", "Namespace", namespaced=False),
-        Kind("", "v1", "nodes", "Node", namespaced=False),
-        Kind("", "v1", "pods", "Pod"),
-        Kind("", "v1", "configmaps", "ConfigMap"),
-        Kind("", "v1", "events", "Event"),
-        Kind("", "v1", "serviceaccounts", "ServiceAccount"),
-        Kind("events.k8s.io", "v1", "events", "Event"),
-        Kind("apps", "v1", "deployments", "Deployment", scale=True),
-        Kind("apps", "v1", "statefulsets", "StatefulSet", scale=True),
-        Kind("apps", "v1", "replicasets", "ReplicaSet", scale=True),
-        Kind("autoscaling", "v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler"),
+        Kind("", "v1", "namespaces", "Namespace", namespaced=False, short=("ns",)),
+        Kind("", "v1", "nodes", "Node", namespaced=False, short=("no",)),
+        Kind("", "v1", "pods", "Pod", short=("po",)),
+        Kind("", "v1", "configmaps", "ConfigMap", short=("cm",)),
+        Kind("", "v1", "events", "Event", short=("ev",)),
+        Kind("", "v1", "serviceaccounts", "ServiceAccount", short=("sa",)),
+        Kind("events.k8s.io", "v1", "events", "Event", short=("ev",)),
+        Kind("apps", "v1", "deployments", "Deployment", scale=True, short=("deploy",)),
+        Kind("apps", "v1", "statefulsets", "StatefulSet", scale=True, short=("sts",)),
+        Kind("apps", "v1", "replicasets", "ReplicaSet", scale=True, short=("rs",)),
+        Kind("autoscaling", "v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler", short=("hpa",)),
         Kind("coordination.k8s.io", "v1", "leases", "Lease"),
+        Kind(RBAC, "v1", "roles", "Role"),
+        Kind(RBAC, "v1", "rolebindings", "RoleBinding"),
+        Kind(RBAC, "v1", "clusterroles", "ClusterRole", namespaced=False),
+        Kind(RBAC, "v1", "clusterrolebindings", "ClusterRoleBinding", namespaced=False),
+        Kind(ADMISSION, "v1", "validatingadmissionpolicies", "ValidatingAdmissionPolicy", namespaced=False),
+        Kind(
+            ADMISSION,
+            "v1",
+            "validatingadmissionpolicybindings",
+            "ValidatingAdmissionPolicyBinding",
+            namespaced=False,
+        ),
     )
 }
 

@@ -97,6 +97,18 @@ def _without(owned: Object, taken: Object) -> Object:
     return result
 
 
+def differing(value: Any, wanted: Any) -> Object:
+    """What of an applied object is not so yet: who sets a field to the value that it has becomes its owner beside others."""
+    if not isinstance(value, dict) or not isinstance(wanted, dict):
+        return {}
+    found = {}
+    for key, item in wanted.items():
+        deeper = differing(value.get(key), item) if isinstance(item, dict) else {}
+        if deeper or (not isinstance(item, dict) and value.get(key) != item):
+            found[key] = deeper or item
+    return found
+
+
 def apply_conflicts(value: Object, manager: str, fields: Object) -> list[str]:
     """Managers that own a field which a server-side apply without force would take."""
     return [

@@ -7,11 +7,20 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import yaml
 from aiohttp import web
 
-from failover.lab.kubeapi.access import Access, resource_attributes
+from failover.lab.kubeapi.access import Access
+from failover.lab.kubeapi.discovery import Discovery
 from failover.lab.kubeapi.objects import KINDS, ApiError, Kind, Object, ObjectStore, conflict, qualified
-from failover.lab.kubeapi.patches import apply_conflicts, fields_of, json_patch, merge, note_manager
+from failover.lab.kubeapi.patches import (
+    apply_conflicts,
+    differing,
+    fields_of,
+    json_patch,
+    merge,
+    note_manager,
+)
 from failover.lab.kubeapi.selectors import matches_fields, matches_labels
 
 PAGE_MAX = 500
@@ -29,15 +38,7 @@ class Rest:
 
     def routes(self, app: web.Application) -> None:
         """Add every route."""
-        for path in ("/readyz", "/livez", "/healthz"):
-            app.router.add_get(path, self._ok)
-        app.router.add_get("/version", self._version)
-        app.router.add_get("/api", self._api_versions)
-        app.router.add_get("/apis", self._api_groups)
-        app.router.add_get("/api/v1", self._resources)
-        app.router.add_get("/apis/{group}/{version}", self._resources)
-        app.router.add_post("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", self._access_review)
-        app.router.add_post("/apis/authorization.k8s.io/v1/selfsubjectrulesreviews", self._rules_review)
+        Discovery(self.access, self.version).routes(app)
         for prefix in ("/api/v1", "/apis/{group}/{version}"):
             for base in (
                 prefix + "/namespaces/{namespace}",
@@ -47,71 +48,10 @@ class Rest:
                 app.router.add_route("*", base + "/{plural}/{name}", self._object)
                 app.router.add_route("*", base + "/{plural}/{name}/{subresource}", self._object)
 
-    # -- discovery -----------------------------------------------------------------------------------------------------
-
-    async def _ok(self, _: web.Request) -> web.Response:
-        return web.Response(text="ok")
-
-    async def _version(self, _: web.Request) -> web.Response:
-        return web.json_response({"major": "1", "minor": "36", "gitVersion": self.version, "platform": "lab"})
-
-    async def _api_versions(self, _: web.Request) -> web.Response:
-        return web.json_response({"kind": "APIVersions", "versions": ["v1"]})
-
-    async def _api_groups(self, _: web.Request) -> web.Response:
-        seen = sorted({(kind.group, kind.version) for kind in KINDS.values() if kind.group})
-        groups = []
-        for group, version in [*seen, ("authorization.k8s.io", "v1")]:
-            one = {"groupVersion": f"{group}/{version}", "version": version}
-            groups.append({"name": group, "versions": [one], "preferredVersion": one})
-        return web.json_response({"kind": "APIGroupList", "apiVersion": "v1", "groups": groups})
-
-    async def _resources(self, request: web.Request) -> web.Response:
-        group = request.match_info.get("group", "")
-        resources = []
-        verbs = ["create", "delete", "get", "list", "patch", "update", "watch"]
-        for kind in KINDS.values():
-            if kind.group == group:
-                row = {
-                    "name": kind.plural,
-                    "kind": kind.kind,
-                    "namespaced": kind.namespaced,
-                    "singularName": "",
-                    "verbs": verbs,
-                }
-                resources.append(row)
-                if kind.scale:
-                    scale = {
-                        "group": "autoscaling",
-                        "version": "v1",
-                        "kind": "Scale",
-                        "verbs": ["get", "patch", "update"],
-                    }
-                    resources.append({**row, **scale, "name": f"{kind.plural}/scale"})
-        version = f"{group}/{request.match_info['version']}" if group else "v1"
-        return web.json_response({"kind": "APIResourceList", "groupVersion": version, "resources": resources})
-
-    # -- access --------------------------------------------------------------------------------------------------------
+    # -- who and what ----------------------------------------------------------------------------------------------------
 
     def _user(self, request: web.Request) -> str:
         return self.access.authenticate(request.headers.get("Authorization", ""))
-
-    async def _access_review(self, request: web.Request) -> web.Response:
-        user = self._user(request)
-        body = await _json(request)
-        allowed = self.access.allows(user, resource_attributes(body.get("spec", {})))
-        body["status"] = {"allowed": allowed, "reason": "" if allowed else "no rule of the lab allows it"}
-        return web.json_response(body, status=201)
-
-    async def _rules_review(self, request: web.Request) -> web.Response:
-        user = self._user(request)
-        body = await _json(request)
-        body["status"] = {
-            "resourceRules": self.access.rules(user),
-            "nonResourceRules": [],
-            "incomplete": False,
-        }
-        return web.json_response(body, status=201)
 
     def _kind(self, request: web.Request) -> Kind:
         key = (request.match_info.get("group", ""), request.match_info["plural"])
@@ -262,7 +202,7 @@ class Rest:
         if "json-patch" in content:
             return json_patch(seen, body)
         if "apply-patch" in content:
-            others = apply_conflicts(seen, manager, _owned(body))
+            others = apply_conflicts(seen, manager, _owned(differing(seen, body)))
             if others and not force:
                 raise ApiError(409, "Conflict", f'Apply failed with 1 conflict: conflict with "{others[0]}"')
         metadata = body.get("metadata", {}) if isinstance(body, dict) else {}
@@ -338,9 +278,11 @@ def _changed(before: Object, after: Object) -> Object:
 
 
 async def _json(request: web.Request) -> Any:
+    """The body. An apply patch is YAML by its name and its right; JSON is a part of it."""
+    text = await request.text()
     try:
-        return json.loads(await request.text())
-    except ValueError as error:
+        return yaml.safe_load(text) if "yaml" in request.content_type else json.loads(text)
+    except (ValueError, yaml.YAMLError) as error:
         raise ApiError(400, "BadRequest", f"the object provided is unrecognized: {error}") from None
 
 
