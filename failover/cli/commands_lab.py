@@ -1,11 +1,12 @@
 """`lab run`, `lab up`, `lab fault`, `lab list`."""
 
+import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from failover.cli import render
+from failover.cli import exits, render
 from failover.cli.exits import Stop
 from failover.cli.frame import SETUP, Output, app, lab_app
 
@@ -51,19 +52,42 @@ def lab_fault(
     fault: Annotated[
         str,
         typer.Argument(
-            metavar="FAULT", help="region, datacenter, control-plane, data-plane, path, slow, gray, throttle"
+            metavar="FAULT",
+            help="region, datacenter, control-plane, data-plane, path, slow, gray, flapping, throttle, name-server, never-ready",
         ),
     ],
     target: Annotated[
-        str, typer.Argument(metavar="TARGET", help="A domain, a cluster, or vantage:cluster for a path.")
+        str,
+        typer.Argument(
+            metavar="TARGET",
+            help="A domain; vantage:domain for a path; primary or secondary for a name server.",
+        ),
     ],
     off: Annotated[bool, typer.Option("--off", help="Switch it off again.")] = False,
+    option: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="How exactly, e.g. silent=true (repeatable)."),
+    ] = None,
     directory: Annotated[Path, typer.Option("--lab", help="The lab's directory.")] = Path("failover-lab"),
 ) -> None:
     """Switch a fault on or off in a running lab."""
     from failover.lab.play import switch_fault
 
-    switch_fault(directory, fault, target, on=not off, talk=render.talk)
+    switch_fault(directory, fault, target, on=not off, options=_options(option or []), talk=render.talk)
+
+
+def _options(words: list[str]) -> dict[str, Any]:
+    """`NAME=VALUE` words; a value is a number or a truth where it reads as one."""
+    found: dict[str, Any] = {}
+    for word in words:
+        name, given, value = word.partition("=")
+        if not given or not name:
+            raise Stop(exits.USAGE, f"--set {word}: NAME=VALUE is asked for")
+        try:
+            found[name] = json.loads(value)
+        except ValueError:
+            found[name] = value
+    return found
 
 
 @lab_app.command("list")

@@ -9,11 +9,12 @@ from typing import Any
 import dns.name
 import dns.tsig
 
+from failover.lab.control import listen
 from failover.lab.nameserver import Faults, NameServer, empty_zone
 
 
 async def serve(told: dict[str, Any], control: Path) -> None:
-    """Serve until killed; each line on the control socket is `{"server": 0, "faults": {…}}` or `{"answers": name}`."""
+    """Serve until killed; each line on the control socket is `{"server": 0, "faults": {…}}`."""
     key = dns.tsig.Key(dns.name.from_text(told["key_name"]), told["secret"], "hmac-sha256")
     zones = [empty_zone(told["apex"])]
     primary = NameServer(zones, keys=[key], address="127.0.0.1", port=told["ports"][0])
@@ -25,15 +26,10 @@ async def serve(told: dict[str, Any], control: Path) -> None:
         primary.set_records(told["apex"], record["name"], "A", record["ttl"], *record["values"])
     servers = [primary, secondary]
 
-    async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        async for line in reader:
-            asked = json.loads(line)
-            servers[asked["server"]].faults = Faults(**asked["faults"])
-            writer.write(b"ok\n")
-            await writer.drain()
-        writer.close()
+    async def switch(asked: dict[str, Any]) -> None:
+        servers[asked["server"]].faults = Faults(**asked["faults"])
 
-    await asyncio.start_unix_server(listen, str(control))
+    await listen(control, switch)
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     await asyncio.Event().wait()

@@ -17,6 +17,8 @@ from failover.lab.topology import Lab, LabApplication, LabCluster, LabVantage
 from failover.model.codec import from_plain, to_plain
 
 Talk = Callable[[str], None]
+LAB_FILE = "lab.json"
+"""In a lab's folder as long as `lab up` runs there."""
 
 
 def play(
@@ -85,7 +87,9 @@ def up(directory: Path, *, controller: bool, line: Talk, talk: Talk) -> None:
     lab = LabProcesses(make_lab(), directory.resolve())
     try:
         lab.prepare()
-        (lab.folder / "lab.json").write_text(json.dumps(to_plain(lab.lab), indent=1))
+        for name in ("fault.request", "fault.answer"):  # asked of a lab that is gone
+            (lab.folder / name).unlink(missing_ok=True)
+        (lab.folder / LAB_FILE).write_text(json.dumps(to_plain(lab.lab), indent=1))
         lab.start_world()
         if controller:
             lab.start_controller()
@@ -97,6 +101,7 @@ def up(directory: Path, *, controller: bool, line: Talk, talk: Talk) -> None:
         )
         _until_stopped(lab, talk)
     finally:
+        (lab.folder / LAB_FILE).unlink(missing_ok=True)
         lab.stop()
 
 
@@ -113,29 +118,41 @@ def _until_stopped(lab: LabProcesses, talk: Talk) -> None:
     asked = lab.folder / "fault.request"
     while not ended:
         if asked.exists():
-            request = json.loads(asked.read_text())
-            asked.unlink()
-            answer = {"id": request["id"], "error": ""}
-            try:
-                switch(lab, request["kind"], request["target"], on=request["on"])
-                talk(f"{request['kind']} {request['target']} {'on' if request['on'] else 'off'}")
-            except LabError as error:
-                answer["error"] = str(error)
-            draft = lab.folder / "fault.answering"
-            draft.write_text(json.dumps(answer))
-            draft.rename(lab.folder / "fault.answer")
+            text = asked.read_text()
+            asked.unlink(missing_ok=True)
+            _serve(lab, text, talk)
         time.sleep(0.05)
 
 
-def switch_fault(directory: Path, kind: str, target: str, *, on: bool, talk: Talk) -> None:
+def _serve(lab: LabProcesses, text: str, talk: Talk) -> None:
+    """One request; whatever is wrong with it is its answer, and never the lab's end."""
+    answer = {"id": 0, "error": ""}
+    try:
+        request = json.loads(text)
+        answer["id"] = request["id"]
+        switch(lab, request["kind"], request["target"], on=request["on"], options=request.get("options"))
+        talk(f"{request['kind']} {request['target']} {'on' if request['on'] else 'off'}")
+    except LabError as error:
+        answer["error"] = str(error)
+    except (ValueError, TypeError, KeyError, OSError) as error:
+        answer["error"] = f"the lab cannot do this: {error!r}"
+    draft = lab.folder / "fault.answering"
+    draft.write_text(json.dumps(answer))
+    draft.rename(lab.folder / "fault.answer")
+
+
+def switch_fault(
+    directory: Path, kind: str, target: str, *, on: bool, options: dict[str, Any], talk: Talk
+) -> None:
     """Ask the `lab up` of a directory for a fault. Raises ScenarioError where there is none or it refuses."""
     folder = directory.resolve()
-    if not (folder / "lab.json").exists():
+    if not (folder / LAB_FILE).exists():
         raise ScenarioError(f"no lab runs in {folder}; `failover lab up {directory}` starts one")
     number = time.time_ns()
-    pending = folder / "fault.pending"
-    pending.write_text(json.dumps({"id": number, "kind": kind, "target": target, "on": on}))
-    pending.rename(folder / "fault.request")
+    pending, request = folder / f"fault.{number}", folder / "fault.request"
+    asked = {"id": number, "kind": kind, "target": target, "on": on, "options": options}
+    pending.write_text(json.dumps(asked))
+    pending.rename(request)
     deadline = time.monotonic() + 10.0
     while time.monotonic() < deadline:
         answer = folder / "fault.answer"
@@ -147,12 +164,13 @@ def switch_fault(directory: Path, kind: str, target: str, *, on: bool, talk: Tal
                 talk(f"{kind} {target}: {'on' if on else 'off'}")
                 return
         time.sleep(0.05)
+    request.unlink(missing_ok=True)  # what nobody has taken by now must not come true later
     raise ScenarioError("the lab does not answer; does `failover lab up` still run?")
 
 
 def read_lab(folder: Path) -> Lab:
     """The lab of a directory."""
-    found: Lab = from_plain(Lab, json.loads((folder / "lab.json").read_text()))
+    found: Lab = from_plain(Lab, json.loads((folder / LAB_FILE).read_text()))
     return found
 
 

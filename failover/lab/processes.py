@@ -228,6 +228,11 @@ class LabProcesses:
         if process is not None and process.poll() is None:
             os.kill(process.pid, number)
 
+    def runs(self, name: str) -> bool:
+        """Whether a process that this lab started is there, frozen or not."""
+        process = self.running.get(name)
+        return process is not None and process.poll() is None
+
     def kill(self, name: str) -> None:
         """SIGKILL and reap."""
         self.send_signal(name, signal.SIGKILL)
@@ -236,16 +241,17 @@ class LabProcesses:
             process.wait()
 
     def tell(self, name: str, asked: dict[str, Any]) -> None:
-        """Switch a fault of the name servers or of a region. Raises LabError where the process does not answer."""
+        """Switch a fault of the name servers or of a region. Raises LabError where the process does not take it."""
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
             connection.settimeout(5.0)
             try:
                 connection.connect(str(self.folder / f"{name}.sock"))
                 connection.sendall(json.dumps(asked).encode() + b"\n")
-                if connection.recv(16) != b"ok\n":
-                    raise LabError(f"{name} did not take the fault")
+                answer = connection.makefile("rb").readline().decode().strip()
             except OSError as error:
                 raise LabError(f"{name} cannot be reached: {error}") from None
+        if answer != "ok":
+            raise LabError(f"{name} did not take the fault: {answer or 'it hung up'}")
 
     def stop(self) -> None:
         """End everything: the controller gently, the rest at once."""

@@ -9,12 +9,13 @@ import json
 import random
 import ssl
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from aiohttp import web
 
+from failover.lab.control import listen
 from failover.lab.kubeapi.access import EVERYTHING, Access
 from failover.lab.kubeapi.kubelets import Kubelets
 from failover.lab.kubeapi.ledger import Ledger
@@ -82,6 +83,7 @@ class Region:
         tls.load_cert_chain(told["certificate"], told["key"])
         self.servers: dict[str, ApiServer] = {}
         self.endpoints: dict[str, Endpoint] = {}
+        self._flapping: dict[tuple[str, str], asyncio.Task[None]] = {}
         for one in told["clusters"]:
             store = ObjectStore()
             if not Ledger(Path(one["ledger"])).restore(store):
@@ -99,22 +101,48 @@ class Region:
         for endpoint in self.endpoints.values():
             await endpoint.start()
 
+    async def switch(self, asked: dict[str, Any]) -> None:
+        """Take one line of the control socket: `faults` of one cluster, or that it is `flapping` by this name."""
+        if "flapping" not in asked:
+            await self.fault(asked["cluster"], asked["faults"])
+            return
+        key = (asked["cluster"], asked["flapping"])
+        running = self._flapping.pop(key, None)
+        if running is not None:
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+        if asked["on"]:
+            self._flapping[key] = asyncio.ensure_future(self._flap(asked))
+        else:
+            await self.fault(asked["cluster"], asked["light"])
+
+    async def _flap(self, asked: dict[str, Any]) -> None:
+        while True:
+            for state in ("dark", "light"):
+                await self.fault(asked["cluster"], asked[state])
+                await asyncio.sleep(asked["down_s" if state == "dark" else "up_s"])
+
     async def fault(self, name: str, changes: dict[str, Any]) -> None:
-        """Switch faults of one cluster: keys of EndpointFaults under `endpoint`, of ApiFaults under `api`."""
+        """Switch faults of one cluster: keys of EndpointFaults under `endpoint`, of ApiFaults under `api`; others stay.
+
+        `block`, `unblock`: one source address.
+        """
         endpoint, server = self.endpoints[name], self.servers[name]
         if "endpoint" in changes:
-            wanted = changes["endpoint"]
-            blocked = frozenset(wanted.pop("blocked", ()))
-            await endpoint.apply(EndpointFaults(blocked=blocked, **wanted))
+            wanted = dict(changes["endpoint"])
+            blocked = endpoint.faults.blocked - {wanted.pop("unblock", "")} | {wanted.pop("block", "")}
+            await endpoint.apply(replace(endpoint.faults, **wanted, blocked=blocked - {""}))
         if "api" in changes:
             wanted = dict(changes["api"])
-            down = wanted.pop("down", False)
+            down = wanted.pop("down", not server.running)
+            server.faults.blocked -= {wanted.pop("unblock", "")}
+            server.faults.blocked |= {wanted["block"]} if "block" in wanted else set()
+            wanted.pop("block", None)
             for key, value in wanted.items():
-                setattr(server.faults, key, set(value) if key == "blocked" else value)
+                setattr(server.faults, key, value)
             await (server.stop() if down else self._revive(server))
-        if "kubelets" in changes:
-            for key, value in changes["kubelets"].items():
-                setattr(server.kubelets, key, value)
+        for key, value in changes.get("kubelets", {}).items():
+            setattr(server.kubelets, key, value)
 
     async def _revive(self, server: ApiServer) -> None:
         if not server.running:
@@ -147,19 +175,10 @@ def furnish(store: ObjectStore, one: dict[str, Any], workloads: list[dict[str, A
 
 
 async def serve(told: dict[str, Any], control: Path) -> None:
-    """Serve until killed; each line on the control socket is `{"cluster": …, "faults": {…}}`, answered by `ok`."""
+    """Serve until killed; each line on the control socket is what `Region.switch` takes."""
     region = Region(told)
     await region.start()
-
-    async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        async for line in reader:
-            asked = json.loads(line)
-            await region.fault(asked["cluster"], asked["faults"])
-            writer.write(b"ok\n")
-            await writer.drain()
-        writer.close()
-
-    await asyncio.start_unix_server(listen, str(control))
+    await listen(control, region.switch)
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     await asyncio.Event().wait()

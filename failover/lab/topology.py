@@ -67,6 +67,12 @@ class Lab:
     def regions(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(cluster.region for cluster in self.clusters))
 
+    @property
+    def domains(self) -> tuple[str, ...]:
+        """Bare names, widest first."""
+        levels = ("provider", "region", "datacenter", "name")
+        return tuple(dict.fromkeys(getattr(one, level) for level in levels for one in self.clusters))
+
     def in_domain(self, name: str) -> tuple[LabCluster, ...]:
         """Clusters of a domain by its bare name."""
         return tuple(
