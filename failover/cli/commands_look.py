@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from failover.cli import exits, render
+from failover.cli import render
 from failover.cli.exits import Stop
 from failover.cli.frame import LOOK, Output, Policies, State, app, audit_app
 from failover.cli.places import policy_directory, state_directory
@@ -22,22 +22,9 @@ def status(
     ] = False,
 ) -> None:
     """What is going on: verdicts, applications, vantages, runs. Works with or without a controller."""
-    from failover.cli.status import healthy, read_status, show
+    from failover.cli.status import status as tell
 
-    directory = state_directory(state)
-    found = read_status(directory)
-    show(found, output)
-    while watch:
-        import time
-
-        time.sleep(1.0)
-        latest = read_status(directory)
-        if {**latest, "at": "", "age_s": 0} != {**found, "at": "", "age_s": 0}:
-            render.line(f"\n--- {latest['at'][11:19]} UTC")
-            show(latest, output)
-            found = latest
-    if exit_code and not healthy(found):
-        raise Stop(exits.UNHEALTHY)
+    tell(state_directory(state), output=output, watch=watch, exit_code=exit_code)
 
 
 @app.command(rich_help_panel=LOOK)
@@ -48,9 +35,11 @@ def explain(
 ) -> None:
     """Why things are as they are: which votes, which rule, what would change the answer."""
     from failover.cli.explain import explain as write
-    from failover.cli.status import read_status
+    from failover.cli.status import of_this_version, read_status
 
-    write(read_status(state_directory(state)), name, output)
+    found = read_status(state_directory(state))
+    with of_this_version():
+        write(found, name, output)
 
 
 @app.command(rich_help_panel=LOOK)

@@ -7,6 +7,8 @@ UNHEALTHY = 3
 REFUSED = 4
 PARTIAL = 5
 USAGE = 64
+INTERRUPTED = 130
+"""Ctrl-C, as every shell counts it."""
 
 
 class Stop(Exception):

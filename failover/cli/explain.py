@@ -1,11 +1,12 @@
 """`failover explain DOMAIN|APPLICATION`: which votes, which rule, what would change the answer. From the status alone."""
 
 import time
-from datetime import datetime
 from typing import Any
 
 from failover.cli import exits, render
 from failover.cli.exits import Stop
+from failover.cli.status import aged, ago, is_current, seconds_of
+from failover.cli.table import about_age, about_zones, cordons_of, paused_by, replicas
 
 
 def explain(status: dict[str, Any], name: str, output: render.Format) -> None:
@@ -27,18 +28,32 @@ def explain(status: dict[str, Any], name: str, output: render.Format) -> None:
             f"{name!r} is neither a domain ({', '.join(known)}) nor an application ({', '.join(names)})",
         )
     refusals = [item for item in status["refusals"] if not applications or item["application"] in ("", name)]
+    zones = [
+        item
+        for item in status["zones"]
+        if clusters
+        or any(record["zone"] == item["name"] for one in applications for record in one["records"])
+    ]
     found = {
+        "controller": status["controller"],
+        "at": status["at"],
+        "age_s": status["age_s"],
         "clusters": clusters,
         "applications": applications,
+        "zones": zones,
         "refusals": refusals,
         "holding_back": _holding(status),
     }
     if render.data(found, output):
         return
+    for sentence in about_age(status):
+        render.line(f"! {sentence}")
     for item in clusters:
-        _cluster(item)
+        _cluster(status, item)
     for item in applications:
-        _application(item)
+        _application(status, item)
+    for sentence in about_zones({"zones": zones}):
+        render.line(f"  ! {sentence}")
     if refusals:
         render.line("why nothing (more) is done:")
         for item in refusals:
@@ -49,9 +64,11 @@ def explain(status: dict[str, Any], name: str, output: render.Format) -> None:
 
 def _holding(status: dict[str, Any]) -> list[str]:
     found = []
+    if not is_current(status):
+        found.append(f"controller {status['controller']}")
     if status["pause"]:
         found.append(
-            f"paused by {status['pause']['by']}; `failover resume` ends it; a person's commands still work"
+            f"paused {paused_by(status['pause'])}; `failover resume` ends it; a person's commands still work"
         )
     if status["freeze"]:
         found.append(f"frozen: {status['freeze']['sentence']}")
@@ -62,33 +79,46 @@ def _holding(status: dict[str, Any]) -> list[str]:
     return found
 
 
-def _cluster(item: dict[str, Any]) -> None:
-    render.line(
-        f"{item['name']} ({item['provider']} / {item['region']} / {item['datacenter']}): {item['verdict']}"
-    )
+def _cluster(status: dict[str, Any], item: dict[str, Any]) -> None:
+    place = f"{item['provider']} / {item['region']} / {item['datacenter']}"
+    render.line(f"{item['name']} ({place}): {aged(status, item['verdict'])}")
     render.line(f"  {item['sentence']}")
     for signal in item["signals"]:
         word = {"D": "data plane", "C": "control plane"}[signal["signal"]]
         render.line(f"  {word}: {signal['state']} (quorum {signal['quorum']} of {signal['configured']})")
         for vote in signal["votes"]:
-            age = "never" if vote["seen_at"] is None else f"{time.time() - _at(vote['seen_at']):.1f} s ago"
+            age = (
+                "never"
+                if vote["seen_at"] is None
+                else f"{time.time() - seconds_of(vote['seen_at']):.1f} s ago"
+            )
             why = f"   {vote['reason']}" if vote["reason"] else ""
             render.line(
                 f"    {vote['vantage']:<16} {vote['vote']:<8} {vote['outcome'] or '-':<13} {age}{why}"
             )
+    if item["replicas_ready"] is not None:
+        counts = (item["replicas_ready"], item["replicas_wanted"], item["replicas_last_seen"])
+        render.line(
+            f"  replicas: {replicas(*counts, serves=item['serves'])} (looked at {ago(item['inventory_at'])} ago)"
+        )
     if item["nodes"]:
-        render.line(f"  nodes: {_look(item['nodes'])}; this informs, and makes no verdict")
+        render.line(f"  nodes: {_look(item['nodes'], item['name'])}; this informs, and makes no verdict")
     for found in item["duplicates"]:
         render.line(
             f"  {found['replicas']} replicas run here again that run {found['run']} replaced elsewhere; nothing is deleted"
         )
     if item["hold_down_until"]:
         render.line(f"  held down until {item['hold_down_until']}; `failover ack {item['name']}` releases it")
+    for sentence in cordons_of(status, item["cordoned"]):
+        render.line(f"  {sentence}; `failover uncordon` undoes it")
     if item["inventory_error"]:
-        render.line(f"  inventory: {item['inventory_error']}")
+        render.line(f"  inventory: {render.bare(item['inventory_error'], item['name'])}")
     for sentence in item["odd"]:
         render.line(f"  odd: {sentence}")
-    render.line(f"  what would change the answer: {_what_would_change(item)}")
+    if is_current(status):
+        render.line(f"  what would change the answer: {_what_would_change(item)}")
+    else:
+        render.line("  what would change the answer: a controller that watches; nobody judges at present")
 
 
 def _what_would_change(item: dict[str, Any]) -> str:
@@ -109,26 +139,34 @@ def _what_would_change(item: dict[str, Any]) -> str:
     )
 
 
-def _application(item: dict[str, Any]) -> None:
+def _application(status: dict[str, Any], item: dict[str, Any]) -> None:
+    carried = aged(status, f"{item['ready']} of {item['wanted']} replicas ready", looked=True)
     render.line(
-        f"{item['name']}: mode {item['mode']}, floor {item['floor']} %, on shortage {item['on_shortage']}"
+        f"{item['name']}: mode {item['mode']}, floor {item['floor']} %, on shortage {item['on_shortage']}; {carried}"
     )
     for cluster in item["clusters"]:
-        own = f"   own verdict {cluster['verdict']}: {cluster['sentence']}" if cluster["verdict"] else ""
-        ready = "unknown" if cluster["ready"] is None else f"{cluster['ready']}/{cluster['wanted']} ready"
-        look = f"   {_look(cluster['workloads'])}" if cluster["workloads"] else ""
+        own = (
+            f"   own verdict {aged(status, cluster['verdict'])}: {cluster['sentence']}"
+            if cluster["verdict"]
+            else ""
+        )
+        word = replicas(cluster["ready"], cluster["wanted"], cluster["last_seen"], serves=cluster["serves"])
+        ready = "never seen" if word == "-" else aged(status, f"{word} ready", looked=True)
+        look = f"   {_look(cluster['workloads'], cluster['cluster'])}" if cluster["workloads"] else ""
         render.line(f"  {cluster['cluster']:<18} {ready}{own}{look}")
     for record in item["records"]:
         values = ", ".join(record["values"]) if record["known"] else "unknown (the zone cannot be read)"
-        render.line(f"  {record['name']} {record['type']} {record['ttl'] or ''} -> {values}")
+        render.line(
+            f"  {record['name']} {record['type']} {record['ttl'] or ''} -> {aged(status, values, looked=True)}"
+        )
     for fence in item["fences"]:
         render.line(
             f"  fence in {fence['zone']}: owner {fence['owner']}, epoch {fence['epoch']}, plan {fence['plan']}"
         )
 
 
-def _look(look: dict[str, Any]) -> str:
-    return f"{look['outcome']}, {look['detail']} ({time.time() - _at(look['seen_at']):.0f} s ago)"
+def _look(look: dict[str, Any], cluster: str) -> str:
+    return f"{look['outcome']}, {render.bare(look['detail'], cluster)} ({ago(look['seen_at'])} ago)"
 
 
 def _refusal(item: dict[str, Any]) -> None:
@@ -137,7 +175,3 @@ def _refusal(item: dict[str, Any]) -> None:
     render.line(f"  {about}{item['code']}: {item['sentence']}{override}")
     for fact in item["evidence"]:
         render.line(f"    {fact}")
-
-
-def _at(text: str) -> float:
-    return datetime.fromisoformat(text).timestamp()

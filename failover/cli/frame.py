@@ -6,8 +6,7 @@ from typing import Annotated
 import typer
 
 from failover.cli import render
-from failover.cli.client import Place
-from failover.cli.places import policy_directory, state_directory
+from failover.cli.places import Place, policy_directory, state_directory
 
 HELP = "Disaster recovery and failover for fleets of Kubernetes clusters."
 LOOK, MOVE, RULE, SETUP = "Look", "Move", "Hold back and release", "Set up and run"

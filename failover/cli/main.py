@@ -1,25 +1,9 @@
-"""The `failover` command: registers every command, runs one, and turns every end into one of the exit codes."""
+"""The entry points of `failover` and `kubectl failover`: runs one command, and turns every end into one of the exit codes."""
 
 import sys
-from typing import Any
 
-import typer
-
-from failover.cli import (
-    commands_lab,
-    commands_look,
-    commands_move,
-    commands_rule,
-    commands_setup,
-    exits,
-    render,
-)
+from failover.cli import exits, quick, render
 from failover.cli.exits import Stop
-from failover.cli.frame import app
-
-# typer carries a click of its own and exports BadParameter only; its base is every error of the command line.
-UsageError: Any = typer.BadParameter.__mro__[1]
-REGISTERED = (commands_look, commands_move, commands_rule, commands_setup, commands_lab)
 
 
 def main() -> None:
@@ -35,18 +19,21 @@ def main_kubectl() -> None:
 def run_command(name: str) -> int:
     """Run the command line; every end has one of the exit codes of `exits`."""
     try:
-        result = app(prog_name=name, standalone_mode=False)
-        return int(result) if isinstance(result, int) else exits.DONE
+        asked = quick.parse(sys.argv[1:])
+        if asked is not None:
+            quick.answer(asked)
+            return exits.DONE
+        from failover.cli.commands import run
+
+        return run(name)
     except Stop as stop:
         if stop.sentence:
             render.talk(stop.sentence)
         return stop.code
-    except UsageError as error:
-        error.show()
-        return exits.USAGE
-    except (typer.Abort, KeyboardInterrupt):
-        return 130
+    except KeyboardInterrupt:
+        return exits.INTERRUPTED
     except BrokenPipeError:
+        render.hang_up()
         return exits.DONE
     except Exception as error:
         code = _sentence_for(error)
@@ -58,11 +45,17 @@ def run_command(name: str) -> int:
 def _sentence_for(error: Exception) -> int | None:
     """Exit code for an error of our own tree, told as a sentence; None for a defect."""
     from failover.model import errors
+    from failover.model.codec import DecodeError
     from failover.store.reader import NoStore
 
     if isinstance(error, errors.PolicyError):
         for problem in error.problems:
             render.talk(str(problem))
+        return exits.ERROR
+    if isinstance(error, DecodeError):
+        render.talk(
+            f"the journal holds what this version cannot read: {error}; run the version that wrote it"
+        )
         return exits.ERROR
     if isinstance(error, errors.FailoverError | NoStore):
         render.talk(str(error))

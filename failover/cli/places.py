@@ -1,10 +1,20 @@
 """Where things are: the state directory and the policy directory, by option, environment or default."""
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 STATE_VARIABLE = "FAILOVER_STATE"
 POLICIES_VARIABLE = "FAILOVER_POLICIES"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a command works: state and policy directories, and whether it may overrule a silent controller."""
+
+    state: Path
+    policies: Path
+    take_over: bool = False
 
 
 def default_state() -> Path:

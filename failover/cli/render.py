@@ -1,6 +1,7 @@
 """The one place that writes: data to stdout in the format asked for, talk to stderr."""
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
@@ -16,6 +17,11 @@ class Format(StrEnum):
     YAML = "yaml"
 
 
+def machine(output: Format) -> bool:
+    """Whether a program reads it."""
+    return output in (Format.JSON, Format.YAML)
+
+
 def data(value: Any, output: Format) -> bool:
     """Write JSON or YAML; False where a table is wanted instead."""
     if output is Format.JSON:
@@ -27,6 +33,25 @@ def data(value: Any, output: Format) -> bool:
         line(yaml.safe_dump(value, sort_keys=False, allow_unicode=True).rstrip())
         return True
     return False
+
+
+def one_of_many(value: Any, output: Format) -> str:
+    """A document of several: JSON on a line of its own, YAML after a `---`; "" for tables."""
+    if output is Format.JSON:
+        return json.dumps(value, ensure_ascii=False, sort_keys=False) + "\n"
+    if output is Format.YAML:
+        import yaml
+
+        return "---\n" + str(yaml.safe_dump(value, sort_keys=False, allow_unicode=True))
+    return ""
+
+
+def bare(sentence: str, name: str) -> str:
+    """A sentence without the name that it begins with, for a place where that name stands already."""
+    for prefix in (f"{name}: ", f"zone {name}: "):
+        if sentence.startswith(prefix):
+            return bare(sentence.removeprefix(prefix), name)
+    return sentence
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
@@ -49,10 +74,21 @@ def line(text: str = "") -> None:
     sys.stdout.flush()
 
 
+def out(text: str) -> None:
+    """Data that has its line ends already."""
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
 def talk(text: str) -> None:
     """One line for the person, never data."""
     sys.stderr.write(text + "\n")
     sys.stderr.flush()
+
+
+def hang_up() -> None:
+    """The reader of our data has gone away (`| head`): nothing more is written, also not at the end of the process."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def duration(seconds: float | None) -> str:

@@ -1,42 +1,43 @@
 """`history`, `report`, `audit`: what the journal says of the past, read without a controller."""
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from failover.cli import exits, render
 from failover.cli.exits import Stop
-from failover.cli.status import run_table
+from failover.cli.naming import no_such
+from failover.cli.table import run_table
 from failover.store.reader import StatusReader
+
+if TYPE_CHECKING:
+    from failover.model.journal import JournalEntry, Run
 
 
 def journal_head(state: Path) -> int:
     """Sequence number of the last entry, 0 for none."""
-    reader = StatusReader(state)
-    try:
+    with StatusReader(state) as reader:
         return reader.head()[0]
-    finally:
-        reader.close()
 
 
-def load_entries(state: Path) -> Any:
-    """(entries as values, install id). The whole journal, decoded."""
+def load_entries(state: Path) -> "list[JournalEntry]":
+    """The whole journal, decoded. Raises Stop for an entry that cannot be read."""
     from failover.model.codec import from_plain
     from failover.model.journal import JournalEntry
 
-    reader = StatusReader(state)
-    try:
-        rows, after = [], 0
-        while page := reader.entries(after=after):
-            rows += page
-            after = page[-1]["sequence"]
-        entries: list[JournalEntry] = [
-            from_plain(JournalEntry, {key: item for key, item in row.items() if key != "text"})
-            for row in rows
-        ]
-        return entries, reader.install_id()
-    finally:
-        reader.close()
+    entries: list[JournalEntry] = []
+    with StatusReader(state) as reader:
+        try:
+            while page := reader.entries(after=entries[-1].sequence if entries else 0):
+                entries += [
+                    from_plain(JournalEntry, {key: item for key, item in row.items() if key != "text"})
+                    for row in page
+                ]
+        except ValueError as error:
+            place = f"the entry after {entries[-1].sequence if entries else 0} of the journal cannot be read"
+            raise Stop(exits.ERROR, f"{place}: {error}; `failover audit verify` checks the chain") from None
+    return entries
 
 
 def show_history(state: Path, limit: int, output: render.Format) -> None:
@@ -44,26 +45,38 @@ def show_history(state: Path, limit: int, output: render.Format) -> None:
     from failover.controller.status import run_row
     from failover.execution.runs import fold
 
-    entries, _ = load_entries(state)
-    rows = [run_row(run) for run in fold(entries).values()][-limit:]
+    rows = [run_row(run) for run in fold(load_entries(state)).values()][-limit:]
     if not render.data(rows, output):
         run_table(rows)
+
+
+def find_run(entries: "Iterable[JournalEntry]", name: str) -> "Run":
+    """A run by its name, or the `last` one. Raises Stop with what there is."""
+    from failover.execution.runs import fold
+    from failover.model.ids import RunId
+
+    runs = fold(entries)
+    if not runs:
+        raise Stop(exits.USAGE, "no run was ever opened with this state directory")
+    if name == "last":
+        return list(runs.values())[-1]
+    if name not in runs:
+        raise Stop(exits.USAGE, f"{no_such('run', name, list(runs)[-20:])} (`failover history` lists them)")
+    return runs[RunId(name)]
 
 
 def show_report(state: Path, name: str, output: render.Format) -> None:
     """One run's report."""
     from failover.execution.report import report
-    from failover.execution.runs import fold
     from failover.model.codec import to_plain
 
-    entries, _ = load_entries(state)
-    runs = fold(entries)
-    run = list(runs.values())[-1] if name == "last" and runs else runs.get(name)  # type: ignore[call-overload]
-    if run is None:
-        raise Stop(exits.USAGE, f"there is no run {name!r}; `failover history` lists them")
+    entries = load_entries(state)
+    run = find_run(entries, name)
     made = to_plain(report(run, [entry for entry in entries if entry.run == run.id]))
     if not render.data(made, output):
         write_report(made)
+        if not run.state.final:
+            render.line(f"\nits plan: `failover plan --run {run.id}`")
 
 
 def write_report(made: dict[str, Any]) -> None:
@@ -146,23 +159,22 @@ def _anchor(text: str) -> tuple[int, str]:
 
 def show_audit(state: Path, run: str | None, limit: int, output: render.Format) -> None:
     """Entries, newest last."""
-    from failover.cli.client import progress_sentence
+    from failover.cli.telling import Teller
 
-    reader = StatusReader(state)
-    try:
+    with StatusReader(state) as reader:
+        teller = Teller(lambda name: reader.entries(run=name))
         entries = reader.tail(limit) if run is None else reader.entries(run=run, limit=100_000)[-limit:]
-    finally:
-        reader.close()
-    if not render.data(entries, output):
         rows = [
             [
                 item["sequence"],
                 item["at"][:19],
                 item["epoch"],
                 item["run"],
+                teller.actor(item),
                 item["entry"]["kind"],
-                progress_sentence(item),
+                teller.sentence(item),
             ]
             for item in entries
         ]
-        render.table(["ENTRY", "AT (UTC)", "EPOCH", "RUN", "KIND", "WHAT"], rows)
+    if not render.data(entries, output):
+        render.table(["ENTRY", "AT (UTC)", "EPOCH", "RUN", "WHO", "KIND", "WHAT"], rows)

@@ -1,6 +1,11 @@
 """`failover status`: what is going on, within 0.3 s, controller or no controller."""
 
+import io
+import json
+import re
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -10,225 +15,152 @@ from failover.cli.exits import Stop
 from failover.store.reader import NoStore, StatusReader
 
 STALE_S = 10.0
+WATCH_EVERY_S = 1.0
+SCHEMA = 1
+CHANGES_BY_ITSELF = frozenset(
+    {
+        *("at", "age_s", "seen_at", "inventory_at", "looked_at", "expires_wall", "journal_head", "serial"),
+        *("signals", "nodes", "workloads"),
+    }
+)
+_DURATION = re.compile(r"\d+(\.\d+)? (s|min|h|d)\b")
+
+
+def status(directory: Path, *, output: render.Format, watch: bool, exit_code: bool) -> None:
+    """The command. Raises Stop; a watch ends by Ctrl-C only."""
+    found = read_status(directory)
+    if not watch:
+        render.out(_text(found, output))
+        if exit_code and not healthy(found):
+            raise Stop(exits.UNHEALTHY)
+        return
+    shown = trouble = ""
+    while True:
+        text = _text(found, output)
+        if _what_matters(found, text, output) != shown:
+            heading = "" if not shown or render.machine(output) else f"\n--- {found['at'][11:19]} UTC\n"
+            render.out(heading + (render.one_of_many(found, output) or text))
+            shown = _what_matters(found, text, output)
+        time.sleep(WATCH_EVERY_S)
+        try:
+            found = read_status(directory)
+            trouble = ""
+        except Stop as stop:
+            if stop.sentence != trouble:
+                render.talk(stop.sentence)
+            trouble = stop.sentence
+
+
+def _text(found: dict[str, Any], output: render.Format) -> str:
+    from failover.cli.table import show
+
+    with of_this_version(), redirect_stdout(io.StringIO()) as out:
+        show(found, output)
+    return out.getvalue()
+
+
+def _what_matters(found: dict[str, Any], text: str, output: render.Format) -> str:
+    """What a person would want to be told again: what they see, without the lengths of time and the columns' widths.
+
+    For a program the document, without what changes while nothing happens.
+    """
+    if render.machine(output):
+        text = json.dumps(calm(found))
+    return " ".join(_DURATION.sub("…", text).split())
+
+
+@contextmanager
+def of_this_version() -> Iterator[None]:
+    """What another version wrote may lack what this one shows: a sentence, and no stack trace. Raises Stop."""
+    try:
+        yield
+    except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
+        sentence = f"the status was written by another version of failover, or is damaged ({error!r})"
+        raise Stop(exits.ERROR, f"{sentence}: run that version, or start a controller of this one") from None
 
 
 def read_status(state: Path) -> dict[str, Any]:
-    """The status document with who leads now and how old it is. Raises Stop where there is none."""
+    """The status document with who leads now and how old it is. Raises Stop where there is none that can be read."""
     try:
-        reader = StatusReader(state)
-        document = reader.document("status")
-        leader = reader.leader()
-        reader.close()
+        with StatusReader(state) as reader:
+            document, leader = reader.document("status"), reader.leader()
     except NoStore as error:
         raise Stop(exits.ERROR, str(error)) from None
+    except ValueError as error:
+        sentence = f"the status in {state} is damaged ({error}); a controller that runs writes it anew"
+        raise Stop(
+            exits.ERROR, f"{sentence}; `failover history` and `failover report last` read the journal"
+        ) from None
     if document is None:
         raise Stop(exits.ERROR, "no controller has written a status yet; is it warming up or standing by?")
-    age_s = max(0.0, time.time() - _seconds(document["at"]))
-    document["age_s"] = round(age_s, 1)
-    document["leader"] = {**document["leader"], **(leader or {})}
-    document["controller"] = _controller_word(leader, age_s)
+    with of_this_version():
+        if document["schema"] != SCHEMA:
+            raise ValueError(f"schema {document['schema']}, this one knows {SCHEMA}")
+        age_s = max(0.0, time.time() - seconds_of(document["at"]))
+        document["age_s"] = round(age_s, 1)
+        word = _controller_word(document["leader"], leader, age_s)
+        document["leader"] = {**document["leader"], **(leader or {})}
+        document["controller"] = word
     return dict(document)
 
 
-def _controller_word(leader: dict[str, Any] | None, age_s: float) -> str:
-    if leader is None or leader["gone"]:
-        return "dead: nobody acts; commands work without it"
+def _controller_word(writer: dict[str, Any], leader: dict[str, Any] | None, age_s: float) -> str:
+    if leader is None or leader["released"]:
+        return "none runs: nobody watches or acts; commands work without it"
+    if leader["gone"]:
+        return "dead: nobody watches or acts; commands work without it"
     if leader["expires_wall"] < time.time():
-        return "silent: its lease ran out"
-    return "acting" if age_s < STALE_S else f"acting, but its last word is {age_s:.0f} s old"
+        return "silent: its lease ran out, so nobody acts"
+    if leader["holder"] != writer.get("holder") and age_s >= STALE_S:
+        return f"acting, and it has not spoken yet: this word is another's, {render.duration(age_s)} old"
+    return "acting" if age_s < STALE_S else f"acting, but its last word is {render.duration(age_s)} old"
 
 
-def _seconds(text: str | None) -> float:
+def seconds_of(text: str | None) -> float:
+    """Seconds since the epoch of a time in the document."""
     return datetime.fromisoformat(text).timestamp() if text else 0.0
+
+
+def ago(text: str | None) -> str:
+    """How long ago a time of the document is, "-" for none."""
+    return render.duration(max(0.0, time.time() - seconds_of(text))) if text else "-"
+
+
+def is_current(status: dict[str, Any]) -> bool:
+    """Whether the document tells the present: an acting controller wrote it a moment ago."""
+    return bool(status["controller"] == "acting")
+
+
+def aged(status: dict[str, Any], word: str, *, looked: bool = False) -> str:
+    """A word of the document, marked with its age where it is no longer the present.
+
+    `looked`: about replicas and record sets, which a command without a controller has looked at since, if one was given.
+    """
+    if is_current(status) or word == "-":
+        return word
+    return (
+        f"{word}, {ago(status.get('looked_at') if looked and status.get('looked_at') else status['at'])} ago"
+    )
 
 
 def healthy(status: dict[str, Any]) -> bool:
     """What `--exit-code` asks: an acting controller, every verdict HEALTHY, nothing that holds automation back."""
     return (
-        status["controller"] == "acting"
+        is_current(status)
         and all(cluster["verdict"] == "HEALTHY" for cluster in status["clusters"])
         and not (status["freeze"] or status["pause"] or status["doubt"] or status["policy_problems"])
         and all(vantage["state"] == "ok" for vantage in status["vantages"])
+        and not any(zone["error"] for zone in status["zones"])
     )
 
 
-def show(status: dict[str, Any], output: render.Format) -> None:
-    """Write it."""
-    if render.data(status, output):
-        return
-    wide = output is render.Format.WIDE
-    leader = status["leader"]
-    render.line(
-        f"fleet {status['fleet']}   policy {status['generation']}   controller {leader.get('holder') or '-'} "
-        f"(epoch {leader.get('epoch')}): {status['controller']}"
-    )
-    for sentence in _banner(status):
-        render.line(f"! {sentence}")
-    render.line()
-    _clusters(status, wide=wide)
-    render.line()
-    _applications(status, wide=wide)
-    render.line()
-    _vantages(status)
-    _runs(status)
-    _schedules(status)
-
-
-def _banner(status: dict[str, Any]) -> list[str]:
-    """Everything that a tired person must not miss."""
-    found = []
-    if status["doubt"]:
-        found.append(f"DOUBT: {status['doubt']}")
-    if status["freeze"]:
-        found.append(f"FROZEN: {status['freeze']['sentence']} (ends by itself, or by `failover resume`)")
-    if status["pause"]:
-        pause = status["pause"]
-        found.append(f"PAUSED by {pause['by']} since {pause['at']}: {pause['reason']} (`failover resume`)")
-    if status["warm_up"]:
-        warm = status["warm_up"]
-        ready = f"{warm['vantages_ready']} of {warm['quorum']} vantages ready"
-        found.append(f"warming up after {warm['cause']}: {ready}; no automatic change yet")
-    if status["leader"].get("trouble"):
-        found.append(f"JOURNAL: {status['leader']['trouble']} (no journal, no action)")
-    found += [f"policy file refused, the last good one stays: {text}" for text in status["policy_problems"]]
-    found += [f"{item['code']}: {item['sentence']}" for item in status["alerts"]]
-    found += _about_servers(status) + _about_duplicates(status)
-    found += [
-        f"not done: {item['application'] + ': ' if item['application'] else ''}{item['code']}: {item['sentence']}"
-        for item in status["refusals"]
-    ]
-    for item in status["recommendations"]:
-        names = ", ".join(item["applications"])
-        found.append(
-            f"recommended for {names}: {item['run_kind']} of {item['domain']} (`failover plan {item['domain']}`)"
-        )
-    return found
-
-
-def _about_servers(status: dict[str, Any]) -> list[str]:
-    return [
-        f"zone {zone['name']}: name server {item['server']}: {item['detail'] or 'does not answer'} (it is asked again)"
-        for zone in status["zones"]
-        for item in zone["servers"]
-        if not item["matches"]
-    ]
-
-
-def _about_duplicates(status: dict[str, Any]) -> list[str]:
-    return [
-        f"{cluster['name']} is back and runs {item['replicas']} replicas that run {item['run']} had replaced elsewhere; "
-        f"nothing is deleted (`failover failback {item['domain']}`)"
-        for cluster in status["clusters"]
-        for item in cluster["duplicates"]
-    ]
-
-
-def _since(text: str | None) -> str:
-    return render.duration(time.time() - _seconds(text)) if text else "-"
-
-
-def _clusters(status: dict[str, Any], *, wide: bool) -> None:
-    headings = ["PROVIDER", "REGION", "DATACENTER", "CLUSTER", "VERDICT", "FOR", "READY", "NOTE"]
-    rows = []
-    for item in status["clusters"]:
-        ready = (
-            "-" if item["replicas_ready"] is None else f"{item['replicas_ready']}/{item['replicas_wanted']}"
-        )
-        notes = [f"cordoned ({', '.join(item['cordoned'])})"] if item["cordoned"] else []
-        if item["hold_down_until"]:
-            notes.append(
-                f"held down until {item['hold_down_until'][11:19]} UTC (`failover ack {item['name']}`)"
-            )
-        if item["verdict"] != "HEALTHY":
-            notes.append(item["sentence"])
-        row = [
-            item["provider"],
-            item["region"],
-            item["datacenter"],
-            item["name"],
-            item["verdict"],
-            _since(item["since"]),
-            ready,
-        ]
-        if wide:
-            nodes = "-" if item["nodes_total"] is None else f"{item['nodes_ready']}/{item['nodes_total']}"
-            row += [nodes, _since(item["inventory_at"]), item["fence"]]
-            notes += [item["inventory_error"]] if item["inventory_error"] else []
-        rows.append([*row, "; ".join(notes)])
-    if wide:
-        headings[7:7] = ["NODES", "SEEN", "FENCE"]
-    render.table(headings, rows)
-
-
-def _applications(status: dict[str, Any], *, wide: bool) -> None:
-    rows = []
-    for item in status["applications"]:
-        ready = sum(cluster["ready"] or 0 for cluster in item["clusters"])
-        wanted = sum(cluster["wanted"] or 0 for cluster in item["clusters"])
-        for record in item["records"] or [None]:
-            name = f"{record['name']} {record['type']}" if record else "-"
-            values = (", ".join(record["values"]) if record["known"] else "unknown") if record else "-"
-            row = [item["name"], item["mode"], f"{ready}/{wanted}", name, values]
-            if wide:
-                row += [
-                    item["on_shortage"],
-                    ", ".join(f"{f['zone']} epoch {f['epoch']}" for f in item["fences"]),
-                ]
-            rows.append(row)
-    headings = ["APPLICATION", "MODE", "READY", "RECORD", "ANSWERS"]
-    render.table(headings + (["ON SHORTAGE", "FENCE"] if wide else []), rows)
-
-
-def _vantages(status: dict[str, Any]) -> None:
-    rows = [
-        [
-            item["name"] + (" (controller)" if item["controller"] else ""),
-            item["region"] or "outside",
-            item["state"] + (", cordoned" if item["cordoned"] else ""),
-            _since(item["seen_at"]),
-        ]
-        for item in status["vantages"]
-    ]
-    render.table(["VANTAGE", "REGION", "STATE", "SEEN"], rows)
-
-
-def _runs(status: dict[str, Any]) -> None:
-    runs = [item for item in status["runs"] if item["closed_at"] is None] or status["runs"][-3:]
-    if not runs:
-        return
-    render.line()
-    run_table(runs)
-
-
-def run_table(runs: list[dict[str, Any]]) -> None:
-    """Runs, one a line; also what `history` shows."""
-    rows = [
-        [
-            item["id"],
-            item["run_kind"],
-            item["domain"],
-            item["state"],
-            f"{item['changes_done']}/{item['changes']}",
-            item["actor"],
-            _since(item["opened_at"]) + " ago",
-            (item["halted"] or {}).get("sentence") or item["sentence"],
-        ]
-        for item in runs
-    ]
-    render.table(["RUN", "KIND", "DOMAIN", "STATE", "CHANGES", "BY", "OPENED", "NOTE"], rows)
-
-
-def _schedules(status: dict[str, Any]) -> None:
-    if status["schedules"]:
-        render.line()
-        rows = [
-            [
-                item["name"],
-                item["job"],
-                item["next"] or "-",
-                item["result"] or "never ran",
-                item["sentence"] or "",
-            ]
-            for item in status["schedules"]
-        ]
-        render.table(["SCHEDULE", "JOB", "NEXT", "LAST", "NOTE"], rows)
+def calm(value: Any) -> Any:
+    """The document without what changes by itself: ages, votes that come and go, looks that say the same again."""
+    if isinstance(value, dict):
+        well = value.get("verdict") == "HEALTHY"
+        return {
+            key: calm(item)
+            for key, item in value.items()
+            if key not in CHANGES_BY_ITSELF and not (well and key == "sentence")
+        }
+    return [calm(item) for item in value] if isinstance(value, list) else value

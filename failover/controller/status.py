@@ -4,25 +4,47 @@ a controller and without any import heavier than sqlite3.
 Times are absolute (RFC 3339), never ages: the reader works out ages, and an unchanged world gives an unchanged document.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from failover.controller.people import People
 from failover.controller.world import World
+from failover.execution.machine import wait_began
 from failover.execution.runs import displacements, moved_away
 from failover.model.codec import to_plain
 from failover.model.ids import ApplicationName, ClusterName, Subject, VantageName
-from failover.model.journal import Run
-from failover.model.plan import Plan, ScaleStep
-from failover.model.policy import Application, Mode, Policy, VantageEntry
+from failover.model.inventory import WorkloadState
+from failover.model.journal import Run, RunState, StepProgress, StepState
+from failover.model.plan import (
+    ChangeRecordsStep,
+    Plan,
+    ProveGoneStep,
+    RunKind,
+    ScaleStep,
+    Step,
+    WaitReadyStep,
+    WaitStep,
+)
+from failover.model.policy import Application, Mode, Policy, VantageEntry, WorkloadRef
 from failover.model.reasons import Problem, Refusal
+from failover.model.snapshot import Displacement
 from failover.model.time import Now
 from failover.model.verdict import Judgement, Verdict
 
 STATUS_KEY = "status"
 STATUS_SCHEMA = 1
 RECENT_RUNS = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moves:
+    """The runs, and what they moved: worked out once for all clusters and applications."""
+
+    runs: Sequence[Run]
+    away: frozenset[tuple[ClusterName, ApplicationName]]
+    displaced: tuple[Displacement, ...]
 
 
 def build_status(
@@ -42,6 +64,7 @@ def build_status(
     doubt: str,
 ) -> dict[str, Any]:
     """The whole document. Every list is sorted; nothing in it is a secret."""
+    moves = Moves(runs=runs, away=moved_away(runs), displaced=displacements(runs))
     return {
         "schema": STATUS_SCHEMA,
         "at": to_plain(now.wall),
@@ -58,13 +81,13 @@ def build_status(
         "refusals": to_plain(tuple(refusals)),
         "recommendations": [_recommendation(plan) for plan in recommendations],
         "clusters": [
-            _cluster(policy, entry.name, judgement, world, people, runs, now)
+            _cluster(policy, entry.name, judgement, world, people, moves, now)
             for entry in policy.fleet.clusters
         ],
-        "applications": [_application(item, judgement, world, now) for item in policy.applications],
+        "applications": [_application(item, judgement, world, moves, now) for item in policy.applications],
         "vantages": [_vantage(item, vantages_seen, judgement, people, now) for item in policy.fleet.vantages],
         "zones": [_zone(zone.name, world) for zone in policy.zones],
-        "runs": [run_row(run) for run in runs[-RECENT_RUNS:]],
+        "runs": [run_row(run, world) for run in runs[-RECENT_RUNS:]],
         "schedules": [dict(job) for job in jobs],
     }
 
@@ -75,12 +98,14 @@ def _cluster(
     judgement: Judgement,
     world: World,
     people: People,
-    runs: Sequence[Run],
+    moves: Moves,
     now: Now,
 ) -> dict[str, Any]:
     entry = policy.fleet.cluster(name)
     verdict = judgement.of_cluster(name)
     seen = world.inventories.get(name)
+    serves = not (verdict and verdict.kind.no_longer_serves)
+    ready = sum(state.ready for state in seen.workloads) if seen else None
     domains = {str(domain) for domain in entry.domains()}
     return {
         "provider": entry.provider,
@@ -96,13 +121,16 @@ def _cluster(
         "cordoned": sorted(cordon.target for cordon in people.cordons if cordon.target in domains),
         "fence": entry.fence.value if entry.fence else None,
         "inventory_at": to_plain(now.wall_of(seen.taken_mono)) if seen else None,
+        "inventory_fresh": _fresh(policy, world, name, now),
         "inventory_error": world.inventory_errors.get(name, ""),
         "nodes_ready": seen.nodes_ready if seen else None,
         "nodes_total": seen.nodes_total if seen else None,
-        "replicas_ready": sum(state.ready for state in seen.workloads) if seen else None,
+        "serves": serves,
+        "replicas_ready": ready if serves or ready is None else 0,
+        "replicas_last_seen": ready,
         "replicas_wanted": sum(state.wanted for state in seen.workloads) if seen else None,
         "nodes": _look(world, Subject(cluster=name), now),
-        "duplicates": _duplicates(policy, name, judgement, world, runs, now),
+        "duplicates": _duplicates(policy, name, judgement, world, moves, now),
         "odd": list(seen.odd) if seen else [],
     }
 
@@ -150,63 +178,109 @@ def _look(world: World, subject: Subject, now: Now) -> dict[str, Any] | None:
     }
 
 
+def _fresh(policy: Policy, world: World, name: ClusterName, now: Now) -> bool:
+    """Whether the last look at a cluster is young enough to be gone by."""
+    seen = world.inventories.get(name)
+    return seen is not None and now.mono - seen.taken_mono <= policy.fleet.timing.inventory_max_age_s
+
+
 def _duplicates(
     policy: Policy,
     name: ClusterName,
     judgement: Judgement,
     world: World,
-    runs: Sequence[Run],
+    moves: Moves,
     now: Now,
 ) -> list[dict[str, Any]]:
-    """Replicas that run again in a cluster that a run moved them away from (I27): reported, and never deleted by us."""
+    """Replicas that run again in a cluster that a run moved them away from (I27): reported, and never deleted by us.
+
+    Only what was seen after the run had ended, and is wanted there above what the run left: pods that still terminate are
+    none. Each replica is told once, for the last run that moved it.
+    """
     verdict, seen = judgement.of_cluster(name), world.inventories.get(name)
-    fresh = seen is not None and now.mono - seen.taken_mono <= policy.fleet.timing.inventory_max_age_s
+    fresh = _fresh(policy, world, name, now)
     if seen is None or not fresh or verdict is None or verdict.kind.no_longer_serves:
         return []
-    found, away = [], moved_away(runs)
-    for item in displacements(runs):
-        if name not in item.plan.sources:
+    found: list[dict[str, Any]] = []
+    told: set[WorkloadRef] = set()
+    for item in reversed(moves.displaced):
+        if name not in item.plan.sources or now.wall_of(seen.taken_mono) <= item.finished_at:
             continue
+        steps = [step for step in item.plan.steps if isinstance(step, ScaleStep)]
+        left = {step.workload: step.after for step in steps if step.cluster == name}
         moved = {
-            step.workload
-            for step in item.plan.steps
-            if isinstance(step, ScaleStep) and step.cluster != name and (name, step.application) in away
-        }
-        replicas = sum(state.pods for state in seen.workloads if state.ref in moved)
+            step.workload for step in steps if step.cluster != name and (name, step.application) in moves.away
+        } - told
+        told |= moved
+        replicas = sum(
+            state.pods
+            for state in seen.workloads
+            if state.ref in moved and state.wanted > left.get(state.ref, 0)
+        )
         if replicas:
             found.append({"run": item.run, "replicas": replicas, "domain": str(item.domain)})
-    return found
+    return found[::-1]
 
 
-def _application(application: Application, judgement: Judgement, world: World, now: Now) -> dict[str, Any]:
+def _application(
+    application: Application, judgement: Judgement, world: World, moves: Moves, now: Now
+) -> dict[str, Any]:
     clusters = []
     for name in application.clusters:
         verdict = judgement.of(Subject(cluster=name, application=application.name))
-        seen = world.inventories.get(name)
-        states = [
-            state
-            for workload in application.workloads
-            if seen and (state := seen.workload(workload.ref)) is not None
-        ]
+        whole = judgement.of_cluster(name)
+        serves = not any(item is not None and item.kind.no_longer_serves for item in (verdict, whole))
+        states = _states(application, name, world)
+        ready = None if states is None else sum(state.ready for state in states)
         clusters.append(
             {
                 "cluster": name,
                 "verdict": verdict.kind.value if verdict else None,
                 "sentence": verdict.sentence if verdict else "",
-                "ready": sum(state.ready for state in states) if seen else None,
-                "wanted": sum(state.wanted for state in states) if seen else None,
+                "serves": serves,
+                "ready": ready if serves or ready is None else 0,
+                "last_seen": ready,
+                "wanted": None if states is None else sum(state.wanted for state in states),
                 "workloads": _look(world, Subject(cluster=name, application=application.name), now),
             }
         )
+    ready, wanted = _carried(application.name, clusters, moves)
     return {
         "name": application.name,
         "mode": application.mode.value,
         "on_shortage": application.on_shortage.value,
         "floor": application.floor,
+        "ready": ready,
+        "wanted": wanted,
         "clusters": clusters,
         "records": [_record(item.name, item.record_type.value, item.zone, world) for item in application.dns],
         "fences": _fences(application.name, world),
     }
+
+
+def _states(application: Application, name: ClusterName, world: World) -> list[WorkloadState] | None:
+    """The application's workloads in a cluster as last seen; None where it was never seen."""
+    seen = world.inventories.get(name)
+    if seen is None:
+        return None
+    found = (seen.workload(workload.ref) for workload in application.workloads)
+    return [state for state in found if state is not None]
+
+
+def _carried(name: ApplicationName, clusters: Sequence[dict[str, Any]], moves: Moves) -> tuple[int, int]:
+    """(replicas that are ready where clients are served, replicas that clients need).
+
+    What a run has moved away from a cluster is needed there no more, and what runs there again is a duplicate (I27). While
+    a run moves it, and after one that did not get through, the need is what that run found.
+    """
+    run = next((item for item in reversed(moves.runs) if name in item.applications), None)
+    home = run is not None and not run.state.final and run.plan.run_kind is RunKind.FAILBACK
+    here = [item for item in clusters if home or (item["cluster"], name) not in moves.away]
+    ready, wanted = (sum(item[key] or 0 for item in here) for key in ("ready", "wanted"))
+    if run is None or run.state in (RunState.DONE, RunState.ABORTED, RunState.FAILED, RunState.REFUSED):
+        return ready, wanted
+    needed = next(part.demand for part in run.plan.applications if part.application == name)
+    return ready, max(needed, wanted) if run.state is RunState.PARTIAL else needed or wanted
 
 
 def _record(name: str, record_type: str, zone: str, world: World) -> dict[str, Any]:
@@ -280,10 +354,10 @@ def _zone(name: str, world: World) -> dict[str, Any]:
     }
 
 
-def run_row(run: Run) -> dict[str, Any]:
-    """One run's line in `status` and `history`."""
-    changing = [step for step in run.plan.steps if step.kind in ("scale", "change-records")]
-    done = sum(1 for step in changing if run.steps[step.id].state.value == "done")
+def run_row(run: Run, world: World | None = None) -> dict[str, Any]:
+    """One run's line in `status` and `history`. `world`: where a controller watches, so that it can say how far a wait is."""
+    changing = [step for step in run.plan.steps if isinstance(step, ScaleStep | ChangeRecordsStep)]
+    done = sum(1 for step in changing if run.steps[step.id].state is StepState.DONE)
     return {
         "id": run.id,
         "run_kind": run.plan.run_kind.value,
@@ -298,6 +372,7 @@ def run_row(run: Run) -> dict[str, Any]:
         "changes_done": done,
         "halted": to_plain(run.halted) if run.halted else None,
         "sentence": run.sentence,
+        "waits_for": waits_for(run, world),
         "applications": list(run.applications),
         "plan": run.plan.short_hash,
         "silent_servers": sorted(
@@ -309,6 +384,59 @@ def run_row(run: Run) -> dict[str, Any]:
             }
         ),
     }
+
+
+def waits_for(run: Run, world: World | None) -> str:
+    """What a run does or waits for at the moment; "" for one that is over or halted."""
+    if run.state is RunState.AWAITING_APPROVAL:
+        return f"waits for a person: `failover plan --run {run.id}`, then `failover approve {run.id}`"
+    if run.state is not RunState.RUNNING:
+        return ""
+    said: dict[str, int] = {}
+    for step in run.plan.steps:
+        progress = run.steps[step.id]
+        over = progress.state in (StepState.DONE, StepState.FAILED)
+        if over or not all(run.steps[needed].state is StepState.DONE for needed in step.needs):
+            continue
+        for sentence in _doing(run, step, progress, world):
+            said[sentence] = said.get(sentence, 0) + 1
+    lines = [f"{sentence} ({count} changes)" if count > 1 else sentence for sentence, count in said.items()]
+    return "; ".join(lines[:3]) + (f"; and {len(lines) - 3} more" if len(lines) > 3 else "")
+
+
+def _doing(run: Run, step: Step, progress: StepProgress, world: World | None) -> Iterator[str]:
+    """What a step that may go on is at. Times are absolute."""
+    if isinstance(step, WaitReadyStep):
+        wanted, share = sum(count for _, _, count in step.targets), step.share
+        enough = f", {share} % are enough" if share < 100 else ""
+        ready = f"{_ready_of(step, world)} of {wanted}" if world is not None else f"{wanted}"
+        yield f"{step.application}: waits for replicas, {ready} ready{enough}"
+    elif isinstance(step, ProveGoneStep):
+        yield f"waits until {step.workload} is gone from {step.cluster}"
+    elif isinstance(step, WaitStep):
+        until = wait_began(run, step) + timedelta(seconds=step.seconds)
+        yield f"{step.application}: waits until {until:%H:%M:%S} UTC: {step.reason}"
+    elif progress.not_before is not None:
+        target = step.cluster if isinstance(step, ScaleStep) else f"zone {step.zone}"
+        note = progress.note.removeprefix(f"{target}: ") or progress.result
+        yield f"{target}: {note}; tries again at {progress.not_before:%H:%M:%S} UTC"
+    elif isinstance(step, ScaleStep):
+        yield f"changes replicas in {step.cluster}"
+    elif progress.state is StepState.EFFECTED:
+        count = len(world.servers.get(step.zone, ())) if world is not None else 0
+        yield f"reads back zone {step.zone} at {f'{count} servers' if count else 'every server'}"
+    else:
+        yield f"changes zone {step.zone}"
+
+
+def _ready_of(step: WaitReadyStep, world: World) -> int:
+    """How many of the replicas that a step waits for are ready, as last seen."""
+    ready = 0
+    for cluster, ref, count in step.targets:
+        seen = world.inventories.get(cluster)
+        state = seen.workload(ref) if seen is not None else None
+        ready += min(state.ready, count) if state is not None else 0
+    return ready
 
 
 def _recommendation(plan: Plan) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """What a person meets at the command line before anything runs: exit codes, sentences, no stack traces, quick answers."""
 
+import asyncio
 import json
 import os
 import sqlite3
@@ -12,27 +13,7 @@ import pytest
 from failover.controller.clock import SystemClock
 from failover.model.journal import PersonSaid
 from failover.store.sqlite import SQLiteStore
-
-ROOT = Path(__file__).parents[2]
-
-
-def failover(*arguments: str, state: Path, policies: Path | None = None) -> subprocess.CompletedProcess[str]:
-    environment = {
-        **os.environ,
-        "FAILOVER_STATE": str(state),
-        "FAILOVER_POLICIES": str(policies or ROOT / "policies"),
-    }
-    done = subprocess.run(
-        [sys.executable, "-m", "failover", *arguments],
-        capture_output=True,
-        text=True,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        timeout=60,
-        check=False,
-    )
-    assert "Traceback" not in done.stderr, done.stderr
-    return done
+from tests.cli.running import environment, failover
 
 
 def test_status_without_a_store_says_so(tmp_path: Path) -> None:
@@ -96,18 +77,160 @@ def test_a_missing_kubeconfig_is_a_sentence(tmp_path: Path) -> None:
 
 
 def test_nothing_on_the_path_of_status_imports_an_sdk(tmp_path: Path) -> None:
+    heavy = {
+        *(
+            "aiohttp",
+            "kubernetes",
+            "dns",
+            "boto3",
+            "google.cloud",
+            "apscheduler",
+            "yaml",
+            "pydantic",
+            "typer",
+            "rich",
+        ),
+        *("http.client", "asyncio", "ssl", "failover.cli.client", "failover.controller"),
+    }
     code = (
         "import sys\n"
         "from failover.cli.main import run_command\n"
         "sys.argv = ['failover', 'status']\n"
         "run_command('failover')\n"
-        "print(sorted({'aiohttp', 'kubernetes', 'dns', 'boto3', 'google.cloud', 'apscheduler', 'yaml'} & set(sys.modules)))\n"
+        f"print(sorted({heavy!r} & set(sys.modules)))\n"
     )
-    environment = {**os.environ, "FAILOVER_STATE": str(tmp_path)}
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environment(tmp_path), check=True
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_the_quick_way_to_status_knows_exactly_the_options_that_the_frame_knows() -> None:
+    from typer.main import get_command
+
+    from failover.cli import commands, quick
+
+    assert commands.REGISTERED
+    known = get_command(commands.app).commands["status"]  # type: ignore[attr-defined]
+    options = {word for item in known.params for word in item.opts}
+    assert options - {"--help", "-h"} == set(quick.TAKES_VALUE) | set(quick.SWITCHES)
+
+
+@pytest.mark.parametrize(
+    ("words", "understood"),
+    [
+        ("status", True),
+        ("status -o wide --exit-code", True),
+        ("status --output=json --state=x -w", True),
+        ("status -o xml", False),
+        ("status -ojson", False),
+        ("status --help", False),
+        ("status --state", False),
+        ("status extra", False),
+        ("history", False),
+        ("", False),
+    ],
+)
+def test_what_the_quick_way_does_not_understand_is_left_to_the_frame(words: str, understood: bool) -> None:
+    from failover.cli.quick import parse
+
+    assert (parse(words.split()) is not None) is understood
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["status", "-o", "xml"], "'xml' is not one of 'table', 'wide', 'json', 'yaml'"),
+        (["plan", "north", "--kind", "drian"], "there is no kind 'drian'; did you mean 'drain'?"),
+        (["plan"], "name a DOMAIN, or a run by --run"),
+        (["report", "last"], "does not exist: no controller has run with this state directory"),
+        (["lab", "fault", "gray", "north", "--set", "errors"], "NAME=VALUE"),
+    ],
+)
+def test_a_mistake_is_told_in_words_that_a_person_knows(
+    tmp_path: Path, arguments: list[str], said: str
+) -> None:
+    done = failover(*arguments, state=tmp_path)
+    assert done.returncode in (1, 64)
+    assert said in " ".join(done.stderr.split())
+    assert "Value error" not in done.stderr
+    assert "RunKind" not in done.stderr
+
+
+def a_status(state: Path, text: str) -> None:
+    """A state directory whose status document is this text."""
+
+    async def write() -> None:
+        store = await SQLiteStore.open(state, SystemClock())
+        await store.cas("status", 0, text)
+        await store.close()
+
+    asyncio.run(write())
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"schema": 99}', '{"schema": 1, "at": "yesterday"}'])
+def test_a_status_that_cannot_be_read_is_a_sentence(tmp_path: Path, text: str) -> None:
+    a_status(tmp_path, text)
+    for arguments in (["status"], ["status", "-o", "json"], ["explain", "north"]):
+        done = failover(*arguments, state=tmp_path)
+        assert done.returncode == 1
+        assert "damaged" in done.stderr or "another version" in done.stderr
+
+
+async def test_a_journal_says_who_did_what_and_why(tmp_path: Path) -> None:
+    await a_journal(tmp_path, 1)
+    told = failover("audit", "show", state=tmp_path).stdout
+    assert "ada paused automation: 0" in " ".join(told.split())
+    assert (
+        failover("report", "last", state=tmp_path).stderr.strip()
+        == "no run was ever opened with this state directory"
+    )
+    assert failover("plan", "--run", "x", state=tmp_path).returncode == 64
+
+
+# -- shells that complete ----------------------------------------------------------------------------------------------
+
+
+def entry(name: str) -> list[str]:
+    """A console script, as its package names it."""
+    return [sys.executable, "-c", f"from failover.cli.main import {name}; {name}()"]
+
+
+@pytest.mark.parametrize(
+    ("name", "program", "variable"),
+    [
+        ("main", "failover", "_FAILOVER_COMPLETE"),
+        ("main_kubectl", "kubectl-failover", "_KUBECTL_FAILOVER_COMPLETE"),
+    ],
+)
+def test_both_names_of_the_program_complete(name: str, program: str, variable: str) -> None:
+    shown = subprocess.run(
+        [*entry(name), "--show-completion", "bash"], capture_output=True, text=True, check=True
+    ).stdout
+    assert f"{variable}=complete_bash" in shown
+    assert f"completion {program}" in shown
+    subprocess.run(["bash", "-n"], input=shown, text=True, check=True)
+    asked = {variable: "complete_bash", "COMP_WORDS": f"{program} evac", "COMP_CWORD": "1"}
+    found = subprocess.run(
+        entry(name), capture_output=True, text=True, check=True, env={**os.environ, **asked}
+    )
+    assert found.stdout.split() == ["evacuate"]
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        (["sta"], ["status", ":4"]),
+        (["lab", ""], ["run", "up", "fault", "list", ":4"]),
+        (["apply", ""], [":0"]),
+    ],
+)
+def test_kubectl_asks_its_plugin_what_may_come_next(
+    tmp_path: Path, words: list[str], found: list[str]
+) -> None:
+    done = failover(*words, state=tmp_path, module="failover.cli.completing")
+    assert done.returncode == 0
+    assert done.stdout.split() == found
 
 
 async def a_journal(state: Path, entries: int) -> None:

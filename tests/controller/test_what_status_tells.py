@@ -4,7 +4,7 @@ import io
 from contextlib import redirect_stdout
 
 from failover.cli import explain, render
-from failover.cli.status import show
+from failover.cli.table import show
 from failover.controller.app import Controller
 from failover.lab.virtual import run_virtual
 from failover.model.journal import RunState
