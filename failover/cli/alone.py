@@ -1,27 +1,56 @@
-"""A command without a controller: take the lease with a new epoch, look, act, finish, give the lease back."""
+"""A command without a controller: take the lease with a new epoch, look, act, finish, give the lease back.
+
+A plan takes no lease: it changes nothing (I25). What people say (a pause, a cordon) needs no valid policy (I23).
+"""
 
 import asyncio
+import json
 from typing import Any
 
 from failover.cli import exits
-from failover.cli.client import Place, refusal_text
+from failover.cli.client import refusal_text
 from failover.cli.exits import Stop
+from failover.cli.following import Follower, how_to_go_on, stands_still
+from failover.cli.lastknown import last_known
+from failover.cli.places import Place
 from failover.cli.render import talk
 from failover.controller.app import Controller, build
+from failover.controller.asking import own_judgement, probe_once
+from failover.controller.status import STATUS_KEY, run_row
 from failover.controller.wiring import open_ports, read_text
-from failover.model.codec import to_plain
+from failover.execution.admission import is_automatic
+from failover.model.codec import canonical_json, to_plain
 from failover.model.errors import FailoverError, NotLeader, PolicyError, Refused, UsageError
 from failover.model.ids import RunId
 from failover.model.journal import RunState
+from failover.model.policy import Policy
 from failover.policy import load_directory
+from failover.store.reader import StatusReader
 
-LOOK_S = 10.0
+OF_RUNS = frozenset({"start", "apply", "approve", "resume-run", "abort"})
+OF_PEOPLE = frozenset({"pause", "resume", "ack", "cordon", "uncordon"})
+WITHOUT_A_LOOK = OF_PEOPLE - {"resume"}
+"""Nothing outside is changed for them; who resumes has to see the fences first (I28)."""
+LOOKED_AT = (
+    "replicas_ready",
+    "replicas_wanted",
+    "replicas_last_seen",
+    "serves",
+    "nodes_ready",
+    "nodes_total",
+)
+INVENTORY = ("inventory_at", "inventory_fresh", "inventory_error", *LOOKED_AT)
+"""What of a cluster's line in the status one look from here tells as well as a controller's."""
 
 
 def act_alone(place: Place, request: dict[str, Any]) -> dict[str, Any]:
     """Carry out one command; where it opened a run, return when the run is over or halted. Raises Stop."""
+    alone = Alone(place, request)
     try:
-        return asyncio.run(_act(place, request))
+        return asyncio.run(alone.act())
+    except KeyboardInterrupt:
+        talk(f"\n{stands_still(alone.run)}" if alone.run else "\nnothing was begun")
+        raise
     except Refused as error:
         raise Stop(exits.REFUSED, refusal_text([to_plain(item) for item in error.refusals])) from None
     except UsageError as error:
@@ -32,43 +61,123 @@ def act_alone(place: Place, request: dict[str, Any]) -> dict[str, Any]:
         raise Stop(exits.ERROR, str(error)) from None
 
 
-async def _act(place: Place, request: dict[str, Any]) -> dict[str, Any]:
-    policy = load_directory(place.policies)
-    ports = await open_ports(policy, place.state)
-    try:
-        controller = build(ports.ports, policy, read_ca=read_text, alone=True)
-        await controller.load()
-        await controller.context.world.refresh(policy, ports.ports.clusters, ports.ports.zones)
-        if not await controller.lead_once(take_over=place.take_over):
-            raise NotLeader(controller.context.leadership.standby, holder="another")
-        keeper = asyncio.ensure_future(controller.context.leadership.keep(talk))
+class Alone:
+    """One command that is its own controller. `run`: the run that it is about, "" before there is one."""
+
+    def __init__(self, place: Place, request: dict[str, Any]) -> None:
+        self._place, self._request = place, request
+        self._verb = str(request["verb"])
+        self.run = str(request.get("run", ""))
+
+    async def act(self) -> dict[str, Any]:
+        """Open everything, carry the command out, and give the lease back."""
+        policy = self._policy()
+        ports = await open_ports(policy, self._place.state)
         try:
-            answer = await controller.command(request)
-            if answer.get("run") and request["verb"] in ("start", "apply", "approve", "resume-run", "abort"):
-                answer["state"] = await _finish(controller, RunId(answer["run"]))
+            controller = build(ports.ports, policy, read_ca=read_text, alone=True)
+            await controller.load()
+            if self._verb not in WITHOUT_A_LOOK:
+                await controller.context.world.refresh(policy, ports.ports.clusters, ports.ports.zones)
+            if self._verb == "plan":
+                return _without_lease(await controller.command(self._request))
+            return await self._lead(controller)
+        finally:
+            await ports.close()
+
+    def _policy(self) -> Policy:
+        """The policy in the files; for people's words the names that were known last will do."""
+        try:
+            return load_directory(self._place.policies)
+        except PolicyError as error:
+            if self._verb not in OF_PEOPLE:
+                raise
+            count = len(error.problems)
+            talk(
+                f"the policies are not valid ({count} problems, see `failover validate`): {self._verb} needs none"
+            )
+        if not (self._place.state / "failover.db").exists():
+            return last_known(None)
+        with StatusReader(self._place.state) as reader:
+            return last_known(reader.document(STATUS_KEY))
+
+    async def _lead(self, controller: Controller) -> dict[str, Any]:
+        """With the lease: the command, and its run to the end."""
+        context = controller.context
+        if not await controller.lead_once(take_over=self._place.take_over):
+            raise NotLeader(context.leadership.standby, holder="another")
+        keeper = asyncio.ensure_future(context.leadership.keep(talk))
+        try:
+            answer = await controller.command(self._request)
+            if answer.get("run") and self._verb in OF_RUNS:
+                self.run = str(answer["run"])
+                answer["state"] = await self._finish(controller, RunId(self.run))
+                await _tell_look(controller)
             return answer
         finally:
             keeper.cancel()
             await controller.stop()
-    finally:
-        await ports.close()
 
-
-async def _finish(controller: Controller, run_id: RunId) -> str:
-    """Drive the run until it is over or halted."""
-    context = controller.context
-    while True:
-        run = context.runs[run_id]
-        if run.state.final or run.state in (RunState.HALTED, RunState.AWAITING_APPROVAL):
-            return run.state.value
-        if not context.leadership.acting(context.now()):
-            raise NotLeader(
-                "the lease was lost in the middle; `failover resume-run` goes on", holder="another"
+    async def _finish(self, controller: Controller, run_id: RunId) -> str:
+        """Drive the run until it is over or halted."""
+        context = controller.context
+        with StatusReader(self._place.state) as reader:
+            follower = Follower(
+                reader,
+                run_id,
+                after=self._request.get("head", 0),
+                waits_for=lambda: str(run_row(context.runs[run_id], context.world)["waits_for"]),
             )
-        controller.runner.poke()
-        context.news.clear()
-        try:
-            async with asyncio.timeout(0.2):
-                await context.news.wait()
-        except TimeoutError:
-            continue
+            while True:
+                run = context.runs[run_id]
+                follower.look()
+                if run.state.final or run.state in (RunState.HALTED, RunState.AWAITING_APPROVAL):
+                    if run.halted is not None:
+                        talk(how_to_go_on(run_id, run.halted.sentence))
+                        if is_automatic(run.actor):
+                            talk("  (automation's runs need a controller and its quorum; a person's do not)")
+                    return run.state.value
+                if not context.leadership.acting(context.now()):
+                    raise NotLeader(
+                        f"the lease was lost in the middle; {stands_still(run_id)}", holder="another"
+                    )
+                controller.runner.poke()
+                context.news.clear()
+                try:
+                    async with asyncio.timeout(0.2):
+                        await context.news.wait()
+                except TimeoutError:
+                    continue
+
+
+def _without_lease(answer: dict[str, Any]) -> dict[str, Any]:
+    """A plan that is only shown: that nobody here holds the lease is no reason against it."""
+    return {**answer, "refusals": [item for item in answer["refusals"] if item["code"] != "lease"]}
+
+
+async def _tell_look(controller: Controller) -> None:
+    """Look once more, and keep what was seen for `status`: replicas and record sets as they are after the run.
+
+    Verdicts stay those of the controller that gave them, with their age: one look from here makes none (I3).
+    """
+    context = controller.context
+    ports, policy, epoch = context.ports, context.policy, context.leadership.epoch
+    found = await ports.store.get(STATUS_KEY)
+    if found is None or epoch is None:
+        return
+    await context.world.refresh(policy, ports.clusters, ports.zones)
+    asked = await probe_once(ports, controller.definitions)
+    context.judgement = own_judgement(policy, asked, context.health, context.now())
+    seen, known = controller.status(), json.loads(found[1])
+    rows = {item["name"]: item for item in seen["clusters"]}
+    clusters = [
+        {**item, **{key: rows[item["name"]][key] for key in INVENTORY}} if item["name"] in rows else item
+        for item in known["clusters"]
+    ]
+    document = known | {
+        "clusters": clusters,
+        "applications": seen["applications"],
+        "zones": seen["zones"],
+        "runs": seen["runs"],
+        "looked_at": seen["at"],
+    }
+    await ports.store.cas(STATUS_KEY, found[0], canonical_json(document), epoch=epoch)

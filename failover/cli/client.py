@@ -5,57 +5,61 @@ A controller that lives but cannot be reached is not overruled without `--take-o
 
 import http.client
 import json
+import select
 import socket
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from failover.cli import exits
+from failover.cli import exits, render
 from failover.cli.exits import Stop
+from failover.cli.places import Place
 from failover.cli.render import talk
 from failover.store.reader import NoStore, StatusReader
 
 SOCKET_NAME = "control.sock"
-TIMEOUT_S = 20.0
-CONNECT_TIMEOUT_S = 2.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
-    """Where a command works: state and policy directories, and whether it may overrule a silent controller."""
-
-    state: Path
-    policies: Path
-    take_over: bool = False
+FIRST_BYTE_S = 3.0
+"""A living controller answers a question about nothing at once, however busy it is with a command."""
+PATIENCE_S = 5.0
+"""How long a command is waited for before it is asked again whether anybody lives there."""
+ANSWER_S = 20.0
+"""From the first byte of an answer to its last."""
 
 
 class _UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path: Path) -> None:
-        super().__init__("localhost", timeout=TIMEOUT_S)
+    def __init__(self, path: Path, timeout_s: float) -> None:
+        super().__init__("localhost", timeout=timeout_s)
         self._path = path
 
     def connect(self) -> None:
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(CONNECT_TIMEOUT_S)
+        self.sock.settimeout(self.timeout)
         self.sock.connect(str(self._path))
-        self.sock.settimeout(TIMEOUT_S)
 
 
-_SILENT: set[Path] = set()
-"""State directories whose controller did not answer this command once: it is not asked, and waited for, again."""
+_SILENT: dict[Path, str] = {}
+"""State directories whose controller did not answer this command once, and what was said of it: it is not asked, and waited
+for, again.
+"""
 
 
 class Unreachable(Exception):
-    """No controller answers on the socket."""
+    """No controller answers on the socket; `str()` says how."""
 
 
 def ask_controller(state: Path, request: dict[str, Any]) -> dict[str, Any]:
-    """Send one command over the socket. Raises Unreachable, or Stop with the right exit code for its answer."""
-    connection = _UnixConnection(state / SOCKET_NAME)
+    """Send one command over the socket. Raises Unreachable, or Stop with the right exit code for its answer.
+
+    A command may take long to be answered (it looks at every cluster first): what tells that from a controller that is
+    frozen is whether it answers anything at all.
+    """
+    _ping(state)
+    connection = _UnixConnection(state / SOCKET_NAME, ANSWER_S)
     try:
         body = json.dumps(request)
         connection.request("POST", "/v1/commands", body, {"Content-Type": "application/json"})
+        while not select.select([connection.sock], [], [], PATIENCE_S)[0]:
+            _ping(state)
         response = connection.getresponse()
         answer = json.loads(response.read())
     except (OSError, http.client.HTTPException, ValueError) as error:
@@ -65,6 +69,20 @@ def ask_controller(state: Path, request: dict[str, Any]) -> dict[str, Any]:
     if response.status == 200:
         return dict(answer)
     raise stop_for(answer)
+
+
+def _ping(state: Path) -> None:
+    """Ask for nothing: any answer, the refusal of such a question included, comes from a process that lives."""
+    connection = _UnixConnection(state / SOCKET_NAME, FIRST_BYTE_S)
+    try:
+        connection.request("GET", "/")
+        connection.getresponse().read()
+    except TimeoutError:
+        raise Unreachable(f"nothing came back within {FIRST_BYTE_S:g} s") from None
+    except (OSError, http.client.HTTPException) as error:
+        raise Unreachable(str(error)) from None
+    finally:
+        connection.close()
 
 
 def stop_for(answer: dict[str, Any]) -> Stop:
@@ -81,7 +99,7 @@ def refusal_text(refusals: list[dict[str, Any]]) -> str:
     lines = ["refused:"]
     for item in refusals:
         about = f"{item['application']}: " if item["application"] else ""
-        lines.append(f"  {about}{item['code']}: {item['sentence']}")
+        lines.append(f"  {about}{item['code']}: {render.bare(item['sentence'], item['application'])}")
         lines += [f"    {fact}" for fact in item["evidence"]]
     named = sorted({item["code"] for item in refusals if item["overridable"]})
     if named:
@@ -89,84 +107,73 @@ def refusal_text(refusals: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def command(place: Place, request: dict[str, Any]) -> dict[str, Any]:
-    """Have a command carried out. With a controller it returns at once; without one, when its run is over."""
+def command(place: Place, request: dict[str, Any], *, looks_only: bool = False) -> dict[str, Any]:
+    """Have a command carried out. With a controller it returns at once; without one, when its run is over.
+
+    `looks_only`: nothing is changed for it, now or next, so that no lease is needed and nobody is overruled. The answer of
+    a command that was carried out here, and not by a controller, says `alone`.
+    """
+    trouble = ""
     if place.state not in _SILENT:
         try:
             return ask_controller(place.state, request)
         except Unreachable as error:
-            _may_act_alone(place, str(error))
-            _SILENT.add(place.state)
+            trouble = str(error)
+    leader = _leader_of(place.state)
+    if not looks_only:
+        _may_act_alone(place, leader, trouble)
+    why = _why_alone(leader, looks_only=looks_only)
+    if _SILENT.get(place.state) != why:
+        talk(why)
+    _SILENT[place.state] = why
     from failover.cli.alone import act_alone
 
-    talk("no controller runs with this state directory: acting without one")
-    return act_alone(place, request)
+    return {**act_alone(place, request), "alone": True}
 
 
-def _may_act_alone(place: Place, trouble: str) -> None:
-    """Raises Stop where a controller lives that cannot be reached."""
-    if not (place.state / "failover.db").exists():
-        return
+def _leader_of(state: Path) -> dict[str, Any] | None:
+    if not (state / "failover.db").exists():
+        return None
     try:
-        reader = StatusReader(place.state)
-        leader = reader.leader()
-        reader.close()
+        with StatusReader(state) as reader:
+            return reader.leader()
     except NoStore as error:
         raise Stop(exits.ERROR, str(error)) from None
-    if leader is None or leader["gone"] or place.take_over:
+
+
+def _lease_left(leader: dict[str, Any]) -> float:
+    """Seconds for which the holder of the lease may still act."""
+    return 0.0 if leader["gone"] else max(0.0, leader["expires_wall"] - time.time())
+
+
+def _named(leader: dict[str, Any]) -> str:
+    return f"{leader['holder']} (process {leader['process']}, epoch {leader['epoch']})"
+
+
+def _may_act_alone(place: Place, leader: dict[str, Any] | None, trouble: str) -> None:
+    """Raises Stop where a controller lives that cannot be reached."""
+    if leader is None or place.take_over:
         return
-    left = leader["expires_wall"] - time.time()
+    left = _lease_left(leader)
     if left > 0:
         raise Stop(
             exits.REFUSED,
-            f"{leader['holder']} (process {leader['process']}, epoch {leader['epoch']}) holds the lease for {left:.0f} s more "
-            f"and does not answer ({trouble}). If you are sure that it must not act: --take-over",
+            f"{_named(leader)} holds the lease for {left:.0f} s more and does not answer"
+            f"{f' ({trouble})' if trouble else ''}. Make sure that it cannot act (stop it, or cut it off), then: --take-over",
         )
 
 
-def follow(state: Path, run: str, *, after: int = 0) -> int:
-    """Show a run's progress until it is over; returns the exit code that its end stands for."""
-    reader = StatusReader(state)
-    seen = after
-    try:
-        while True:
-            for entry in reader.entries(after=seen, run=run):
-                seen = entry["sequence"]
-                sentence = progress_sentence(entry)
-                if sentence:
-                    talk(f"{entry['at'][11:19]}  {sentence}")
-                if entry["entry"]["kind"] == "run-closed":
-                    return code_of_state(entry["entry"]["state"])
-                if entry["entry"]["kind"] == "run-halted":
-                    talk(f"the run halts here; `failover resume-run {run}` or `failover abort {run}`")
-            time.sleep(0.1)
-    finally:
-        reader.close()
-
-
-def code_of_state(state: str) -> int:
-    """Exit code of a finished run."""
-    return {"done": exits.DONE, "partial": exits.PARTIAL, "refused": exits.REFUSED}.get(state, exits.ERROR)
-
-
-def progress_sentence(entry: dict[str, Any]) -> str:
-    """One line for an event that a person follows; "" for bookkeeping."""
-    event = entry["entry"]
-    kind = event["kind"]
-    if kind == "run-opened":
-        return f"run {entry['run']} opened by {event['actor']}"
-    if kind == "effect" and event["result"] in ("applied", "unchanged"):
-        return f"{event['step'].split(':')[0]} {event['before']} -> {event['after'] or event['detail']}"
-    if kind == "effect":
-        return f"{event['step']}: {event['result']}: {event['detail']}"
-    if kind == "step-failed":
-        return f"{event['step']} failed: {event['refusal']['sentence']}"
-    if kind == "step-done" and event.get("verification"):
-        servers = event["verification"]["servers"]
-        agree = sum(1 for item in servers if item["matches"])
-        return f"DNS read back at {agree} of {len(servers)} name servers"
-    if kind == "run-halted":
-        return f"halted: {event['refusal']['sentence']}"
-    if kind == "run-closed":
-        return f"{event['state']}: {event['sentence']}"
-    return "" if kind in ("intent", "effect", "step-done") else kind
+def _why_alone(leader: dict[str, Any] | None, *, looks_only: bool) -> str:
+    """One sentence about why this command is its own controller."""
+    if leader is None or leader["released"]:
+        return "no controller runs with this state directory: acting without one"
+    if leader["gone"]:
+        return f"the controller {_named(leader)} is dead: acting without it"
+    if _lease_left(leader) <= 0:
+        return f"{_named(leader)} does not answer, and its lease ran out: acting without it"
+    word = (
+        "this is worked out without it, and changes nothing"
+        if looks_only
+        else "it is overruled (--take-over)"
+    )
+    return f"{_named(leader)} holds the lease and does not answer: {word}"

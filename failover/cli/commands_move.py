@@ -24,15 +24,25 @@ from failover.cli.frame import (
     app,
     place_of,
 )
-from failover.cli.places import actor
+from failover.cli.places import Place, actor
+
+KINDS = ("evacuation", "drain", "failback", "steering")
+RunArgument = Annotated[str, typer.Argument(metavar="RUN")]
 
 
 @app.command(rich_help_panel=MOVE)
 def plan(
-    domain: DomainArgument,
-    kind: Annotated[
-        str, typer.Option("--kind", help="evacuation, drain, failback or steering.")
-    ] = "evacuation",
+    domain: Annotated[
+        str,
+        typer.Argument(
+            metavar="[DOMAIN]", help="A provider, region, datacenter or cluster; region/NAME where ambiguous."
+        ),
+    ] = "",
+    of_run: Annotated[
+        str,
+        typer.Option("--run", metavar="RUN", help="The plan of a run, e.g. of one that waits for approval."),
+    ] = "",
+    kind: Annotated[str, typer.Option("--kind", help=f"{', '.join(KINDS)}.")] = KINDS[0],
     assume_down: Annotated[
         bool,
         typer.Option(
@@ -47,26 +57,33 @@ def plan(
     application: Applications = None,
     state: State = None,
     policies: Policies = None,
-    take_over: TakeOver = False,
     output: Output = render.Format.TABLE,
 ) -> None:
-    """What would be done about a domain, and why. Changes nothing."""
-    from failover.cli.client import command
-    from failover.cli.plans import show_plan, write_plan
+    """What would be done about a domain, and why. Changes nothing. Exit 4 where a guard refuses it."""
+    from failover.cli.naming import one_of
+    from failover.cli.planfile import write_plan
+    from failover.cli.plans import plan_of_run, plan_only, show_plan
 
-    request = {
-        "verb": "plan",
-        "kind": kind,
-        "domain": domain,
-        "actor": actor(),
-        "overrides": override or [],
-        "applications": application or [],
-        "assume_down": assume_down,
-    }
-    answer = command(place_of(state, policies, take_over), request)
+    place = place_of(state, policies)
+    if bool(of_run) == bool(domain):
+        raise Stop(exits.USAGE, "name a DOMAIN, or a run by --run")
+    if of_run:
+        answer = plan_of_run(place, of_run)
+    else:
+        answer = plan_only(
+            place,
+            kind=one_of("--kind", kind, KINDS),
+            domain=domain,
+            person=actor(),
+            overrides=override or [],
+            applications=application or [],
+            assume_down=assume_down,
+        )
     show_plan(answer, output)
     if out is not None:
         write_plan(answer, out)
+    if answer["refusals"]:
+        raise Stop(exits.REFUSED)
     if detailed_exitcode and not answer["empty"]:
         raise Stop(exits.CHANGES_PENDING)
 
@@ -81,15 +98,23 @@ def apply(
     policies: Policies = None,
     take_over: TakeOver = False,
 ) -> None:
-    """Carry out a saved plan, if every assumption of it still holds."""
+    """Show a saved plan, and carry it out if every assumption of it still holds."""
     from failover.cli.client import command
-    from failover.cli.plans import confirm, finish, read_plan
+    from failover.cli.planfile import read_plan
+    from failover.cli.plans import confirm, domain_of, finish, show_plan
 
     saved = read_plan(file)
     place = place_of(state, policies, take_over)
-    confirm(str((saved.get("domain") or {}).get("name", "")), yes=yes)
-    started = command(place, {"verb": "apply", "plan": saved, "actor": actor(), "reason": reason})
-    raise Stop(finish(place, started, wait=wait))
+    show_plan({**saved, "empty": not saved["plan"]["steps"], "refusals": []}, render.Format.TABLE)
+    confirm(domain_of(saved["plan"]), yes=yes)
+    request = {
+        "verb": "apply",
+        "plan": saved["plan"],
+        "hash": saved["hash"],
+        "actor": actor(),
+        "reason": reason,
+    }
+    raise Stop(finish(place, command(place, request), wait=wait))
 
 
 def _mover(kind: str) -> Callable[..., None]:
@@ -139,33 +164,58 @@ app.command("failback", rich_help_panel=MOVE, help="Bring home what was moved aw
 )
 
 
+@app.command(rich_help_panel=MOVE)
+def approve(
+    run: RunArgument,
+    reason: Reason = "",
+    yes: Yes = False,
+    wait: Wait = True,
+    state: State = None,
+    policies: Policies = None,
+    take_over: TakeOver = False,
+) -> None:
+    """Show the plan of a run that waits for a person (mode approve), and start it."""
+    from failover.cli.plans import confirm, domain_of, plan_of_run, show_plan
+
+    place = place_of(state, policies, take_over)
+    answer = plan_of_run(place, run)
+    if answer["run"]["state"] != "awaiting-approval":
+        raise Stop(exits.USAGE, f"run {run} is {answer['run']['state']}: only a waiting run can be approved")
+    show_plan(answer, render.Format.TABLE)
+    confirm(domain_of(answer["plan"]), yes=yes)
+    _act_on_run("approve", run, reason, place, wait=wait)
+
+
+def _act_on_run(verb: str, run: str, reason: str, place: Place, *, wait: bool) -> None:
+    from failover.cli.client import command
+    from failover.cli.plans import finish
+    from failover.cli.runs import journal_head
+
+    head = journal_head(place.state)
+    request = {"verb": verb, "run": run, "actor": actor(), "reason": reason, "head": head}
+    answer = command(place, request)
+    if answer.get("note"):
+        render.talk(str(answer["note"]))
+    raise Stop(finish(place, answer, wait=wait, verb=verb, after=head))
+
+
 def _on_run(verb: str) -> Callable[..., None]:
     def act_on_run(
-        run: Annotated[str, typer.Argument(metavar="RUN")],
+        run: RunArgument,
         reason: Reason = "",
         wait: Wait = True,
         state: State = None,
         policies: Policies = None,
         take_over: TakeOver = False,
     ) -> None:
-        from failover.cli.client import command, follow
-        from failover.cli.runs import journal_head
-
-        place = place_of(state, policies, take_over)
-        head = journal_head(place.state)
-        answer = command(place, {"verb": verb, "run": run, "actor": actor(), "reason": reason})
-        if answer.get("note"):
-            render.talk(str(answer["note"]))
-        if wait:
-            raise Stop(follow(place.state, run, after=head))
+        _act_on_run(verb, run, reason, place_of(state, policies, take_over), wait=wait)
 
     return act_on_run
 
 
-app.command("approve", rich_help_panel=MOVE, help="Approve a run that waits for a person (mode approve).")(
-    _on_run("approve")
-)
 app.command(
     "abort", rich_help_panel=MOVE, help="Stop a run for good at the next safe point; what was added stays."
 )(_on_run("abort"))
-app.command("resume-run", rich_help_panel=MOVE, help="Let a halted run go on.")(_on_run("resume-run"))
+app.command(
+    "resume-run", rich_help_panel=MOVE, help="Let a run go on that is halted, or that nobody drives any more."
+)(_on_run("resume-run"))

@@ -2,12 +2,14 @@
 
 import json
 import sys
-from pathlib import Path
 from typing import Any
 
 from failover.cli import exits, render
-from failover.cli.client import Place, code_of_state, command, follow, refusal_text
+from failover.cli.client import command, refusal_text
 from failover.cli.exits import Stop
+from failover.cli.following import code_of_state, follow
+from failover.cli.places import Place
+from failover.cli.telling import record_change, workload
 
 
 def show_plan(answer: dict[str, Any], output: render.Format) -> None:
@@ -15,13 +17,13 @@ def show_plan(answer: dict[str, Any], output: render.Format) -> None:
     if render.data(answer, output):
         return
     plan = answer["plan"]
-    domain = plan["domain"]
-    render.line(f"plan {answer['hash'][:12]}: {plan['run_kind']} of {domain['kind']}/{domain['name']}")
+    wide = output is render.Format.WIDE
+    render.line(f"plan {answer['hash'][:12]}: {plan['run_kind']} of {domain_of(plan)}")
     for sentence in answer["blast_radius"]:
         render.line(f"  {sentence}")
     for part in plan["applications"]:
-        _application(part, wide=output is render.Format.WIDE)
-    if plan["steps"] and output is render.Format.WIDE:
+        _application(part, plan["steps"], wide=wide)
+    if plan["steps"] and wide:
         render.line("\nsteps, each after those that it needs:")
         for step in plan["steps"]:
             render.line(f"  {step['id']:<44} {step['phase']:<14} {step['reason']}")
@@ -36,33 +38,51 @@ def show_plan(answer: dict[str, Any], output: render.Format) -> None:
         render.line(refusal_text(answer["refusals"]))
 
 
-def _application(part: dict[str, Any], *, wide: bool) -> None:
-    render.line(f"\n{part['application']} (mode {part['mode']}):")
+def domain_of(plan: dict[str, Any]) -> str:
+    """`region/north`."""
+    return f"{plan['domain']['kind']}/{plan['domain']['name']}"
+
+
+def _application(part: dict[str, Any], steps: list[dict[str, Any]], *, wide: bool) -> None:
+    name = part["application"]
+    render.line(f"\n{name} (mode {part['mode']}):")
     if part["left_out"]:
-        render.line(f"  left out: {part['left_out']['code']}: {part['left_out']['sentence']}")
+        render.line(
+            f"  left out, nothing of it changes: {part['left_out']['code']}: {part['left_out']['sentence']}"
+        )
+        return
     for item in part["placements"]:
         if item["before"] == item["after"] and not wide:
             continue
-        ref = item["workload"]
         sign = "+" if item["after"] > item["before"] else "-" if item["after"] < item["before"] else " "
-        name = f"{ref['object_kind'].lower()}/{ref['namespace']}/{ref['name']}"
         render.line(
-            f"  {sign} {item['cluster']:<18} {name:<32} {item['before']:>4} -> {item['after']:<4} {item['reason']}"
+            f"  {sign} {item['cluster']:<18} {workload(item['workload']):<32} "
+            f"{item['before']:>4} -> {item['after']:<4} {item['reason']}"
         )
-    for change in part["records"]:
-        before = ", ".join(change["before"]["values"]) if change["before"] else "(none)"
-        after = change["after"]
-        render.line(
-            f"  ~ {after['name']} {after['record_type']} {after['ttl']}: {before} -> {', '.join(after['values'])}"
-        )
+    stages = [
+        step
+        for step in steps
+        if step["kind"] == "change-records"
+        and step["application"] == name
+        and step["traffic_percent"] is not None
+    ]
+    if stages:
+        _stages(stages)
+    else:
+        for change in part["records"]:
+            render.line(f"  ~ {record_change(change)}   (ttl {change['after']['ttl']})")
     for note in part["notes"]:
         render.line(f"    {note}")
 
 
-def write_plan(answer: dict[str, Any], path: Path) -> None:
-    """Save the plan for `failover apply`."""
-    path.write_text(json.dumps(answer["plan"], indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    render.talk(f"wrote {path}; `failover apply {path}` carries it out if everything it assumes still holds")
+def _stages(stages: list[dict[str, Any]]) -> None:
+    """Clients that return by stages: what each publishes, and the real share of clients that come home with it."""
+    for number, step in enumerate(stages, 1):
+        for change in step["changes"]:
+            render.line(
+                f"  ~ stage {number}, {step['traffic_percent']} % of clients then go home: {record_change(change)}   "
+                f"(ttl {change['after']['ttl']})"
+            )
 
 
 def confirm(name: str, *, yes: bool) -> None:
@@ -74,7 +94,11 @@ def confirm(name: str, *, yes: bool) -> None:
     bare = name.rpartition("/")[2]
     sys.stderr.write(f"type {bare} to go on: ")
     sys.stderr.flush()
-    if sys.stdin.readline().strip() not in (bare, name):
+    try:
+        typed = sys.stdin.readline().strip()
+    except KeyboardInterrupt:
+        raise Stop(exits.INTERRUPTED, "\nnot confirmed; nothing was changed") from None
+    if typed not in (bare, name):
         raise Stop(exits.ERROR, "not confirmed; nothing was changed")
 
 
@@ -102,7 +126,7 @@ def move(
         "overrides": overrides,
         "applications": applications,
     }
-    answer = command(place, request)
+    answer = command(place, request, looks_only=dry_run)
     show_plan(answer, output)
     if answer["refusals"]:
         return exits.REFUSED
@@ -113,25 +137,61 @@ def move(
     return finish(place, started, wait=wait)
 
 
-def finish(place: Place, started: dict[str, Any], *, wait: bool) -> int:
-    """Follow the run that a command started."""
-    run = started.get("run")
+def plan_only(
+    place: Place,
+    *,
+    kind: str,
+    domain: str,
+    person: str,
+    overrides: list[str],
+    applications: list[str],
+    assume_down: bool,
+) -> dict[str, Any]:
+    """A plan that is shown and no more: it takes no lease and overrules nobody."""
+    request: dict[str, Any] = {
+        "verb": "plan",
+        "kind": kind,
+        "domain": domain,
+        "actor": person,
+        "overrides": overrides,
+        "applications": applications,
+        "assume_down": assume_down,
+    }
+    return command(place, request, looks_only=True)
+
+
+def plan_of_run(place: Place, name: str) -> dict[str, Any]:
+    """The plan of a run as the journal has it, with the run's line. The blast radius needs policies that are valid."""
+    from failover.cli.runs import find_run, load_entries
+    from failover.controller.status import run_row
+    from failover.model.errors import PolicyError
+    from failover.planner import blast_radius
+    from failover.policy import load_directory
+
+    run = find_run(load_entries(place.state), name)
+    try:
+        radius = list(blast_radius(run.plan, load_directory(place.policies)))
+    except PolicyError:
+        radius = ["the policies are not valid at present: how far this reaches cannot be said"]
+    return {
+        "plan": json.loads(run.plan.to_json()),
+        "hash": run.plan.hash,
+        "empty": run.plan.is_empty,
+        "refusals": [],
+        "blast_radius": radius,
+        "run": run_row(run),
+    }
+
+
+def finish(place: Place, answer: dict[str, Any], *, wait: bool, verb: str = "", after: int = 0) -> int:
+    """Follow the run of a command, or say how it ended where it was carried out here. Returns the exit code."""
+    run = answer.get("run")
     if not run:
         render.talk("nothing to do")
         return exits.DONE
-    if "state" in started and "plan" in started:  # carried out without a controller: it is over already
-        render.talk(f"run {run}: {started['state']}")
-        return code_of_state(started["state"]) if started["state"] != "halted" else exits.PARTIAL
-    render.talk(f"run {run} started")
-    return follow(place.state, run) if wait else exits.DONE
-
-
-def read_plan(path: Path) -> dict[str, Any]:
-    """A plan file. Raises Stop for what is none."""
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise Stop(exits.USAGE, f"{path} is not a plan: {error}") from None
-    if not isinstance(found, dict):
-        raise Stop(exits.USAGE, f"{path} is not a plan")
-    return found
+    if answer.get("alone"):
+        render.talk(f"run {run}: {answer['state']}")
+        return code_of_state(answer["state"], verb=verb)
+    if not after:
+        render.talk(f"run {run} started")
+    return follow(place.state, run, after=after, verb=verb) if wait else exits.DONE
