@@ -155,7 +155,7 @@ def compile_fleet(item: Parsed) -> Fleet:
                             ipv6=tuple(one.endpoint.ipv6),
                             hostname=one.endpoint.hostname or "",
                             access=ClusterAccess(
-                                kubeconfig=_path(item, one.access.kubeconfig),
+                                kubeconfig=path_of(item, one.access.kubeconfig),
                                 context=one.access.context,
                                 in_cluster=one.access.in_cluster,
                                 exec_allowed=tuple(one.access.exec_allowed),
@@ -173,8 +173,14 @@ def compile_fleet(item: Parsed) -> Fleet:
     )
 
 
-def _path(item: Parsed, text: str) -> str:
-    return str(item.folder / Path(text).expanduser()) if text else ""
+def path_of(item: Parsed, text: str) -> str:
+    """Absolute, from the folder of the file that names it; `~` is a home directory (where there is none, lint says so)."""
+    if not text:
+        return ""
+    try:
+        return str(item.folder / Path(text).expanduser())
+    except RuntimeError:
+        return str(item.folder / text)
 
 
 def _probe(item: Parsed, probe: Probe) -> DataProbe:
@@ -186,7 +192,7 @@ def _probe(item: Parsed, probe: Probe) -> DataProbe:
         path=probe.path,
         statuses=tuple(probe.statuses),
         body_contains=probe.body_contains,
-        ca_file=_path(item, probe.ca_file),
+        ca_file=path_of(item, probe.ca_file),
     )
 
 
@@ -217,7 +223,7 @@ def _zone(item: Parsed) -> Zone:
         provider=spec.provider,
         primary=NameServer(address=spec.primary.address, port=spec.primary.port),
         authoritative=tuple(NameServer(address=one.address, port=one.port) for one in spec.authoritative),
-        tsig_key_file=_path(item, spec.tsig_key_file),
+        tsig_key_file=path_of(item, spec.tsig_key_file),
         adopt=spec.adopt,
         timeout_s=spec.timeout,
     )

@@ -4,7 +4,20 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from failover.policy.fields import CIDR, Address, Document, Duration, HostName, IPv4, IPv6, Name, Port
+from failover.policy.fields import (
+    CIDR,
+    AbsolutePath,
+    Address,
+    Document,
+    Duration,
+    HostName,
+    IPv4,
+    IPv6,
+    Line,
+    Name,
+    Port,
+    Words,
+)
 
 API_VERSION = "failover/v1alpha1"
 
@@ -22,12 +35,12 @@ class Probe(Document):
     port: Port = 443
     server_name: HostName | None = Field(None, description="TLS SNI; the endpoint's hostname by default")
     host: HostName | None = Field(None, description="Host header; the server name by default")
-    path: str = Field("/", pattern="^/", max_length=1024)
+    path: Line = Field("/", pattern="^/", max_length=1024)
     statuses: list[Annotated[int, Field(ge=100, le=599)]] = Field(
         [], description="accepted statuses; 200-299 by default"
     )
-    body_contains: str = Field("", max_length=256, description="text that the first 64 KiB must contain")
-    ca_file: str = Field("", description="PEM bundle to verify with; the system's by default")
+    body_contains: Line = Field("", max_length=256, description="text that the first 64 KiB must contain")
+    ca_file: Line = Field("", description="PEM bundle to verify with; the system's by default")
 
 
 class HoldDown(Document):
@@ -76,12 +89,10 @@ class EndpointDocument(Document):
 class Access(Document):
     """How the controller reaches the API server."""
 
-    kubeconfig: str = ""
-    context: str = ""
+    kubeconfig: Line = ""
+    context: Line = ""
     in_cluster: bool = False
-    exec_allowed: list[Annotated[str, Field(pattern="^/")]] = Field(
-        [], description="absolute paths of credential plugins"
-    )
+    exec_allowed: list[AbsolutePath] = Field([], description="absolute paths of credential plugins")
 
 
 class ClusterDocument(Document):
@@ -163,7 +174,7 @@ class ZoneSpec(Document):
     authoritative: list[NameServerDocument] = Field(
         min_length=1, description="every server that is read back"
     )
-    tsig_key_file: str = Field(min_length=1, description="BIND key file, mode 0600")
+    tsig_key_file: Line = Field(min_length=1, description="BIND key file, mode 0600")
     adopt: bool = Field(True, description="may a first change claim names that carry no fence")
     timeout: Duration = 3.0
 
@@ -221,20 +232,24 @@ class GuardsSpec(Document):
     per_hour: int = Field(1, ge=1, le=1000)
     per_day: int = Field(2, ge=1, le=1000)
     correlated_limit: int | None = Field(None, ge=1, le=1000)
-    changes_per_second: float | None = Field(None, gt=0, le=10_000)
-    share_per_step: float = Field(1.0, gt=0, le=1)
+    changes_per_second: float | None = Field(
+        None, ge=0.01, le=10_000, description="to one cluster; 0.5 is one change every two seconds"
+    )
+    share_per_step: float = Field(
+        1.0, ge=0.01, le=1, description="of a workload's replicas, how many one change may move at most"
+    )
     parallel_per_cluster: int = Field(8, ge=1, le=256)
 
 
 class ScheduleSpec(Document):
     """One calendar entry."""
 
-    cron: str = Field(description="five fields: minute hour day month weekday")
-    timezone: str = "UTC"
+    cron: Line = Field(description="five fields: minute hour day month weekday")
+    timezone: Line = "UTC"
     jitter: Duration = 0.0
     job: Literal["deep-probe", "validate", "report", "drain", "failback"]
-    domain: str = ""
-    reason: str = ""
+    domain: Line = ""
+    reason: Words = ""
     suspended: bool = False
 
 

@@ -15,36 +15,53 @@ from failover.policy.lint_applications import check_applications
 from failover.policy.lint_fleet import check_fleet
 from failover.policy.lint_names import Known
 from failover.policy.lint_schedules import check_schedule
-from failover.policy.lint_zones import check_zone
+from failover.policy.lint_zones import check_zones
+from failover.policy.yaml_reader import Marked
+
+NO_FLEET = "no document of kind Fleet was found, here or in any other file"
+KINDS_BESIDE_FLEET = ("DNSZone", "Application", "Guards", "Schedule")
 
 
-def check_all(parsed: Sequence[Parsed]) -> list[Problem]:
-    """Every problem and warning that no single document shows by itself."""
-    return list(_check(parsed))
+def check_all(parsed: Sequence[Parsed], broken: Sequence[Marked] = ()) -> list[Problem]:
+    """Every problem and warning that no single document shows by itself.
+
+    `broken`: documents that are not valid by themselves; what they name is known all the same. What only follows from
+    another document's problem is left out.
+    """
+    return list(_check(parsed, broken))
 
 
-def _check(parsed: Sequence[Parsed]) -> Iterator[Problem]:
+def _check(parsed: Sequence[Parsed], broken: Sequence[Marked]) -> Iterator[Problem]:
     yield from _duplicates(parsed)
     fleets = documents_of(parsed, FleetDocument)
-    if not fleets:
-        if parsed:
-            yield Problem(file=parsed[0].marked.file, sentence="no document of kind Fleet was found")
-        return
+    zones = documents_of(parsed, DNSZoneDocument)
+    applications = documents_of(parsed, ApplicationDocument)
+    fleet = fleets[0] if fleets else None
+    if fleet is None:
+        yield from _no_fleet(parsed, broken)
     for extra in fleets[1:]:
         yield extra.marked.problem(
             ("kind",), "there is a Fleet already: one installation looks after one fleet"
         )
     for extra in documents_of(parsed, GuardsDocument)[1:]:
         yield extra.marked.problem(("kind",), "there is a Guards document already")
-    known = Known.of(fleets[0], documents_of(parsed, DNSZoneDocument))
-    applications = documents_of(parsed, ApplicationDocument)
-    auto = any(item.document.spec.mode == "auto" for item in applications)
-    yield from check_fleet(fleets[0], known, auto=auto)
-    for item in documents_of(parsed, DNSZoneDocument):
-        yield from check_zone(item)
+    known = Known.of(fleet, zones, broken)
+    if fleet is not None:
+        auto = any(item.document.spec.mode == "auto" for item in applications)
+        yield from check_fleet(fleet, known, auto=auto)
+    yield from check_zones(zones)
     yield from check_applications(applications, known)
     for item in documents_of(parsed, ScheduleDocument):
         yield from check_schedule(item, known)
+
+
+def _no_fleet(parsed: Sequence[Parsed], broken: Sequence[Marked]) -> Iterator[Problem]:
+    """There is none, and no document that may be it."""
+    others = all(marked.get("kind") in KINDS_BESIDE_FLEET for marked in broken)
+    documents = [*(item.marked for item in parsed), *broken]
+    if others and documents:
+        first = min(documents, key=lambda marked: (marked.file, marked.place(())))
+        yield first.problem((), NO_FLEET)
 
 
 def _duplicates(parsed: Sequence[Parsed]) -> Iterator[Problem]:

@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from failover.model.ids import ClusterName
 from failover.model.reasons import Problem
 from failover.policy.compile import Parsed, absolute
-from failover.policy.lint_names import Known, unknown
+from failover.policy.lint_names import Known
+from failover.policy.lint_paths import check_probe
 
 FENCE_PREFIX = "_failover-fence."
 
@@ -15,6 +15,7 @@ def check_applications(items: Sequence[Parsed], known: Known) -> Iterator[Proble
     """Every problem of all applications."""
     owners: dict[tuple[str, str], tuple[str, str]] = {}
     workloads: dict[tuple[str, str, str], str] = {}
+    bundles: dict[str, str] = {}
     for item in items:
         yield from _mode(item, known)
         for number, one in enumerate(item.document.spec.workloads):
@@ -22,6 +23,8 @@ def check_applications(items: Sequence[Parsed], known: Known) -> Iterator[Proble
         for number, one in enumerate(item.document.spec.dns):
             yield from _dns(item, number, one, known, owners)
         yield from _whole(item)
+        if item.document.spec.probe is not None:
+            yield from check_probe(item, ("spec", "probe"), item.document.spec.probe, bundles)
 
 
 def _whole(item: Parsed) -> Iterator[Problem]:
@@ -45,8 +48,8 @@ def _mode(item: Parsed, known: Known) -> Iterator[Problem]:
     if spec.mode != "auto":
         return
     used = {rule.cluster for one in spec.workloads for rule in one.placement}
-    for name in sorted(used & set(known.clusters)):
-        if known.fences.get(name) is None:
+    for name in sorted(used & set(known.fences)):
+        if known.fences[name] is None:
             sentence = (
                 f"mode auto needs the fence in {name}: say fence: policy, or fence: best-effort, in its entry"
             )
@@ -70,8 +73,8 @@ def _workload(
     placed: set[str] = set()
     for at, rule in enumerate(one.placement):
         here = (*path, "placement", at)
-        if rule.cluster not in known.clusters:
-            yield item.marked.problem((*here, "cluster"), unknown("cluster", rule.cluster, known.clusters))
+        if sentence := known.no_cluster(rule.cluster):
+            yield item.marked.problem((*here, "cluster"), sentence)
         if rule.cluster in placed:
             yield item.marked.problem((*here, "cluster"), f"{rule.cluster} stands twice")
         placed.add(rule.cluster)
@@ -91,13 +94,7 @@ def _dns(
 ) -> Iterator[Problem]:
     path = ("spec", "dns", number)
     name = absolute(one.name)
-    apex = known.zones.get(one.zone)
-    if apex is None:
-        yield item.marked.problem((*path, "zone"), unknown("zone", one.zone, known.zones))
-    elif name != apex and not name.endswith("." + apex):
-        yield item.marked.problem((*path, "name"), f"{name} does not lie in zone {one.zone} ({apex})")
-    elif name == apex and one.type == "CNAME":
-        yield item.marked.problem((*path, "type"), "the apex of a zone cannot be a CNAME")
+    yield from _in_zone(item, path, one, known)
     if name.startswith(FENCE_PREFIX):
         yield item.marked.problem((*path, "name"), "names under _failover-fence are the fence's own")
     if one.ttl < 1 or one.ttl != int(one.ttl):
@@ -106,6 +103,30 @@ def _dns(
         yield item.marked.problem((*path, "publish"), "a CNAME has one target: publish: first")
     yield from _overlap(item, path, name, one.type, owners)
     yield from _published(item, path, one, known)
+
+
+def _in_zone(item: Parsed, path: tuple[str | int, ...], one: Any, known: Known) -> Iterator[Problem]:
+    """The zone is there, holds the name, and no other zone that is declared lies between them."""
+    if sentence := known.no_zone(one.zone):
+        yield item.marked.problem((*path, "zone"), sentence)
+    zones, name = known.zones, absolute(one.name)
+    apex = zones.get(one.zone)
+    if not apex:
+        return
+    if not _lies_in(name, apex):
+        yield item.marked.problem((*path, "name"), f"{name} does not lie in zone {one.zone} ({apex})")
+        return
+    if name == apex and one.type == "CNAME":
+        yield item.marked.problem((*path, "type"), "the apex of a zone cannot be a CNAME")
+    nearest = max((other for other in zones.values() if other and _lies_in(name, other)), key=len)
+    if nearest != apex:
+        other = next(zone for zone, found in zones.items() if found == nearest)
+        sentence = f"{name} lies in zone {other} ({nearest}): what {one.zone} says about it is never asked"
+        yield item.marked.problem((*path, "zone"), sentence)
+
+
+def _lies_in(name: str, apex: str) -> bool:
+    return name == apex or name.endswith("." + apex)
 
 
 def _overlap(
@@ -129,16 +150,21 @@ def _overlap(
 def _published(item: Parsed, path: tuple[str | int, ...], one: Any, known: Known) -> Iterator[Problem]:
     """Every cluster that may be published has an address of the record's family."""
     for at, name in enumerate(one.clusters):
-        if name not in known.clusters:
-            yield item.marked.problem((*path, "clusters", at), unknown("cluster", name, known.clusters))
+        if sentence := known.no_cluster(name):
+            yield item.marked.problem((*path, "clusters", at), sentence)
     used = one.clusters or [
         rule.cluster for workload in item.document.spec.workloads for rule in workload.placement
     ]
     if not used:
         yield item.marked.problem(path, "names no clusters, and there is no placement to take them from")
     field = {"A": "ipv4", "AAAA": "ipv6", "CNAME": "hostname"}[one.type]
-    for name in sorted(set(used) & set(known.clusters)):
-        if not getattr(known.fleet.cluster(ClusterName(name)), field):
+    for entry in known.fleet.clusters if known.fleet else ():
+        if entry.name not in used:
+            continue
+        if not getattr(entry, field):
             yield item.marked.problem(
-                (*path, "type"), f"{name} has no {field} that an {one.type} record could publish"
+                (*path, "type"), f"{entry.name} has no {field} that an {one.type} record could publish"
             )
+        elif one.type == "CNAME" and absolute(entry.hostname) == absolute(one.name):
+            sentence = f"would point at itself: {one.name} is the hostname of {entry.name}"
+            yield item.marked.problem((*path, "name"), sentence)

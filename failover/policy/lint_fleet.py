@@ -6,10 +6,14 @@ from collections.abc import Iterator
 from failover.model.policy import Timing
 from failover.model.reasons import Problem
 from failover.policy.compile import Parsed, timing_of
+from failover.policy.documents import ReferenceDocument
 from failover.policy.lint_names import Known, clusters_with_paths, unknown
+from failover.policy.lint_paths import check_path, check_probe
 
 VANTAGES_FOR_AUTO = 3
 REFERENCES_NEEDED = 2
+INTERVAL_MAX_S = 600.0
+CONFIRM_MAX_S = 3600.0
 
 
 def check_fleet(item: Parsed, known: Known, *, auto: bool) -> Iterator[Problem]:
@@ -46,6 +50,7 @@ def _domains(item: Parsed) -> Iterator[Problem]:
 
 def _clusters(item: Parsed) -> Iterator[Problem]:
     addresses: dict[str, str] = {}
+    bundles: dict[str, str] = {}
     allowed = [ipaddress.ip_network(text) for text in item.document.spec.probes.allow_cidrs]
     for path, one in clusters_with_paths(item):
         endpoint = one.endpoint
@@ -67,6 +72,8 @@ def _clusters(item: Parsed) -> Iterator[Problem]:
         access = one.access
         if access.in_cluster == bool(access.kubeconfig):
             yield item.marked.problem((*path, "access"), "name either a kubeconfig or inCluster: true")
+        yield from check_path(item, (*path, "access", "kubeconfig"), access.kubeconfig)
+        yield from check_probe(item, (*path, "probe"), one.probe, bundles)
 
 
 def _may_probe(address: str, allowed: list[ipaddress.IPv4Network | ipaddress.IPv6Network]) -> str:
@@ -89,7 +96,7 @@ _DOCUMENTATION = tuple(
 def _timing(item: Parsed, timing: Timing) -> Iterator[Problem]:
     """Relations that must hold, as Patroni enforces `loop_wait + 2 * retry_timeout <= ttl`."""
     rules = (
-        (timing.interval_s >= 0.1, "interval", "interval must be at least 100ms"),
+        (0.1 <= timing.interval_s <= INTERVAL_MAX_S, "interval", "interval must be between 100ms and 10m"),
         (timing.timeout_s <= timing.interval_s, "timeout", f"timeout ({timing.timeout_s:g} s) must not exceed the interval ({timing.interval_s:g} s): probes of a series never overlap"),
         (timing.timeout_s > 0, "timeout", "timeout must be more than nothing"),
         (timing.rise >= timing.fall, "rise", f"rise ({timing.rise}) must be at least fall ({timing.fall}): returning is slower than leaving"),
@@ -97,6 +104,8 @@ def _timing(item: Parsed, timing: Timing) -> Iterator[Problem]:
         (timing.lease_margin_s > 0 and timing.lease_renew_s > 0, "leaseMargin", "leaseRenew and leaseMargin must be more than nothing"),
         (timing.inventory_interval_s > 0, "inventoryInterval", "inventoryInterval must be more than nothing"),
         (timing.inventory_max_age_s >= 2 * timing.inventory_interval_s, "inventoryMaxAge", "inventoryMaxAge must be at least two inventoryIntervals"),
+        (timing.confirm_s <= CONFIRM_MAX_S, "confirm", "confirm must not exceed 1h: until then nothing is done about a loss"),
+        (timing.hold_down_window_s > 0, "holdDown", "holdDown.window must be more than nothing: no verdict could change in it"),
         (timing.hold_down_base_s <= timing.hold_down_max_s, "holdDown", "holdDown.base must not exceed holdDown.max"),
     )  # fmt: skip
     for holds, name, sentence in rules:
@@ -109,7 +118,9 @@ def _timing(item: Parsed, timing: Timing) -> Iterator[Problem]:
 
 def _vantages(item: Parsed, known: Known, *, auto: bool) -> Iterator[Problem]:
     spec, fleet = item.document.spec, known.fleet
+    assert fleet is not None
     names: set[str] = set()
+    tokens: dict[str, str] = {}
     regions = fleet.regions()
     for number, one in enumerate(spec.vantages):
         path = ("spec", "vantages", number)
@@ -125,6 +136,11 @@ def _vantages(item: Parsed, known: Known, *, auto: bool) -> Iterator[Problem]:
                 else "needs tokenSHA256 (`failover vantage-token`)"
             )
             yield item.marked.problem(path, sentence)
+        if one.token_sha256 and tokens.setdefault(one.token_sha256, one.name) != one.name:
+            sentence = (
+                f"is the token of vantage {tokens[one.token_sha256]} already: one voice must not vote twice"
+            )
+            yield item.marked.problem((*path, "tokenSHA256"), sentence)
     controllers = sum(1 for one in spec.vantages if one.controller)
     if controllers != 1:
         yield item.marked.problem(
@@ -148,9 +164,11 @@ def _vantages(item: Parsed, known: Known, *, auto: bool) -> Iterator[Problem]:
 
 def _references(item: Parsed, known: Known, *, auto: bool) -> Iterator[Problem]:
     """For each judged region, and any other lost with it, at least two references lie outside both."""
+    assert known.fleet is not None
     regions = known.fleet.regions()
     for number, one in enumerate(item.document.spec.vantages):
         path = ("spec", "vantages", number, "references")
+        yield from _same_references(item, path, one.references)
         for at, reference in enumerate(one.references):
             if reference.region is not None and reference.region not in regions:
                 yield item.marked.problem((*path, at, "region"), unknown("region", reference.region, regions))
@@ -168,3 +186,19 @@ def _references(item: Parsed, known: Known, *, auto: bool) -> Iterator[Problem]:
                 "or this vantage cannot tell its own trouble from theirs"
             )
             yield item.marked.problem(path, sentence, warning=not auto)
+
+
+def _same_references(
+    item: Parsed, path: tuple[str | int, ...], references: list[ReferenceDocument]
+) -> Iterator[Problem]:
+    """Two references that are one fail together, and prove nothing together."""
+    names: set[str] = set()
+    targets: dict[tuple[str, int], str] = {}
+    for at, one in enumerate(references):
+        target = (one.address, one.port)
+        if one.name in names:
+            yield item.marked.problem((*path, at, "name"), f"the reference {one.name!r} stands twice")
+        elif targets.setdefault(target, one.name) != one.name:
+            sentence = f"{one.address} port {one.port} is reference {targets[target]!r} already"
+            yield item.marked.problem((*path, at, "address"), sentence)
+        names.add(one.name)

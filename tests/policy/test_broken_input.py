@@ -62,6 +62,31 @@ CASES = [
     ("merge key", edit("guards.yaml", "  perDay: 2", "  <<: {perDay: 2}"), "merge keys (<<) are not allowed"),
     ("duplicate key", edit("guards.yaml", "perDay: 2", "perHour: 2"), "the key 'perHour' stands twice"),
     ("not YAML", edit("guards.yaml", "spec:", "spec: ["), "is not YAML"),
+    ("step beyond the field", edit("schedules.yaml", "15 3 * * *", "*/90 * * * *"), "schedules.yaml:9:9: spec.cron: '*/90' has a step of 90, which is more than there is from 0 to 59"),
+    ("CA bundle", edit("fleet.yaml", "bodyContains: ok", "bodyContains: ok, caFile: nowhere.pem"), "fleet.yaml:28:82: spec.providers[0].regions[0].datacenters[0].clusters[0].probe.caFile: "),
+    ("CA bundle of an application", edit("applications.yaml", "path: /shop/healthz", "path: /shop/healthz, caFile: applications.yaml"), "applications.yaml holds no PEM certificate"),
+    ("no such home", edit("fleet.yaml", "kubeconfig: kubeconfig.yaml", 'kubeconfig: "~nobody-here/x"'), "there is no home directory '~nobody-here'; write the path out"),
+    ("one apex twice", lambda folder: (folder / "z.yaml").write_text((folder / "dns.yaml").read_text().replace("name: example-test", "name: other")), "z.yaml:10:9: spec.apex: example.test. is the apex of zone example-test already"),
+    ("a zone between", lambda folder: (folder / "z.yaml").write_text((folder / "dns.yaml").read_text().replace("name: example-test", "name: other").replace("apex: example", "apex: shop.example")), "shop.example.test. lies in zone other (shop.example.test.): what example-test says about it is never asked"),
+    ("CNAME of itself", edit("fleet.yaml", "hostname: eu-west-a1.example.net", "hostname: Ledger.example.test."), "would point at itself: ledger.example.test is the hostname of eu-west-a1"),
+    ("one token twice", edit("fleet.yaml", "dadb16440383e4355825c8ad4b0d058e6de1ed9e3da933c00c4ef8e1d071ae7b", "2e070cd9b00a7c517d484e33a54b02498068aefdf9464ec3155b3236f36dcf49"), "fleet.yaml:80:20: spec.vantages[2].tokenSHA256: is the token of vantage elsewhere already: one voice must not vote twice"),
+    ("one reference by two names", edit("fleet.yaml", "address: 192.0.2.2", "address: 192.0.2.1"), "192.0.2.1 port 443 is reference 'resolver-one' already"),
+    ("two references of one name", edit("fleet.yaml", "name: resolver-two", "name: resolver-one"), "the reference 'resolver-one' stands twice"),
+    ("no window", edit("fleet.yaml", "    stable: 30m", "    holdDown: {window: 0s}"), "holdDown.window must be more than nothing"),
+    ("confirm of months", edit("fleet.yaml", "    stable: 30m", "    confirm: 300d"), "confirm must not exceed 1h"),
+    ("interval of a day", edit("fleet.yaml", "    stable: 30m", "    interval: 1d"), "interval must be between 100ms and 10m"),
+    ("line break in a path", edit("fleet.yaml", "path: /healthz", 'path: "/he\\r\\nalthz"'), "probe.path: holds the control character U+000D; it must be one line of plain text"),
+    ("line break in a body", edit("fleet.yaml", "bodyContains: ok", 'bodyContains: "o\\nk"'), "probe.bodyContains: holds the control character U+000A"),
+    ("line break in a host", edit("applications.yaml", "host: shop.example.test", 'host: "shop.example.test\\r\\nX: y"'), "'shop.example.test\\r\\nX: y' is no host name"),
+    ("NUL in a file's name", edit("fleet.yaml", "kubeconfig: kubeconfig.yaml", 'kubeconfig: "a\\0b"'), "access.kubeconfig: holds the control character U+0000"),
+    ("no change at all", edit("guards.yaml", "changesPerSecond: 20 ", "changesPerSecond: 0.001 "), "spec.changesPerSecond: input should be greater than or equal to 0.01, not 0.001"),
+    ("out of range", edit("guards.yaml", "perDay: 2", 'perDay: "\\U99999999"'), "guards.yaml:11:14: is not YAML: a number in an escape or a directive is out of range"),
+    ("half a character", edit("fleet.yaml", "bodyContains: ok", 'bodyContains: "\\ud800"'), "fleet.yaml:28:70: holds half of a character"),
+    ("control character", edit("guards.yaml", "perDay: 2", "perDay: \x01 2"), "guards.yaml:11:11: holds the control character U+0001, which no YAML file may hold"),
+    ("no Fleet", lambda folder: (folder / "fleet.yaml").unlink(), "applications.yaml:5:1: no document of kind Fleet was found, here or in any other file"),
+    ("not UTF-8", lambda folder: (folder / "guards.yaml").write_bytes(b"a: 1\nb: \xe9\n"), "guards.yaml:2:4: is not UTF-8 text: byte 0xe9 stands here"),
+    ("a list for a kind", edit("guards.yaml", "kind: Guards", "kind: [Guards]"), "['Guards'] is no kind"),
+    ("a tag on a mapping", edit("guards.yaml", "spec:", "spec: !!set"), "the tag tag:yaml.org,2002:set is not allowed"),
     ("second fleet", lambda folder: (folder / "two.yaml").write_text((folder / "fleet.yaml").read_text().replace("name: example ", "name: other ")), "there is a Fleet already"),
 ]  # fmt: skip
 
@@ -86,6 +111,65 @@ def test_all_errors_of_all_files_come_in_one_go(tmp_path: Path) -> None:
     problems = told(tmp_path)
     assert {problem.split(":")[0] for problem in problems} == {"guards.yaml", "fleet.yaml", "schedules.yaml"}
     assert len(problems) == 4
+
+
+def test_an_error_in_the_fleet_hides_no_other(tmp_path: Path) -> None:
+    copy_of_the_example(tmp_path)
+    for change in (
+        edit("fleet.yaml", "profile: balanced", "profil: balanced"),
+        edit("applications.yaml", "cluster: eu-west-a1, weight: 2", "cluster: eu-west-a9, weight: 2"),
+        edit("applications.yaml", "  onShortage: hold\n", ""),
+        edit("applications.yaml", "zone: example-test, type: A", "zone: exmaple-test, type: A"),
+        edit("schedules.yaml", "Europe/Berlin", "Europe/Berln"),
+        edit("schedules.yaml", "cluster/eu-west-b1", "cluster/eu-west-b9"),
+    ):
+        change(tmp_path)
+    assert [problem.split(": ", 1)[1] for problem in told(tmp_path)] == [
+        "spec.workloads[0].placement[0].cluster: there is no cluster 'eu-west-a9'; did you mean 'eu-west-a1'?",
+        "spec.dns[0].zone: there is no zone 'exmaple-test'; did you mean 'example-test'?",
+        "spec: onShortage is missing: choose partial (move what fits) or hold (move nothing)",
+        "spec.profil: there is no field 'profil' here; did you mean 'profile'?",
+        "spec.timezone: there is no time zone 'Europe/Berln' (IANA names, such as Europe/Berlin)",
+        "spec.domain: there is no domain 'cluster/eu-west-b9'; did you mean 'cluster/eu-west-b1'?",
+    ]
+
+
+def test_what_only_follows_from_another_error_is_not_told(tmp_path: Path) -> None:
+    copy_of_the_example(tmp_path)
+    edit("fleet.yaml", "  providers:", "  providers: [")(tmp_path)
+    edit("dns.yaml", "apex: example.test", "apex: -")(tmp_path)
+    edit("guards.yaml", "perDay: 2", "perDay: *two")(tmp_path)
+    problems = told(tmp_path)
+    assert len(problems) == 3, problems
+    assert {problem.split(":")[0] for problem in problems} == {"fleet.yaml", "dns.yaml", "guards.yaml"}
+
+
+def test_a_text_is_read_on_after_everything_that_is_wrong_with_it() -> None:
+    text = """\
+a: &x 1
+b: *x
+b: !!python/object:os.system 2
+c: *x
+--- [
+---
+<<: {d: 1}
+e: 1
+e: 2
+---
+f: \x07
+"""
+    documents, problems = read_text("x", text)
+    assert [str(problem) for problem in problems] == [
+        "x:11:4: holds the control character U+0007, which no YAML file may hold",
+        "x:2:4: aliases (*name) are not allowed: write the value out",
+        "x:3:4: the tag tag:yaml.org,2002:python/object:os.system is not allowed",
+        "x:4:4: aliases (*name) are not allowed: write the value out",
+        "x:3:1: the key 'b' stands twice",
+        "x:6:1: is not YAML: while parsing a flow node expected the node content, but found '<document start>'",
+        "x:7:1: merge keys (<<) are not allowed: write the values out",
+        "x:9:1: the key 'e' stands twice",
+    ]
+    assert [item.data for item in documents] == [{"a": 1, "b": None, "c": None}, None, {"e": 1}, {"f": None}]
 
 
 def test_words_that_look_like_something_else_stay_words() -> None:
