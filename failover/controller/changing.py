@@ -86,6 +86,7 @@ async def change_all(
         answer = grant(intent, run, situation)
         if isinstance(answer, Permit):
             permitted.append((intent, answer))
+            situation = situation.sending(change.target)
         elif answer.code in WAITING and _patient(context, run, step):
             break
         elif answer.code in HALTING:

@@ -28,13 +28,19 @@ RUNS_KEPT = 200
 
 
 class Changes:
-    """How many changes were sent to each target in the last second (I12)."""
+    """How many changes were sent to each target in the last second, and when the latest one was (I12)."""
 
     def __init__(self) -> None:
         self._sent: dict[str, deque[float]] = defaultdict(deque)
+        self._latest: dict[str, float] = {}
 
     def note(self, target: str, now_mono: float) -> None:
         self._sent[target].append(now_mono)
+        self._latest[target] = now_mono
+
+    def latest(self) -> dict[str, float]:
+        """Monotonic second of the latest change by target."""
+        return dict(self._latest)
 
     def last_second(self, now_mono: float) -> dict[str, int]:
         """Counts by target."""
@@ -224,6 +230,7 @@ class Context:
             history=tuple(summarise(run, self.policy.fleet) for run in self.runs.values()),
             person_evidence=evidence,
             sent_last_second=self.changes.last_second(now.mono),
+            last_sent=self.changes.latest(),
         )
 
     def in_trouble(self, error: Exception) -> None:

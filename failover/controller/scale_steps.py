@@ -7,6 +7,7 @@ from failover.controller.context import Context
 from failover.controller.effects import Effect
 from failover.controller.events import EventWriter
 from failover.execution.machine import Attempt, Observe, ReadBack
+from failover.execution.velocity import room
 from failover.model.errors import TargetError
 from failover.model.ids import ClusterName, Epoch, StepId
 from failover.model.inventory import WorkloadState
@@ -36,11 +37,11 @@ class ScaleSteps:
         if port is None:
             await self._fail_all(run, steps, f"{cluster} is not open")
             return
-        room = self._room(cluster)
-        if room <= 0:
+        may_go = self._room(cluster)
+        if may_go <= 0:
             await context.ports.clock.sleep(0.05)
             return
-        steps = steps[:room]
+        steps = steps[:may_go]
         try:
             states = await port.read_workloads([step.workload for step in steps])
         except TargetError as error:
@@ -62,9 +63,14 @@ class ScaleSteps:
             )
 
     def _room(self, cluster: ClusterName) -> int:
-        """How many changes may go to this cluster in this second (I12)."""
-        sent = self._context.changes.last_second(self._context.now().mono).get(cluster, 0)
-        return int(self._context.policy.guards.changes_per_second) - sent
+        """How many changes may go to this cluster now (I12)."""
+        changes, now = self._context.changes, self._context.now().mono
+        last = changes.latest().get(cluster)
+        return room(
+            self._context.policy.guards.changes_per_second,
+            sent_last_second=changes.last_second(now).get(cluster, 0),
+            since_last_s=None if last is None else now - last,
+        )
 
     def _sort_out(
         self, run: Run, steps: Sequence[ScaleStep], states: Sequence[WorkloadState], settle: set[StepId]

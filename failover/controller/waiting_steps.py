@@ -150,15 +150,17 @@ def _taken_back(
     step = next(
         (
             item
-            for item in run.plan.steps
-            if isinstance(item, ScaleStep) and (item.cluster, item.workload) == (cluster, ref)
+            for item in reversed(run.plan.steps)
+            if isinstance(item, ScaleStep)
+            and (item.cluster, item.workload) == (cluster, ref)
+            and (result := run.steps[item.id].result) is not None
+            and result.landed
         ),
         None,
     )
-    if state is None or step is None or step.field.value != "replicas" or not state.exists:
+    if state is None or step is None or not state.exists or state.wanted >= step.after:
         return None
-    progress = run.steps[step.id]
-    if progress.result is None or not progress.result.landed or state.wanted >= step.after:
+    if step.field.value != "replicas" or state.autoscaler is not None:  # what it sets is no manager's will
         return None
     others = [name for name in state.managers if not name.startswith("failover-e")]
     who = others[-1] if others else "another manager"

@@ -12,6 +12,8 @@ from failover.model.ids import ApplicationName, RunId
 from failover.model.plan import ApplicationPlan, ChangeRecordsStep, Plan, RunKind, ScaleStep
 from failover.model.policy import Application, Mode, OnShortage, Writers
 from failover.model.reasons import Refusal
+from failover.planner.assumptions import assumptions_of
+from failover.planner.shares import movable, running
 
 SCHEDULE_PREFIX = "schedule/"
 
@@ -129,6 +131,7 @@ def _application_refusals(
         yield refuse("mode", sentence, f"mode={application.mode}", application=name)
     yield from _single_writers(application, plan, automatic)
     yield from _capacity(part, application, plan)
+    yield from _shares(part, plan, situation)
 
 
 def _single_writers(application: Application, plan: Plan, automatic: bool) -> Iterator[Refusal]:
@@ -175,6 +178,23 @@ def _capacity(part: ApplicationPlan, application: Application, plan: Plan) -> It
             f"needed={needed:g}",
             application=part.application,
         )
+
+
+def _shares(part: ApplicationPlan, plan: Plan, situation: Situation) -> Iterator[Refusal]:
+    """I12: a run whose steps move too much at once would fail each of them, and begin again."""
+    share = situation.policy.guards.share_per_step
+    if share >= 1:
+        return
+    for step in plan.steps:
+        if not isinstance(step, ScaleStep) or step.application != part.application:
+            continue
+        replicas, moved = running(plan.applications, step.workload), abs(step.after - step.before)
+        if moved > movable(replicas, share):
+            yield refuse(
+                "share-per-step",
+                f"{step.id} moves {moved} of {replicas} replicas in one change; at most {share:.0%} may move",
+                application=part.application,
+            )
 
 
 def only(plan: Plan, applications: frozenset[ApplicationName], why: Refusal) -> Plan:

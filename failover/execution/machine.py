@@ -10,7 +10,15 @@ from typing import TypeAlias
 from failover.execution.runs import AUTOMATION
 from failover.model.ids import StepId
 from failover.model.journal import Run, RunState, StepProgress, StepState
-from failover.model.plan import ChangeRecordsStep, ProveGoneStep, ScaleStep, Step, WaitReadyStep, WaitStep
+from failover.model.plan import (
+    ChangeRecordsStep,
+    Phase,
+    ProveGoneStep,
+    ScaleStep,
+    Step,
+    WaitReadyStep,
+    WaitStep,
+)
 
 ATTEMPTS_MAX = 12
 BACK_OFF_FIRST_S = 0.25
@@ -126,7 +134,8 @@ def _finishing(run: Run) -> frozenset[StepId]:
     """What a run that stops still does, so that it stops at a safe point.
 
     What was sent is settled and read back; an application whose record sets have begun to change in one zone changes
-    in the others too; a single writer that was stopped is started where the plan says. Nothing else is begun.
+    in the others too; a single writer that was stopped, or half of it, is started where the plan says. Nothing else is
+    begun.
     """
     begun = {
         step.id
@@ -139,20 +148,27 @@ def _finishing(run: Run) -> frozenset[StepId]:
         for step in run.plan.steps
         if isinstance(step, ChangeRecordsStep) and step.id in begun
     }
+    stops: set[StepId] = set()
     chain: set[StepId] = set()
     for step in run.plan.steps:
         needed = set(step.needs)
-        if (isinstance(step, ProveGoneStep) and needed & begun) or (
+        if _stops_a_writer(step) and (step.id in begun or needed & stops):
+            stops.add(step.id)
+        if (isinstance(step, ProveGoneStep) and needed & (begun | stops)) or (
             isinstance(step, ScaleStep) and needed & chain
         ):
             chain.add(step.id)
     return frozenset(
         step.id
         for step in run.plan.steps
-        if step.id in begun
-        or step.id in chain
+        if step.id in begun | stops | chain
         or (isinstance(step, ChangeRecordsStep) and (step.application, step.needs) in siblings)
     )
+
+
+def _stops_a_writer(step: Step) -> bool:
+    """What is taken away before the release phase: a single writer, at once or link by link."""
+    return isinstance(step, ScaleStep) and step.after < step.before and step.phase is Phase.CAPACITY
 
 
 def target_of(step: Step) -> str:

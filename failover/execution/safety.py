@@ -12,6 +12,7 @@ from failover.execution.record_rules import record_refusals
 from failover.execution.rules import RULES, refuse
 from failover.execution.scale_rules import control_plane, scale_refusals
 from failover.execution.situation import Situation
+from failover.execution.velocity import room
 from failover.model.journal import Intent, RaiseFence, RecordsChange, Run, RunState, ScaleChange, StepState
 from failover.model.permit import Permit
 from failover.model.plan import ChangeRecordsStep, RunKind, ScaleStep
@@ -142,8 +143,15 @@ def _same(change: ScaleChange | RecordsChange, step: object) -> bool:
 
 def _velocity(intent: Intent, situation: Situation) -> Iterator[Refusal]:
     """I12. Raising a fence comes once a leader and cluster, before anything else."""
-    target = intent.change.target
-    sent = situation.sent_last_second.get(target, 0)
-    limit = situation.policy.guards.changes_per_second
-    if not isinstance(intent.change, RaiseFence) and sent >= limit:
-        yield refuse("velocity", f"{sent} changes went to {target} in the last second, {limit:g} may")
+    target, rate = intent.change.target, situation.policy.guards.changes_per_second
+    sent, last = situation.sent_last_second.get(target, 0), situation.last_sent.get(target)
+    ago = None if last is None else situation.now.mono - last
+    if isinstance(intent.change, RaiseFence) or room(rate, sent_last_second=sent, since_last_s=ago) > 0:
+        return
+    if rate >= 1:
+        sentence = f"{sent} changes went to {target} in the last second, {rate:g} may"
+    else:
+        sentence = (
+            f"the last change went to {target} {ago:.1f} s ago, and {1 / rate:g} s must lie between two"
+        )
+    yield refuse("velocity", sentence)

@@ -5,12 +5,13 @@ from collections.abc import Iterator
 from failover.execution.admission import is_automatic
 from failover.execution.rules import refuse
 from failover.execution.situation import Situation
-from failover.model.ids import ClusterName, StepId
+from failover.model.ids import ClusterName
 from failover.model.journal import Intent, Run, ScaleChange, StepState
 from failover.model.plan import ChangeRecordsStep, Phase, ProveGoneStep, ScaleStep, WaitReadyStep
 from failover.model.policy import WorkloadRef, Writers
 from failover.model.reasons import Refusal
 from failover.model.verdict import VerdictKind
+from failover.planner.shares import movable, running
 
 
 def scale_refusals(change: ScaleChange, intent: Intent, run: Run, situation: Situation) -> Iterator[Refusal]:
@@ -45,17 +46,12 @@ def _share(change: ScaleChange, run: Run, situation: Situation) -> Iterator[Refu
     share = situation.policy.guards.share_per_step
     if share >= 1:
         return
-    running = sum(
-        row.before
-        for part in run.plan.applications
-        for row in part.placements
-        if row.workload == change.workload
-    )
+    replicas = running(run.plan.applications, change.workload)
     moved = abs(change.after - change.before)
-    if moved > max(1, int(share * running)):
+    if moved > movable(replicas, share):
         yield refuse(
             "share-per-step",
-            f"{moved} of {running} replicas of {change.workload} in one change; at most {share:.0%} may move",
+            f"{moved} of {replicas} replicas of {change.workload} in one change; at most {share:.0%} may move",
         )
 
 
@@ -105,12 +101,48 @@ def _removal(step: ScaleStep, run: Run) -> Iterator[Refusal]:
         yield refuse("add-before-remove", "the replacements are not all ready and published yet", *waits)
 
 
+def _carried(step: ScaleStep, run: Run, situation: Situation) -> Iterator[Refusal]:
+    """I9 and I10 once more, now: what the plan leaves elsewhere must still serve when the source is taken away.
+
+    The replacements were ready and published before; a cluster that has died since carries nothing.
+    """
+    if step.phase is not Phase.RELEASE:
+        return
+    application = next((one for one in situation.policy.applications if one.name == step.application), None)
+    part = next((one for one in run.plan.applications if one.application == step.application), None)
+    if application is None or part is None:
+        return
+    rows = [row for row in part.placements if row.after > 0]
+    serving = sum(row.after for row in rows if _serves(row.cluster, situation))
+    needed = part.demand * application.floor / 100
+    if serving < min(needed, sum(row.after for row in rows)):
+        gone = sorted({row.cluster for row in rows if not _serves(row.cluster, situation)})
+        yield refuse(
+            "capacity-floor",
+            f"{', '.join(gone)} no longer serves: without {step.cluster} {serving} replicas would carry a demand of "
+            f"{part.demand}; the floor is {application.floor} %",
+            *gone,
+            application=step.application,
+        )
+
+
+def _serves(cluster: ClusterName, situation: Situation) -> bool:
+    verdict = situation.judgement.of_cluster(cluster)
+    return verdict is not None and verdict.kind.serves
+
+
 def is_single_writer_stop(step: ScaleStep, run: Run) -> bool:
-    """To 0, and a step of the plan waits for the proof that it is gone."""
-    return step.after == 0 and any(
-        isinstance(item, ProveGoneStep) and _follows(step.id, item) for item in run.plan.steps
-    )
+    """To 0, at once or by the links of a chain, and a step of the plan waits for the proof that it is gone."""
+    links, ends = {step.id}, {step.id} if step.after == 0 else set()
+    for item in run.plan.steps:
+        if isinstance(item, ProveGoneStep) and ends & set(item.needs):
+            return True
+        if isinstance(item, ScaleStep) and is_same_object(item, step) and links & set(item.needs):
+            links.add(item.id)
+            ends |= {item.id} if item.after == 0 else set()
+    return False
 
 
-def _follows(step: StepId, proof: ProveGoneStep) -> bool:
-    return step in proof.needs
+def is_same_object(one: ScaleStep, other: ScaleStep) -> bool:
+    """Both move the same number of the same workload in the same cluster."""
+    return (one.cluster, one.workload, one.field) == (other.cluster, other.workload, other.field)

@@ -1,7 +1,8 @@
 """What the safety rules look at besides the plan and the run: frozen, built anew for every question."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 from failover.execution.runs import RunSummary
 from failover.model.ids import ClusterName, Epoch
@@ -15,8 +16,9 @@ class Situation:
     """`acting_until`: monotonic second after which nothing is sent (-inf: not leading). `paused`, `doubt`: sentences, "" if not.
 
     `person_evidence`: a person and their fresh probe, in place of the automatic evidence rules (only for their runs).
-    `sent_last_second`: changes sent per target in the last second (I12). `journal_ok`: the store takes appends.
-    `proven`: clusters that the person's own fresh probe saw serving.
+    `sent_last_second`: changes sent per target in the last second, `last_sent`: monotonic second of the latest one (I12).
+    `journal_ok`: the store takes appends.
+    `patience_from`: runs that did not get through before are forgiven (a person's `resume` or `ack`).
     """
 
     policy: Policy
@@ -30,7 +32,16 @@ class Situation:
     history: tuple[RunSummary, ...] = ()
     person_evidence: tuple[str, ...] = ()
     sent_last_second: Mapping[str, int] = field(default_factory=dict)
+    last_sent: Mapping[str, float] = field(default_factory=dict)
 
     def region_of(self, cluster: ClusterName) -> str:
         """Region of a cluster, "" for one that left the policy."""
         return next((entry.region for entry in self.policy.fleet.clusters if entry.name == cluster), "")
+
+    def sending(self, target: str) -> "Situation":
+        """As it is once a change that was just permitted is on its way to a target (I12)."""
+        return replace(
+            self,
+            sent_last_second={**self.sent_last_second, target: self.sent_last_second.get(target, 0) + 1},
+            last_sent={**self.last_sent, target: self.now.mono},
+        )

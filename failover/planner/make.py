@@ -1,7 +1,8 @@
 """`plan`: from one sight of the world to what shall be done, application by application, in the policies' order."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
+from functools import partial
 
 from failover.model.ids import ApplicationName, Domain
 from failover.model.plan import ChangeRecordsStep, Plan, PlanRequest, RunKind, ScaleStep
@@ -14,6 +15,7 @@ from failover.planner.eligibility import target_refusal, target_refusals
 from failover.planner.failback import plan_return
 from failover.planner.forward import Part, plan_forward
 from failover.planner.returning import displaced
+from failover.planner.shares import within_share
 from failover.planner.world import World, see
 
 
@@ -29,8 +31,20 @@ def plan(snapshot: Snapshot, policy: Policy, request: PlanRequest) -> Plan:
         return _failback(world, free, refusals)
     concerned = () if refusals else _concerned(world)
     targets = target_refusals(world)
-    parts = [plan_forward(world, application, free, targets) for application in concerned]
+    parts = [
+        _bounded(world, free, partial(plan_forward, world, application, free, targets))
+        for application in concerned
+    ]
     return _assemble(world, concerned, parts, refusals)
+
+
+def _bounded(world: World, free: FreeCapacity, make: Callable[[], Part]) -> Part:
+    """One application's part in steps that the guards let pass; its room is given back where there are none such."""
+    mark = free.mark()
+    part = within_share(world, make())
+    if part.plan.left_out is not None:
+        free.give_back(mark)
+    return part
 
 
 def what_if(snapshot: Snapshot, policy: Policy, domain: Domain) -> Plan:
@@ -62,7 +76,10 @@ def _failback(world: World, free: FreeCapacity, refusals: tuple[Refusal, ...]) -
         )
     if refusals:
         return _assemble(world, (), [], refusals)
-    parts = [plan_return(world, application, free, found) for application, found in concerned.values()]
+    parts = [
+        _bounded(world, free, partial(plan_return, world, application, free, found))
+        for application, found in concerned.values()
+    ]
     back = {part.plan.application for part in parts if part.plan.left_out is None}
     undoes = tuple(
         item.run

@@ -67,7 +67,7 @@ def way_home(
     minimums: dict[ClusterName, int] = {}
     for item in displacements:
         landed = {
-            step.cluster
+            step.cluster: step.after
             for step in item.plan.steps
             if isinstance(step, ScaleStep)
             and (step.application, step.workload) == (application.name, workload.ref)
@@ -80,7 +80,8 @@ def way_home(
                     former.setdefault(row.cluster, row.before)
                 elif row.cluster in landed and row.after > row.before:
                     least, added = rows.get(row.cluster, (row.before, 0))
-                    rows[row.cluster] = (min(least, row.before), added + row.after - row.before)
+                    reached = max(0, min(row.after, landed[row.cluster]) - row.before)
+                    rows[row.cluster] = (min(least, row.before), added + reached)
         for step in item.plan.steps:
             if (
                 isinstance(step, ScaleStep)

@@ -6,15 +6,17 @@ from failover.model.ids import ClusterName, StepId
 from failover.model.plan import ApplicationPlan, Placement, Plan, ScaleField, ScaleStep, Step
 from failover.model.policy import WorkloadRef
 from failover.model.records import RecordChange
+from failover.planner.shares import chain, movable, running
 
 Scaled = tuple[ClusterName, WorkloadRef, ScaleField]
 
 
-def widen(former: Plan, kept: frozenset[StepId], latest: Plan) -> Plan:
+def widen(former: Plan, kept: frozenset[StepId], latest: Plan, *, share: float = 1.0) -> Plan:
     """`latest`, preceded by those steps of `former` that have landed or may have (`kept`).
 
     Without them a later failback would not know what the first half of the run had added. A new scale of the same
-    object waits for the kept one; numbers and record sets count from the former plan's start.
+    object waits for the kept one; numbers and record sets count from the former plan's start. So does the share of a
+    workload that one change may move (`share`): what was split for today's replicas may have to be split again.
     """
     named = {step.id for step in latest.steps}
     steps = [step for step in former.steps if step.id in kept and step.id not in named]
@@ -24,14 +26,19 @@ def widen(former: Plan, kept: frozenset[StepId], latest: Plan) -> Plan:
     known = kept | named
     old = [replace(step, needs=tuple(need for need in step.needs if need in known)) for step in steps]
     parts = {part.application: part for part in former.applications if part.left_out is None}
-    return replace(
-        latest,
-        steps=(*old, *(_after(step, before) for step in latest.steps)),
-        applications=tuple(
-            _merged(parts[part.application], part) if part.application in parts else part
-            for part in latest.applications
-        ),
+    applications = tuple(
+        _merged(parts[part.application], part) if part.application in parts else part
+        for part in latest.applications
     )
+    split = (link for step in latest.steps for link in _split(step, applications, share))
+    return replace(latest, steps=(*old, *(_after(step, before) for step in split)), applications=applications)
+
+
+def _split(step: Step, applications: tuple[ApplicationPlan, ...], share: float) -> list[Step]:
+    if share >= 1 or not isinstance(step, ScaleStep):
+        return [step]
+    limit = movable(running(applications, step.workload), share)
+    return [*chain(step, limit)] if limit else [step]
 
 
 def _after(step: Step, before: dict[Scaled, StepId]) -> Step:
