@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import os
+import re
 import signal
 import ssl
 from collections.abc import Coroutine
@@ -10,6 +12,7 @@ from typing import Any
 
 from failover.cli import exits, render
 from failover.cli.exits import Stop
+from failover.model.errors import FailoverError, StoreError
 
 KUBECONFIGS_EVERY_S = 10.0
 
@@ -28,6 +31,8 @@ def run_controller(
     from failover.controller.policies import PolicySource
 
     host, port = _address(listen) if listen else ("", 0)
+    if metrics:
+        _address(metrics)
     if listen and (certificate is None or key is None):
         raise Stop(exits.USAGE, "--listen needs --tls-cert and --tls-key: vantages speak TLS only")
     tls = _server_tls(certificate, key) if listen and certificate and key else None
@@ -52,7 +57,10 @@ async def _controller(
     sinks: list[Any] = [LogSink()]
     if metrics:
         sinks.append(MetricsSink())
-        sinks[-1].start_http(*_address(metrics))
+        try:
+            sinks[-1].start_http(*_address(metrics))
+        except OSError as error:
+            raise Stop(exits.ERROR, f"--metrics cannot listen on {metrics}: {_why(error)}") from None
     ports = await open_ports(policy, state, telemetry=Fan(sinks), source=source, pool=True)
     process = ControllerProcess(state, policy, policies, ports)
     try:
@@ -67,11 +75,10 @@ class ControllerProcess:
     def __init__(self, state: Path, policy: Any, policies: Any, ports: Any) -> None:
         from failover.controller.app import build
         from failover.controller.calendar import Calendar
-        from failover.controller.wiring import read_text
         from failover.web.server import Listeners
 
         self._state, self._policies, self._ports = state, policies, ports
-        self._controller = build(ports.ports, policy, read_ca=read_text)
+        self._controller = build(ports.ports, policy, read_ca=policies.read_ca)
         self._controller.problems = lambda: policies.problems
         self._listeners = Listeners(self._controller)
         self._calendar = Calendar(self._controller, validate=self._validate)
@@ -80,21 +87,25 @@ class ControllerProcess:
 
     async def run(self, host: str, port: int, tls: ssl.SSLContext | None) -> None:
         """Until cancelled; any part that fails ends the process, for its supervisor to restart."""
-        if tls is not None:
-            await self._listeners.serve_vantages(host, port, tls)
-        self._calendar.remember(await self._ports.ports.store.entries())
         self._calendar.update(self._controller.policy)
-        self._calendar.start()
         try:
+            if tls is not None:
+                await self._listen(host, port, tls)
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._serve_while_acting())
                 group.create_task(self._policies.watch(self._changes.put_nowait, self._refused))
                 group.create_task(self._follow_policy())
                 group.create_task(self._follow_kubeconfigs())
+                group.create_task(self._calendar.run())
                 group.create_task(self._controller.run())
         finally:
-            self._calendar.stop()
             await self._listeners.close()
+
+    async def _listen(self, host: str, port: int, tls: ssl.SSLContext) -> None:
+        try:
+            await self._listeners.serve_vantages(host, port, tls)
+        except OSError as error:
+            raise Stop(exits.ERROR, f"--listen cannot listen on {host}:{port}: {_why(error)}") from None
 
     async def _validate(self) -> str:
         from failover.cli.setup import check_live
@@ -107,11 +118,25 @@ class ControllerProcess:
             self._controller.context.tell("policy.refused", str(problem), page=True)
 
     async def _follow_policy(self) -> None:
+        """What cannot be followed is told like an invalid file, and changes nothing (I29)."""
         while True:
             changed = await self._changes.get()
-            await self._ports.follow(changed)
+            try:
+                await self.adopt(changed)
+            except FailoverError as error:
+                self._policies.refuse(f"is valid, but cannot be followed: {error}")
+                self._refused()
+
+    async def adopt(self, changed: Any) -> None:
+        """Take a valid policy on: its clusters and zones, its probes, its calendar."""
+        known = changed.generation == self._controller.policy.generation
+        await self._ports.follow(changed)
+        # The journal's trouble is told where it begins: the policy is in force, only the journal does not say so.
+        with contextlib.suppress(StoreError):
             await self._controller.use_policy(changed)
-            self._calendar.update(changed)
+        self._calendar.update(changed)
+        if known and self._policies.bundles_changed:
+            self._controller.targets_changed()
 
     async def _follow_kubeconfigs(self) -> None:
         """A kubeconfig that was missing or is rewritten (rotated credentials) is taken on without a restart."""
@@ -141,8 +166,8 @@ def run_vantage(
     for url in controllers:
         if not url.startswith("https://"):
             raise Stop(exits.USAGE, f"{url}: a vantage speaks https only")
-    token = read_private_file(token_file).decode().strip()
-    tls = ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
+    token = _token(read_private_file(token_file), token_file)
+    tls = _client_tls(ca_file)
     process = Vantage(
         name=name,
         controllers=controllers,
@@ -153,6 +178,32 @@ def run_vantage(
         on_event=render.talk,
     )
     _run(process.run())
+
+
+_TOKEN = re.compile(rb"[\x21-\x7e]{1,512}")
+
+
+def _token(content: bytes, file: Path) -> str:
+    found = _TOKEN.fullmatch(content.strip())
+    if found is None:
+        sentence = f"{file} holds no token: it is one line, as `failover vantage-token` writes it"
+        raise Stop(exits.ERROR, sentence)
+    return found.group().decode("ascii")
+
+
+def _client_tls(ca_file: Path | None) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
+    except ssl.SSLError:
+        raise Stop(exits.ERROR, f"--ca-file {ca_file} holds no certificate that can be used") from None
+    except OSError as error:
+        raise Stop(exits.ERROR, f"--ca-file {ca_file} cannot be read: {_why(error)}") from None
+
+
+def _why(error: OSError) -> str:
+    """The system's word for it, without the numbers."""
+    number = error.errno or 0
+    return os.strerror(number).lower() if number > 0 else error.strerror or str(error)
 
 
 def _run(main: Coroutine[Any, Any, None]) -> None:
@@ -171,7 +222,7 @@ def _run(main: Coroutine[Any, Any, None]) -> None:
 
 def _address(text: str) -> tuple[str, int]:
     host, _, port = text.rpartition(":")
-    if not host or not port.isdigit():
+    if not host or not re.fullmatch("[0-9]{1,5}", port) or int(port) > 65535:
         raise Stop(exits.USAGE, f"{text!r} is not HOST:PORT")
     return host.strip("[]"), int(port)
 

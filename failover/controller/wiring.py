@@ -16,6 +16,7 @@ from failover.model.ids import ClusterName
 from failover.model.policy import Policy
 from failover.model.ports import Cluster, DNSZone, Telemetry
 from failover.model.telemetry import TelemetryEvent
+from failover.policy.certificates import read_certificates
 from failover.probes import ProberSet
 from failover.store.processes import boot_id
 from failover.store.sqlite import SQLiteStore
@@ -77,8 +78,8 @@ class OpenPorts:
 
 
 def read_text(path: str) -> str:
-    """A CA bundle's text, "" for no path."""
-    return Path(path).read_text(encoding="utf-8") if path else ""
+    """A CA bundle's certificates, "" for no path. Raises LocalFault."""
+    return read_certificates(path)
 
 
 async def open_ports(

@@ -5,11 +5,12 @@ from datetime import UTC, datetime
 
 import pytest
 
-from failover.controller.calendar import Calendar, translated
+from failover.controller.calendar import Calendar
 from failover.lab.virtual import run_virtual
 from failover.model.ids import ScheduleName
 from failover.model.journal import RunState
 from failover.model.policy import JobKind, Schedule
+from failover.policy.cron import translated
 from tests.controller.test_region_loss_in_virtual_time import PERSON, a_healthy_fleet
 
 
