@@ -105,8 +105,11 @@ class Alone:
         context = controller.context
         if not await controller.lead_once(take_over=self._place.take_over):
             raise NotLeader(context.leadership.standby, holder="another")
-        keeper = asyncio.ensure_future(context.leadership.keep(talk))
+        tasks = [asyncio.ensure_future(context.leadership.keep(talk))]
         try:
+            if self._verb in OF_RUNS and not self._of_automation(controller):
+                await _judge(controller)
+                tasks.append(asyncio.ensure_future(_judge_on(controller)))
             answer = await controller.command(self._request)
             if answer.get("run") and self._verb in OF_RUNS:
                 self.run = str(answer["run"])
@@ -114,8 +117,15 @@ class Alone:
                 await _tell_look(controller)
             return answer
         finally:
-            keeper.cancel()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
             await controller.stop()
+
+    def _of_automation(self, controller: Controller) -> bool:
+        """Whether it is about a run of automation's: that takes a quorum's verdicts, and one look from here is none."""
+        run = controller.context.runs.get(RunId(self.run))
+        return run is not None and is_automatic(run.actor)
 
     async def _finish(self, controller: Controller, run_id: RunId) -> str:
         """Drive the run until it is over or halted."""
@@ -149,6 +159,19 @@ class Alone:
                     continue
 
 
+async def _judge(controller: Controller) -> None:
+    """What one look from here says: the guards of a person's run ask whether those that it relies on serve."""
+    context = controller.context
+    asked = await probe_once(context.ports, controller.definitions)
+    context.judgement = own_judgement(context.policy, asked, context.health, context.now())
+
+
+async def _judge_on(controller: Controller) -> None:
+    while True:
+        await controller.ports.clock.sleep(controller.policy.fleet.timing.interval_s)
+        await _judge(controller)
+
+
 def _without_lease(answer: dict[str, Any]) -> dict[str, Any]:
     """A plan that is only shown: that nobody here holds the lease is no reason against it."""
     return {**answer, "refusals": [item for item in answer["refusals"] if item["code"] != "lease"]}
@@ -165,8 +188,7 @@ async def _tell_look(controller: Controller) -> None:
     if found is None or epoch is None:
         return
     await context.world.refresh(policy, ports.clusters, ports.zones)
-    asked = await probe_once(ports, controller.definitions)
-    context.judgement = own_judgement(policy, asked, context.health, context.now())
+    await _judge(controller)
     seen, known = controller.status(), json.loads(found[1])
     rows = {item["name"]: item for item in seen["clusters"]}
     clusters = [

@@ -6,7 +6,7 @@ from typing import Any
 from failover.cli import exits, render
 from failover.cli.exits import Stop
 from failover.cli.status import aged, ago, is_current, seconds_of
-from failover.cli.table import about_age, about_zones, cordons_of, paused_by, replicas
+from failover.cli.table import about_age, about_zones, cordons_of, domains_of, paused_by, replicas
 
 
 def explain(status: dict[str, Any], name: str, output: render.Format) -> None:
@@ -109,7 +109,7 @@ def _cluster(status: dict[str, Any], item: dict[str, Any]) -> None:
         )
     if item["hold_down_until"]:
         render.line(f"  held down until {item['hold_down_until']}; `failover ack {item['name']}` releases it")
-    for sentence in cordons_of(status, item["cordoned"]):
+    for sentence in cordons_of(status, domains_of(item)):
         render.line(f"  {sentence}; `failover uncordon` undoes it")
     if item["inventory_error"]:
         render.line(f"  inventory: {render.bare(item['inventory_error'], item['name'])}")

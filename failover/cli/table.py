@@ -167,6 +167,17 @@ def replicas(ready: int | None, wanted: int | None, last_seen: int | None, *, se
     return f"{ready}/{wanted}" if serves else f"{ready}/{wanted} ({last_seen} when last seen)"
 
 
+def domains_of(cluster: dict[str, Any]) -> list[str]:
+    """A cluster and its ancestors, as commands name them."""
+    levels = (
+        ("provider", "provider"),
+        ("region", "region"),
+        ("datacenter", "datacenter"),
+        ("cluster", "name"),
+    )
+    return [f"{kind}/{cluster[key]}" for kind, key in levels]
+
+
 def cordons_of(status: dict[str, Any], targets: list[str]) -> list[str]:
     """Who keeps these domains from being targets, and why."""
     return [
@@ -207,7 +218,7 @@ def _cluster_ready(status: dict[str, Any], item: dict[str, Any]) -> str:
 
 
 def _cluster_notes(status: dict[str, Any], item: dict[str, Any], *, wide: bool) -> list[str]:
-    notes = cordons_of(status, item["cordoned"])
+    notes = cordons_of(status, domains_of(item))
     if item["hold_down_until"]:
         notes.append(f"held down until {item['hold_down_until'][11:19]} UTC (`failover ack {item['name']}`)")
     if item["verdict"] != "HEALTHY":
