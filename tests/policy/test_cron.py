@@ -1,5 +1,6 @@
 """Cron as people write it: what `validate` takes is what the calendar runs, and it runs what the words say."""
 
+import os
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -119,6 +120,18 @@ def test_every_expression_that_is_taken_comes_due_when_it_says(minute: str, hour
             break
         expected += timedelta(minutes=1)
     assert at == expected, cron
+
+
+def test_time_zones_are_known_on_a_machine_that_brings_none() -> None:
+    wanted = "from failover.policy.cron import zone_of; print(zone_of('Europe/Berlin'))"
+    done = subprocess.run(
+        [sys.executable, "-c", wanted],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONTZPATH": ""},
+    )
+    assert done.stdout == "Europe/Berlin\n", done.stderr
 
 
 def test_status_starts_without_a_scheduler() -> None:
