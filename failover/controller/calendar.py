@@ -193,7 +193,7 @@ class Calendar:
     # -- runs ----------------------------------------------------------------------------------------------------------
 
     async def run_now(self, schedule: Schedule) -> JobFinished:
-        """Run one job and journal how it ended. The calendar supervises its jobs: whatever breaks in one is told here."""
+        """Run one job and journal how it ended. Whatever else breaks in it comes back by the scheduler (`heard`)."""
         result, sentence = "done", ""
         try:
             sentence = await run_job(self._controller, schedule, self._validate)
@@ -201,8 +201,6 @@ class Calendar:
             result, sentence = "refused", str(error)
         except FailoverError as error:
             result, sentence = "failed", str(error)
-        except Exception as error:
-            result, sentence = "failed", f"a defect: {type(error).__name__}: {error}"
         finished = JobFinished(schedule=schedule.name, result=result, sentence=sentence[:500])
         await self._keep(finished)
         return finished

@@ -29,7 +29,7 @@ IMPURE = {
     "dns",
     "sqlite3",
 }
-SUPERVISORS = {"failover/cli/main.py", "failover/probes/cadence.py"}
+SUPERVISORS = {"failover/cli/main.py", "failover/probes/cadence.py", "failover/controller/policies.py"}
 
 
 def name_of(path: Path) -> str:
