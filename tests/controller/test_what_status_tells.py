@@ -2,25 +2,34 @@
 
 import io
 from contextlib import redirect_stdout
+from dataclasses import replace
+from typing import Any
 
 from failover.cli import explain, render
+from failover.cli.status import calm, healthy
 from failover.cli.table import show
 from failover.controller.app import Controller
 from failover.lab.virtual import run_virtual
+from failover.model.ids import RunId
 from failover.model.journal import RunState
+from failover.model.policy import Mode
 from failover.model.records import RecordSet, RecordType
 from failover.model.verdict import VerdictKind
 from tests.controller.test_region_loss_in_virtual_time import a_healthy_fleet, runs
 from tests.support.policies import NAME
 
 
-def shown(controller: Controller, *, about: str = "") -> str:
-    status = controller.status() | {"controller": "acting", "age_s": 0.0}
+def told(controller: Controller) -> dict[str, Any]:
+    """The document as `failover status` reads it beside a controller that acts."""
+    return controller.status() | {"controller": "acting", "age_s": 0.0}
+
+
+def shown(controller: Controller, *, about: str = "", wide: bool = False) -> str:
     with redirect_stdout(io.StringIO()) as out:
         if about:
-            explain.explain(status, about, render.Format.TABLE)
+            explain.explain(told(controller), about, render.Format.TABLE)
         else:
-            show(status, render.Format.TABLE)
+            show(told(controller), render.Format.WIDE if wide else render.Format.TABLE)
     return " ".join(out.getvalue().split())
 
 
@@ -95,6 +104,146 @@ def test_nodes_and_workloads_are_looked_at_and_make_no_verdict() -> None:
         await fleet.until(lambda: "nodes: server-error" in shown(controller, about="north-1"), seconds=30)
         assert controller.context.judgement.of_cluster("north-1").kind is VerdictKind.HEALTHY
         assert runs(fleet) == []
+        await fleet.stop()
+
+    run_virtual(story())
+
+
+def test_a_zone_that_cannot_be_read_says_why_wherever_somebody_looks() -> None:
+    async def story() -> None:
+        fleet = await a_healthy_fleet()
+        controller = fleet.controller
+        assert controller is not None
+        assert healthy(told(controller))
+        zone = next(iter(fleet.zones.values()))
+        zone.primary.stopped = True
+        await fleet.until(lambda: "cannot be read" in shown(controller), seconds=60)
+        for text in (shown(controller), shown(controller, wide=True), shown(controller, about="shop")):
+            assert "zone example-test cannot be read" in text
+            assert "connection refused" in text
+            assert "example-test: zone example-test:" not in text
+        assert "example-test NO - " in shown(controller, wide=True)
+        assert not healthy(told(controller))
+        await fleet.stop()
+
+    run_virtual(story())
+
+
+def test_what_runs_in_a_cluster_that_no_longer_serves_is_not_ready() -> None:
+    async def story() -> None:
+        fleet = await a_healthy_fleet()
+        controller = fleet.controller
+        assert controller is not None
+        assert "shop auto 18/18" in shown(controller)
+        for world in (fleet.clusters["south-1"], fleet.clusters["west-1"]):
+            world.ready_s = 20.0
+        fleet.kill_cluster("north-1")
+        await fleet.until(lambda: runs(fleet), seconds=40)
+        assert "0/6 (6 when last seen)" in shown(controller)
+        assert "shop auto 12/18" in shown(controller)
+        assert "replicas: 0/6 (6 when last seen)" in shown(controller, about="north-1")
+        assert "north-1 0/6 (6 when last seen) ready" in shown(controller, about="shop")
+        await fleet.until(lambda: "waits for replicas, 12 of 18 ready" in shown(controller), seconds=20)
+        await fleet.until(lambda: runs(fleet)[0].state is RunState.DONE, seconds=60)
+        assert "shop auto 18/18" in shown(controller), "what was moved away is needed there no more"
+        fleet.revive_cluster("north-1")
+        await fleet.until(lambda: "is back and runs 6 replicas" in shown(controller), seconds=90)
+        assert "shop auto 18/18" in shown(controller), "a duplicate is no capacity"
+        await fleet.stop()
+
+    run_virtual(story())
+
+
+def test_a_cluster_that_was_drained_is_not_called_back() -> None:
+    async def story() -> None:
+        fleet = await a_healthy_fleet()
+        controller = fleet.controller
+        assert controller is not None
+        request = {"actor": "ada@desk", "verb": "start", "kind": "drain", "domain": "region/north"}
+        answer = await controller.command(request)
+        seen = []
+
+        def over() -> bool:
+            seen.append("is back and runs" in shown(controller))
+            return controller.context.runs[answer["run"]].state.final
+
+        await fleet.until(over, seconds=120)
+        until = fleet.clock.now().mono + 60
+        await fleet.until(lambda: over() and fleet.clock.now().mono > until, seconds=70)
+        assert not any(seen)
+        await fleet.stop()
+
+    run_virtual(story())
+
+
+def test_a_duplicate_is_told_once_however_many_runs_have_moved_it() -> None:
+    async def story() -> None:
+        fleet = await a_healthy_fleet()
+        controller = fleet.controller
+        assert controller is not None
+        fleet.kill_cluster("north-1")
+        await fleet.until(lambda: runs(fleet) and runs(fleet)[0].state is RunState.DONE, seconds=40)
+        first = runs(fleet)[0]
+        controller.context.runs[RunId("another")] = replace(first, id=RunId("another"))
+        fleet.revive_cluster("north-1")
+        await fleet.until(lambda: "is back and runs 6 replicas" in shown(controller), seconds=90)
+        assert shown(controller).count("is back and runs") == 1
+        await fleet.stop()
+
+    run_virtual(story())
+
+
+def test_a_run_that_waits_for_a_person_says_how_it_is_looked_at_and_started() -> None:
+    async def story() -> None:
+        fleet = await a_healthy_fleet(mode=Mode.APPROVE)
+        controller = fleet.controller
+        assert controller is not None
+        fleet.kill_cluster("north-1")
+        await fleet.until(lambda: runs(fleet), seconds=40)
+        run = runs(fleet)[0]
+        assert f"`failover plan --run {run.id}` shows it, `failover approve {run.id}` starts it" in shown(
+            controller
+        )
+        await controller.command({"actor": "ada@desk", "verb": "approve", "run": run.id})
+        await fleet.until(lambda: runs(fleet)[0].state is RunState.DONE, seconds=40)
+        assert "failover approve" not in shown(controller)
+        await fleet.stop()
+
+    run_virtual(story())
+
+
+def test_who_holds_back_and_why_is_told_and_no_reason_leaves_no_hole() -> None:
+    async def story() -> None:
+        fleet = await a_healthy_fleet()
+        controller = fleet.controller
+        assert controller is not None
+        person = {"actor": "ada@desk", "reason": "API server down"}
+        await controller.command({**person, "verb": "cordon", "target": "region/north"})
+        await controller.command({**person, "verb": "cordon", "target": "vantage/elsewhere"})
+        await controller.command({"actor": "ada@desk", "verb": "pause"})
+        text = shown(controller)
+        assert "cordoned (region/north) by ada@desk: API server down" in text
+        assert "cordoned (vantage/elsewhere) by ada@desk: API server down" in text
+        assert "PAUSED by ada@desk since 2026-01-01 12:00" in text
+        assert ": (" not in text
+        assert "cordoned (region/north) by ada@desk" in shown(controller, about="north-1")
+        await fleet.stop()
+
+    run_virtual(story())
+
+
+def test_nothing_that_happens_is_no_news() -> None:
+    async def story() -> None:
+        fleet = await a_healthy_fleet()
+        controller = fleet.controller
+        assert controller is not None
+        await fleet.clock.sleep(30)
+        before = calm(told(controller))
+        for _ in range(60):
+            await fleet.clock.sleep(1)
+            assert calm(told(controller)) == before
+        fleet.kill_cluster("north-1")
+        await fleet.until(lambda: calm(told(controller)) != before, seconds=10)
         await fleet.stop()
 
     run_virtual(story())
