@@ -16,7 +16,7 @@ def _row(subject: Subject, signal: Signal, result: ProbeResult, address: str = "
         "address": address,
         "outcome": result.outcome.value,
         "latency_ms": result.latency_ms,
-        "detail": result.detail,
+        "detail": render.bare(result.detail, subject.cluster),
     }
 
 
@@ -31,8 +31,8 @@ def probe_all(policies: Path, output: render.Format) -> int:
 
     policy = load_directory(policies)
     clusters, problems = open_clusters(policy)
-    for sentence in problems.values():
-        render.talk(sentence)
+    for name, sentence in problems.items():
+        render.talk(f"{name}: {render.bare(sentence, name)}")
 
     async def look(name: ClusterName) -> list[dict[str, object]]:
         """Nodes and workloads as the API server tells; the cluster's whole inventory is read for it."""

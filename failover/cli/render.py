@@ -48,7 +48,7 @@ def one_of_many(value: Any, output: Format) -> str:
 
 def bare(sentence: str, name: str) -> str:
     """A sentence without the name that it begins with, for a place where that name stands already."""
-    for prefix in (f"{name}: ", f"zone {name}: "):
+    for prefix in (f"{name}: ", f"zone {name}: ", f"cluster {name}: "):
         if sentence.startswith(prefix):
             return bare(sentence.removeprefix(prefix), name)
     return sentence

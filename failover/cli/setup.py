@@ -34,7 +34,8 @@ def validate(policies: Path, *, live: bool, output: render.Format) -> int:
         for text in found["warnings"]:
             render.line(text)
         for item in problems:
-            render.line(f"{'warning: ' if item['warning'] else ''}{item['target']}: {item['sentence']}")
+            word = "warning: " if item["warning"] else ""
+            render.line(f"{word}{item['target']}: {render.bare(item['sentence'], item['target'])}")
         if live and not problems:
             render.line("live: every cluster grants what a failover needs, every zone takes our updates")
     return exits.ERROR if any(not item["warning"] for item in problems) else exits.DONE

@@ -131,3 +131,63 @@ def test_a_controller_that_dies_ends_the_follow_and_the_run_goes_on_without_it(s
     told = " ".join(shop.failover("status").stdout.split())
     assert re.search(r"shop\.lab\.test\. A 127\.0\.1\.2, 127\.0\.1\.3, \d+ s ago", told)
     assert re.search(r"shop auto 18/18, \d+ s ago", told)
+
+
+# -- who has to say yes ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def asking(tmp_path: Path) -> Iterator[Shop]:
+    """A lab whose application moves only when a person approves."""
+    made = Shop(tmp_path / "lab", applications=[["shop", 1, 6, "approve"]])
+    try:
+        made.open()
+        yield made
+    finally:
+        made.lab.stop()
+
+
+def test_whoever_says_yes_has_seen_the_plan_and_how_far_it_reaches(asking: Shop) -> None:
+    shop = asking
+    file = str(shop.lab.folder / "plan")
+    saved = shop.failover("plan", "region/south", "--kind", "drain", "--out", file)
+    assert saved.returncode == 0, saved.stderr
+    unasked = shop.failover("apply", file)
+    assert unasked.returncode == 64, "there is nobody to ask"
+    assert unasked.stdout == saved.stdout, "the plan stands above the question"
+    typo = shop.failover("drain", "region/north", "-a", "shp", "--yes")
+    assert typo.returncode == 64
+    assert "did you mean shop" in typo.stderr
+
+    switch(shop.lab, "region", "north", on=True)
+    run = last(shop, "awaiting-approval")
+    assert f"`failover approve {run}`" in shop.failover("status").stdout
+    seen = shop.failover("plan", "--run", run)
+    assert seen.returncode == 0, seen.stderr
+    assert "1 of 3 clusters (33 % of the fleet)" in seen.stdout
+    refused = shop.failover("approve", run)
+    assert refused.returncode == 64
+    assert refused.stdout == seen.stdout
+    assert last(shop, "awaiting-approval") == run
+    done = shop.failover("approve", run, "--yes")
+    assert done.returncode == 0, done.stderr
+    assert "approved by" in done.stderr
+    assert shop.failover("approve", run, "--yes").returncode == 64, "it waits no longer"
+    assert shop.failover("plan", "--run", "evacu").returncode == 64
+
+
+def test_a_watch_writes_again_only_what_changed_and_only_data_to_stdout(asking: Shop) -> None:
+    shop = asking
+    watch = begin(shop, "status", "-w", "-o", "json")
+    assert watch.stdout is not None
+    try:
+        first = json.loads(watch.stdout.readline())
+        assert first["cordons"] == []
+        assert shop.failover("cordon", "region/west", "--reason", "look").returncode == 0
+        second = json.loads(watch.stdout.readline())
+        assert [item["target"] for item in second["cordons"]] == ["region/west"]
+    finally:
+        watch.send_signal(signal.SIGINT)
+        rest, said = watch.communicate(timeout=30)
+    assert watch.returncode == 130
+    assert (rest, said) == ("", "")
