@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from failover.lab.faults import switch
+from failover.store.reader import StatusReader
 from tests.cli.running import environment
 from tests.support.shop import Shop, Status
 
@@ -50,6 +51,16 @@ def begin(shop: Shop, *arguments: str) -> "subprocess.Popen[str]":
 def waiting(status: Status) -> bool:
     """The last run has ordered its replicas and waits for them."""
     return bool(status["runs"]) and "waits for replicas" in status["runs"][-1]["waits_for"]
+
+
+def until_resumed(shop: Shop, run: str) -> None:
+    """Somebody drives the run."""
+
+    def resumed(status: Status) -> bool:
+        with StatusReader(shop.lab.state) as reader:
+            return any(row["entry"]["kind"] == "run-resumed" for row in reader.entries(run=run))
+
+    shop.until(resumed)
 
 
 def last(shop: Shop, state: str) -> str:
@@ -123,6 +134,16 @@ def test_a_controller_that_dies_ends_the_follow_and_the_run_goes_on_without_it(s
     status = shop.failover("status")
     assert "NOT THE PRESENT" in status.stdout
     assert f"`failover resume-run {run}`" in status.stdout
+
+    goes_on = begin(shop, "resume-run", run)
+    until_resumed(shop, run)
+    goes_on.send_signal(signal.SIGINT)
+    _, said = goes_on.communicate(timeout=60)
+    assert goes_on.returncode == 130, said
+    assert f"run {run} stands still, what was done stays" in said, (
+        "nobody drives it when this command is gone"
+    )
+
     hold(shop, on=False)
     done = shop.failover("resume-run", run)
     assert done.returncode == 0, done.stderr
