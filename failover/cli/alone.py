@@ -147,9 +147,7 @@ class Alone:
                             talk("  (automation's runs need a controller and its quorum; a person's do not)")
                     return run.state.value
                 if not context.leadership.acting(context.now()):
-                    raise NotLeader(
-                        f"the lease was lost in the middle; {stands_still(run_id)}", holder="another"
-                    )
+                    raise Stop(exits.PARTIAL, f"the lease was lost in the middle; {stands_still(run_id)}")
                 controller.runner.poke()
                 context.news.clear()
                 try:
