@@ -30,15 +30,19 @@ class Shop:
         self.lab.start_vantages()
         self.healthy()
 
-    def failover(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        environment = {
+    @property
+    def environment(self) -> dict[str, str]:
+        """In which every command finds its place."""
+        return {
             **os.environ,
             "FAILOVER_STATE": str(self.lab.state),
             "FAILOVER_POLICIES": str(self.lab.policies),
         }
+
+    def failover(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", "failover", *arguments],
-            env=environment,
+            env=self.environment,
             capture_output=True,
             text=True,
             stdin=subprocess.DEVNULL,
