@@ -15,8 +15,8 @@ from failover.controller.ports import Ports
 from failover.controller.running import Runner
 from failover.controller.status import build_status
 from failover.controller.world import World
-from failover.execution.admission import is_automatic
-from failover.execution.safety import automation_refusals
+from failover.execution.admission import is_automatic, overridden
+from failover.execution.safety import automation_refusals, returned_sources
 from failover.health import Inputs, initial_state, judge, restart_warm_up
 from failover.model.errors import Conflict, StoreError
 from failover.model.ids import ClusterName, VantageName, ZoneName
@@ -37,6 +37,7 @@ from failover.probes import ProbeRunner, SelfCheck, build_definitions
 
 SHIPPED_PACE = Pace()
 STANDBY_EVERY_S = 1.0
+FIRST_LOOK_S = 3.0
 SELF_RESUMING = frozenset({"warm-up", "frozen", "stale-evidence", "still-serving", "lease", "journal"})
 
 
@@ -88,6 +89,7 @@ class Controller:
         self._pace: tuple[object, ...] | None = None
         self._boots = 0
         self.context.world.on_server = self._server_turned
+        self.context.world.on_stranger = self._stranger
         self._install_policy(policy)
 
     # -- what the API needs --------------------------------------------------------------------------------------------
@@ -122,10 +124,18 @@ class Controller:
     async def command(self, request: dict[str, Any]) -> dict[str, Any]:
         """Do what a person asks; it is kept, and `status` shows it, as soon as this returns."""
         try:
-            return await self.commands.execute(request)
+            answer = await self.commands.execute(request)
+            if request.get("verb") == "resume" and self._is_outrun():
+                await self.lead_anew()
+            return answer
         finally:
             if self.acting:
                 await self.keeper.publish()
+
+    def _is_outrun(self) -> bool:
+        """Whether a fence that we read carries an epoch above ours: nothing that we send would be taken."""
+        epoch = self.context.leadership.epoch
+        return epoch is not None and self.context.world.highest_fence() > epoch
 
     def _server_turned(self, zone: ZoneName, answer: ServerAnswer) -> None:
         word = "serves what the primary holds" if answer.matches else answer.detail or "does not answer"
@@ -134,9 +144,10 @@ class Controller:
         )
 
     def _doubt(self, sentence: str) -> None:
-        if not self.context.doubt:
-            self.context.doubt = sentence
-            self.context.tell("doubt", sentence, page=True)
+        self.context.begin_to_doubt(sentence)
+
+    def _stranger(self, cluster: ClusterName, sentence: str) -> None:
+        self.context.tell("cluster.stranger", sentence, page=True, cluster=cluster)
 
     # -- policy --------------------------------------------------------------------------------------------------------
 
@@ -203,36 +214,52 @@ class Controller:
         self.context.take_in(await self.ports.store.entries())
         await self.keeper.load()
 
-    async def lead_once(self, *, take_over: bool = False) -> bool:
-        """Try to become the leader: one more than the highest epoch of the store and of every readable fence."""
-        context = self.context
-        if not await context.leadership.try_acquire(minimum_epoch=self._highest_fence(), take_over=take_over):
+    async def lead_once(self, *, take_over: bool = False, looked: bool = False) -> bool:
+        """Try to become the leader: one more than the highest epoch of the store and of every readable fence (section 6).
+
+        A fence above everything that the store knows means that somebody acted of whom it says nothing (I28), unless a
+        person has `looked`.
+        """
+        context, fence = self.context, self.context.world.highest_fence()
+        if not await context.leadership.try_acquire(minimum_epoch=fence, take_over=take_over):
             return False
         epoch = context.leadership.epoch
         assert epoch is not None
         context.runs.clear()
         context.take_in(await self.ports.store.entries())
+        await context.load_people()
+        if not looked:
+            self._compare_with_fences(context.journal_epoch)
         await context.begin_to_lead()
         context.health = restart_warm_up(context.health, context.now(), "leadership")
         context.tell("leader", f"{self.ports.identity.holder} acts with epoch {epoch}")
-        self._check_fences()
         return True
 
-    def _highest_fence(self) -> int:
-        world = self.context.world
-        fences = [seen.fence_epoch or 0 for seen in world.inventories.values()]
-        fences += [int(fence.epoch) for zone in world.zones.values() for fence in zone.fences]
-        return max(fences, default=0)
+    async def lead_anew(self) -> None:
+        """Take an epoch above a fence that was seen since: a person has looked, and says that we may go on."""
+        await self.context.leadership.give_up()
+        await self.lead_once(looked=True)
 
-    def _check_fences(self) -> None:
-        """A fence above our epoch means that somebody newer acted, or that our store was restored (I28)."""
-        epoch, highest = self.context.leadership.epoch, self._highest_fence()
-        if epoch is not None and highest > epoch:
+    def _compare_with_fences(self, known: int) -> None:
+        """`known`: the highest epoch that we know of ourselves."""
+        fence = self.context.world.highest_fence(self.policy.fleet.name)
+        if fence > known:
             self._doubt(
-                f"a fence carries epoch {highest}, ours is {epoch}: somebody newer has acted; look, then `failover resume`"
+                f"a fence carries epoch {fence}, this store knows of none above {known}: it was restored or replaced, or "
+                "somebody acts with another one; look, then `failover resume`"
             )
 
+    async def _first_look(self) -> None:
+        """Before the first try to lead: the fences of all targets that answer soon; the others are compared as they come."""
+        ports = self.ports
+        try:
+            async with asyncio.timeout(FIRST_LOOK_S):
+                await self.context.world.refresh(self.policy, ports.clusters, ports.zones)
+        except TimeoutError:
+            pass
+
     async def _lead(self) -> None:
+        await self._first_look()
         while True:
             try:
                 if self.context.leadership.lease is None:
@@ -348,6 +375,8 @@ class Controller:
         context = self.context
         if not context.leadership.acting(now):
             return
+        if self._due("fences", 1.0):
+            self._compare_with_fences(int(context.leadership.epoch or 0))
         for run in context.open_runs():
             await self._attend(run)
         self.decider.consider()
@@ -359,7 +388,9 @@ class Controller:
         if run.state is not RunState.HALTED or run.halted is None:
             return
         situation = context.situation()
-        refusals = tuple(automation_refusals(run, situation)) if is_automatic(run.actor) else ()
+        automatic = is_automatic(run.actor)
+        asked = automation_refusals(run, situation) if automatic else returned_sources(run, situation)
+        refusals = tuple(item for item in asked if not overridden(item, run.plan, automatic=automatic))
         serves = next((item for item in refusals if item.code == "still-serving"), None)
         if serves is not None and {item.code for item in refusals} <= {"still-serving", "stale-evidence"}:
             if run.abort is None:

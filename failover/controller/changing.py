@@ -141,8 +141,10 @@ async def _record(
         await context.append([(run.id, entry) for entry in entries])
     if fenced:
         await halt(context, run, refuse("epoch", f"a fence refuses our epoch: {fenced}"))
-        context.doubt = f"a fence is above our epoch, so somebody newer has acted: {fenced}"
-        context.tell("doubt", context.doubt, page=True, run=run.id)
+        context.begin_to_doubt(
+            f"a fence is above our epoch, so somebody newer has acted: {fenced}; look, then `failover resume`",
+            run=run.id,
+        )
 
 
 def _recorded(context: Context, intent: Intent, effect: Effect) -> EffectRecorded:

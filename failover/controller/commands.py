@@ -3,6 +3,7 @@
 Each command is a plain request `{"verb": …, "actor": …, …}` and returns plain data; refusals are raised as `Refused`.
 """
 
+import difflib
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -18,7 +19,7 @@ from failover.execution.rules import RULES, refuse, unknown_overrides
 from failover.health import lift_freeze, release_hold_down
 from failover.model.codec import DecodeError, from_plain, to_plain
 from failover.model.errors import Refused, UsageError
-from failover.model.ids import ApplicationName, ClusterName, Domain, RunId, Subject
+from failover.model.ids import ApplicationName, ClusterName, Domain, DomainKind, RunId, Subject
 from failover.model.journal import AbortRequested, Entry, PersonSaid, Run, RunApproved, RunResumed, RunState
 from failover.model.observation import ProbeDefinition
 from failover.model.plan import Plan, PlanRequest, RunKind
@@ -101,6 +102,8 @@ class Commands:
             plan: Plan = from_plain(Plan, request.get("plan"))
         except DecodeError as error:
             raise UsageError(f"this is not a plan of this version: {error}") from None
+        if str(request.get("hash", plan.hash)) != plan.hash:
+            raise UsageError("this plan was edited after it was made: its hash does not fit; make a new one")
         if plan.hypothetical:
             raise Refused(
                 [
@@ -111,6 +114,13 @@ class Commands:
                 ]
             )
         context = self._context
+        inside = {
+            entry.name for entry in context.policy.fleet.clusters_in(self.find_domain(str(plan.domain)))
+        }
+        if not set(plan.sources) <= inside:
+            raise UsageError(
+                f"this plan names {', '.join(plan.sources)} as {plan.domain}: it is none of ours"
+            )
         await self._look(plan.sources)
         asked = await self._ask(plan.sources)
         judgement = await self._judgement()
@@ -118,11 +128,16 @@ class Commands:
         stale = check_assumptions(plan, snapshot, context.policy)
         if stale is not None:
             raise Refused([stale])
-        checked = check_applications(
-            plan, context.situation(judgement), actor=str(request["actor"]), busy=snapshot.busy
-        )
-        refusals = check_run(checked, context.situation(judgement), actor=str(request["actor"]))
-        return await self._open(checked, refusals, asked, request)
+        fresh = await context.ports.compute.run(make_plan, snapshot, context.policy, _request_of(plan))
+        situation = context.situation(judgement)
+        fresh = check_applications(fresh, situation, actor=str(request["actor"]), busy=snapshot.busy)
+        if fresh.hash != plan.hash:
+            sentence = "a plan that is made now looks otherwise, although what this one rests on still holds: look at it anew"
+            raise Refused(
+                [refuse("stale-plan", sentence, f"plan={plan.short_hash}", f"now={fresh.short_hash}")]
+            )
+        refusals = check_run(fresh, situation, actor=str(request["actor"]))
+        return await self._open(fresh, refusals, asked, request)
 
     async def _prepare(self, request: Request) -> tuple[Plan, tuple[Refusal, ...], tuple[Asked, ...]]:
         context = self._context
@@ -146,8 +161,9 @@ class Commands:
     def _request(self, request: Request) -> PlanRequest:
         try:
             kind = RunKind(str(request.get("kind", "evacuation")))
-        except ValueError as error:
-            raise UsageError(str(error)) from None
+        except ValueError:
+            kinds = ", ".join(RunKind)
+            raise UsageError(f"there is no kind of run {request.get('kind')!r}; there are {kinds}") from None
         domain = self.find_domain(str(request.get("domain", "")))
         sources = tuple(sorted(entry.name for entry in self._context.policy.fleet.clusters_in(domain)))
         overrides = tuple(str(item) for item in request.get("overrides", ()))
@@ -162,8 +178,18 @@ class Commands:
             by_person=not is_automatic(str(request["actor"])),
             overrides=overrides,
             assume_down=sources if request.get("assume_down") else (),
-            applications=tuple(ApplicationName(str(item)) for item in request.get("applications", ())),
+            applications=self._applications(request),
         )
+
+    def _applications(self, request: Request) -> tuple[ApplicationName, ...]:
+        known = {str(application.name) for application in self._context.policy.applications}
+        asked = tuple(str(item) for item in request.get("applications", ()))
+        for name in asked:
+            if name not in known:
+                close = difflib.get_close_matches(name, sorted(known), n=1)
+                hint = f"; did you mean {close[0]}?" if close else f"; there are {', '.join(sorted(known))}"
+                raise UsageError(f"there is no application {name!r}{hint}")
+        return tuple(ApplicationName(name) for name in asked)
 
     def find_domain(self, text: str) -> Domain:
         """The one domain that a person means. Raises UsageError with what there is."""
@@ -239,7 +265,9 @@ class Commands:
         if stale is not None:
             raise Refused([stale])
         refusals = [
-            item for item in check_run(run.plan, context.situation(), actor=run.actor) if item.code != "busy"
+            item
+            for item in check_run(run.plan, context.situation(), actor=run.actor)
+            if item.code not in ("busy", "paused")  # a pause stops automation, and never a person (I23)
         ]
         if refusals:
             raise Refused(refusals)
@@ -266,8 +294,10 @@ class Commands:
         return {"run": run.id, "state": "aborting", "note": note}
 
     async def _resume_run(self, request: Request) -> dict[str, Any]:
+        """Go on with a halted run; without a controller also with one that a dead controller left running."""
         run = self._run(request)
-        if run.state is not RunState.HALTED:
+        left_running = self._alone and run.state is RunState.RUNNING
+        if run.state is not RunState.HALTED and not left_running:
             raise UsageError(f"run {run.id} is {run.state}: only a halted run can be resumed")
         await self._context.append([(run.id, RunResumed(actor=str(request["actor"])))])
         self._runner.poke()
@@ -305,7 +335,13 @@ class Commands:
             if on
         ]
         looked_at = max(context.journal_head, context.told_head)
-        people = replace(context.people, pause=None, doubt_resolved_at_head=looked_at)
+        people = replace(
+            context.people,
+            pause=None,
+            doubt="",
+            doubt_resolved_at_head=looked_at,
+            patience_from=context.now().wall,
+        )
         await context.save_people(people)
         context.health = lift_freeze(context.health, context.now())
         context.doubt = ""
@@ -313,9 +349,16 @@ class Commands:
         return {"ended": ended}
 
     async def _ack(self, request: Request) -> dict[str, Any]:
-        """Releases a hold-down, of one domain or of all."""
+        """Releases a hold-down, of one domain or of all, and forgives runs that did not get through.
+
+        `identity`: accepts that the one cluster named was rebuilt, and is the one that answers now.
+        """
         context = self._context
         target = str(request.get("target", ""))
+        if request.get("identity"):
+            return await self._accept_identity(request, target)
+        people = replace(context.people, patience_from=context.now().wall)
+        await context.save_people(people)
         if not target:
             context.health = release_hold_down(context.health, None)
         else:
@@ -323,6 +366,18 @@ class Commands:
                 context.health = release_hold_down(context.health, Subject(cluster=entry.name))
         await self._say(request, target=target)
         return {"released": target or "all"}
+
+    async def _accept_identity(self, request: Request, target: str) -> dict[str, Any]:
+        context, domain = self._context, self.find_domain(target)
+        entries = context.policy.fleet.clusters_in(domain)
+        if domain.kind is not DomainKind.CLUSTER or len(entries) != 1:
+            raise UsageError(f"--identity takes one cluster, and {domain} is none")
+        await context.world.look_at_cluster(context.policy, entries[0].name)
+        uid = context.world.accept_identity(entries[0].name)
+        if not uid:
+            raise UsageError(f"{entries[0].name} is the cluster that it was; there is nothing to accept")
+        await self._say(request, target=f"{domain} identity {uid}")
+        return {"accepted": uid, "cluster": entries[0].name}
 
     def _cordon_target(self, request: Request) -> str:
         text = str(request.get("target", ""))
@@ -347,6 +402,20 @@ class Commands:
 
     async def _uncordon(self, request: Request) -> dict[str, Any]:
         context, target = self._context, self._cordon_target(request)
+        if all(cordon.target != target for cordon in context.people.cordons):
+            raise UsageError(f"{target} is not cordoned")
         await context.save_people(context.people.without_cordon(target))
         await self._say(request, target=target)
         return {"uncordoned": target}
+
+
+def _request_of(plan: Plan) -> PlanRequest:
+    """What a person asked for when this plan was made."""
+    return PlanRequest(
+        run_kind=plan.run_kind,
+        domain=plan.domain,
+        sources=plan.sources,
+        by_person=True,
+        overrides=plan.overrides,
+        applications=tuple(part.application for part in plan.applications),
+    )

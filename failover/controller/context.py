@@ -3,7 +3,7 @@
 import asyncio
 from collections import defaultdict, deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from failover.controller.leadership import Leadership
@@ -11,7 +11,7 @@ from failover.controller.people import PEOPLE_KEY, People
 from failover.controller.ports import Ports
 from failover.controller.steady import SLEW, SteadyWall
 from failover.controller.world import World
-from failover.execution.runs import apply, displacements, moved_away, shifted, summarise
+from failover.execution.runs import apply, displacements, moved_away, shifted, summarise, surplus
 from failover.execution.situation import Situation
 from failover.health import HealthState
 from failover.model.errors import Conflict, StoreError
@@ -64,6 +64,8 @@ class Context:
     people_version: int = 0
     runs: dict[RunId, Run] = field(default_factory=dict)
     journal_head: int = 0
+    journal_epoch: int = 0
+    """The highest epoch that the journal tells of."""
     journal_trouble: str = ""
     steady: SteadyWall = field(default_factory=SteadyWall)
     journal_clock: tuple[str, datetime | None] = ("", None)
@@ -150,6 +152,7 @@ class Context:
         """Fold entries into the runs (own ones as they are written, all of them at start)."""
         for entry in entries:
             self.journal_head = max(self.journal_head, entry.sequence)
+            self.journal_epoch = max(self.journal_epoch, int(entry.epoch))
             if isinstance(entry.entry, ClockJumped | LeaderChanged):
                 self.journal_clock = (entry.entry.boot_id, entry.entry.origin)
             if isinstance(entry.entry, ClockJumped):
@@ -160,6 +163,7 @@ class Context:
                 if run is not None:
                     self.runs[run.id] = run
         self.world.demand.away = moved_away(list(self.runs.values()))
+        self.world.demand.surplus = surplus(list(self.runs.values()))
         closed = [run_id for run_id, run in self.runs.items() if run.state.final]
         away = {item.run for item in displacements(list(self.runs.values()))}
         for run_id in closed[: max(0, len(closed) - RUNS_KEPT)]:
@@ -184,6 +188,18 @@ class Context:
         if found is not None and found[0] != self.people_version:
             self.people_version, text = found
             self.people = People.from_json(text)
+            self.doubt = self.doubt or self.people.doubt
+
+    def begin_to_doubt(self, sentence: str, *, run: str = "") -> None:
+        """History is missing or at odds with the world: nothing is done until a person has looked (I28). Told once."""
+        if not self.doubt:
+            self.doubt = sentence
+            self.tell("doubt", sentence, page=True, run=run)
+
+    async def keep_doubt(self) -> None:
+        """Let a doubt outlive this process: the next one, or a command without a controller, must not act either."""
+        if self.doubt and self.people.doubt != self.doubt:
+            await self.save_people(replace(self.people, doubt=self.doubt))
 
     # -- what the core is asked with -----------------------------------------------------------------------------------
 
@@ -224,7 +240,9 @@ class Context:
             now=now,
             epoch=self.leadership.epoch,
             acting_until=self.leadership.acting_until,
-            paused=f"paused by {pause.by} at {pause.at:%Y-%m-%d %H:%M} UTC: {pause.reason}" if pause else "",
+            paused=str(pause) if pause else "",
+            paused_at=pause.at if pause else None,
+            patience_from=self.people.patience_from,
             doubt=self.doubt,
             journal_ok=not self.journal_trouble,
             history=tuple(summarise(run, self.policy.fleet) for run in self.runs.values()),

@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
+from failover.execution.runs import Surplus
 from failover.model.ids import ApplicationName, ClusterName
-from failover.model.inventory import ClusterInventory, Demand
+from failover.model.inventory import ClusterInventory, Demand, WorkloadState
 from failover.model.policy import Policy, WorkloadRef
 from failover.model.time import Now
 
@@ -16,11 +17,13 @@ class DemandTracker:
     """Highest fleet-wide ready count of each workload in the last 24 h, in half-hour buckets of wall time.
 
     `away`: applications and the clusters that a run has moved them away from. What still runs there, or runs there again,
-    is a duplicate (I27) and no demand; what another application runs there is as wanted as ever.
+    is a duplicate (I27) and no demand; what another application runs there is as wanted as ever. `surplus`: what runs added
+    for applications that have not moved: no demand either.
     """
 
     def __init__(self) -> None:
         self.away: frozenset[tuple[ClusterName, ApplicationName]] = frozenset()
+        self.surplus: Mapping[tuple[ClusterName, WorkloadRef], Surplus] = {}
         self._peaks: dict[tuple[ApplicationName, WorkloadRef], dict[datetime, int]] = {}
 
     def note(self, policy: Policy, inventories: Mapping[ClusterName, ClusterInventory], now: Now) -> None:
@@ -31,12 +34,12 @@ class DemandTracker:
         }
         for application in policy.applications:
             for workload in application.workloads:
-                found = [
-                    states.get((rule.cluster, workload.ref))
+                total = sum(
+                    min(state.ready, self._needed(rule.cluster, state))
                     for rule in workload.placement
                     if (rule.cluster, application.name) not in self.away
-                ]
-                total = sum(min(state.ready, state.wanted) for state in found if state is not None)
+                    and (state := states.get((rule.cluster, workload.ref))) is not None
+                )
                 peaks = self._peaks.setdefault((application.name, workload.ref), {})
                 peaks[bucket] = max(peaks.get(bucket, 0), total)
                 for old in [start for start in peaks if now.wall - start > DEMAND_WINDOW]:
@@ -51,7 +54,7 @@ class DemandTracker:
             for workload in application.workloads:
                 peak = max(self._peaks.get((application.name, workload.ref), {}).values(), default=0)
                 wanted = sum(
-                    state.wanted
+                    self._needed(rule.cluster, state)
                     for rule in workload.placement
                     if (rule.cluster, application.name) not in self.away
                     and (seen := inventories.get(rule.cluster))
@@ -61,6 +64,13 @@ class DemandTracker:
                     Demand(application=application.name, workload=workload.ref, replicas=min(peak, wanted))
                 )
         return tuple(result)
+
+    def _needed(self, cluster: ClusterName, state: WorkloadState) -> int:
+        """Replicas that are wanted there for clients, not as a surplus of ours."""
+        more = self.surplus.get((cluster, state.ref))
+        if more is None or state.wanted < more.standing:
+            return state.wanted
+        return max(0, state.wanted - more.extra)
 
     def dump(self) -> list[list[object]]:
         """Plain data for the store."""

@@ -19,6 +19,7 @@ from failover.model.time import Now
 
 HEALTH_KEY = "health"
 DEMAND_KEY = "demand"
+IDENTITIES_KEY = "identities"
 INVENTORY_KEY = "inventory/"
 SAID_ALONE = ("pause", "cordons", "runs")
 """What of the status a command without a controller knows for sure."""
@@ -65,6 +66,9 @@ class Keeper:
         demand = await self._read(DEMAND_KEY)
         if demand is not None:
             context.world.demand.restore(json.loads(demand))
+        identities = await self._read(IDENTITIES_KEY)
+        if identities is not None:
+            context.world.identities.update(json.loads(identities))
         await self._load_inventories()
         await self._read(STATUS_KEY)
 
@@ -98,6 +102,8 @@ class Keeper:
         """Write the status now, and what a person may have changed of health (a hold-down or a freeze that is over)."""
         try:
             await self._write_health(self._context.now())
+            await self._context.keep_doubt()
+            await self._write_identities()
             await self._write_status()
         except (StoreError, Conflict) as error:
             self._context.in_trouble(error)
@@ -117,6 +123,8 @@ class Keeper:
                 await self._write_status()
             if self._holds(now) != self._held:
                 await self._write_health(now)
+            await context.keep_doubt()
+            await self._write_identities()
             if self._due("rest", now, self._pace.save_every_s):
                 await self._write_health(now)
                 await self._write(DEMAND_KEY, canonical_json(context.world.demand.dump()))
@@ -131,6 +139,11 @@ class Keeper:
             for subject, history in self._context.health.histories.items()
             if history.hold_until is not None and history.hold_until > now.mono
         )
+
+    async def _write_identities(self) -> None:
+        """Who each cluster is: remembered, so that a kubeconfig that reaches another one is noticed after a restart too."""
+        if self._context.world.identities:
+            await self._write(IDENTITIES_KEY, canonical_json(self._context.world.identities))
 
     async def _write_health(self, now: Now) -> None:
         self._held = self._holds(now)

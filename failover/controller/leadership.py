@@ -55,12 +55,16 @@ class Leadership:
         """Renew at the policy's pace until the lease is lost; then tell and return."""
         while self.lease is not None:
             await self._ports.clock.sleep(self._timing().lease_renew_s)
-            if self.lease is None:
+            lease = self.lease
+            if lease is None:
                 return
             try:
-                self.lease = await self._ports.store.renew(self.lease, seconds=self._timing().lease_s)
+                renewed = await self._ports.store.renew(lease, seconds=self._timing().lease_s)
+                self.lease = renewed if self.lease is lease else self.lease
                 self.trouble = ""
             except NotLeader as error:
+                if self.lease is not None and self.lease is not lease:
+                    continue  # we lead anew meanwhile, with a higher epoch
                 self.lose(str(error))
                 on_lost(str(error))
                 return

@@ -18,14 +18,22 @@ class Pause:
     reason: str
     at: datetime
 
+    def __str__(self) -> str:
+        why = f": {self.reason}" if self.reason else ""
+        return f"paused by {self.by} at {self.at:%Y-%m-%d %H:%M} UTC{why}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class People:
-    """Pause, cordons, and a doubt that a person has to resolve (I28: "" means none)."""
+    """Pause and cordons; a doubt that only a person resolves (I28, "" for none); since when automation's patience with runs
+    that did not get through counts anew (a person's `resume` or `ack`).
+    """
 
     pause: Pause | None = None
     cordons: tuple[Cordon, ...] = ()
+    doubt: str = ""
     doubt_resolved_at_head: int = 0
+    patience_from: datetime | None = None
 
     def with_cordon(self, cordon: Cordon) -> "People":
         """Adds or replaces the cordon of that target."""

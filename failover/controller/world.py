@@ -53,6 +53,11 @@ class World:
         self.zone_errors: dict[ZoneName, str] = {}
         self.looks: dict[Subject, Look] = {}
         self.servers: dict[ZoneName, tuple[ServerAnswer, ...]] = {}
+        self.identities: dict[ClusterName, str] = {}
+        """UID of each cluster's kube-system namespace, as first seen: its identity, which outlives a restart."""
+        self.strangers: dict[ClusterName, str] = {}
+        """Clusters whose kubeconfig reaches another one now, with its UID: nothing of it is believed or written to."""
+        self.on_stranger: Callable[[ClusterName, str], None] = lambda cluster, sentence: None
         self.on_server: Callable[[ZoneName, ServerAnswer], None] = lambda zone, answer: None
         self._gates: dict[str, asyncio.Semaphore] = {}
         self._asked_servers: dict[ZoneName, float] = {}
@@ -106,11 +111,47 @@ class World:
             self.inventory_errors[name] = str(error)
             self._note_looks(policy, name, None, result_of(error))
             return None
+        if not self._is_known(name, seen):
+            return None
         self.inventory_errors.pop(name, None)
         self._note_looks(policy, name, seen, nodes_result(seen))
         self.inventories[name] = seen
         self.demand.note(policy, self.inventories, self._ports.clock.now())
         return seen
+
+    def _is_known(self, name: ClusterName, seen: ClusterInventory) -> bool:
+        """Whether this is the cluster that was looked at before; the first look decides who it is."""
+        known = self.identities.setdefault(name, seen.uid)
+        if known == seen.uid:
+            self.strangers.pop(name, None)
+            return True
+        sentence = (
+            f"the kubeconfig of {name} reaches another cluster (kube-system has UID {seen.uid}, it had {known}): nothing of it "
+            f"is believed and nothing is written there; if it was rebuilt: `failover ack cluster/{name} --identity`"
+        )
+        self.inventory_errors[name] = sentence
+        if self.strangers.get(name) != seen.uid:
+            self.strangers[name] = seen.uid
+            self.on_stranger(name, sentence)
+        return False
+
+    def accept_identity(self, name: ClusterName) -> str:
+        """A person says that the cluster which answers now is the right one; returns its UID, "" if it is known already."""
+        uid = self.strangers.pop(name, "")
+        if uid:
+            self.identities[name] = uid
+        return uid
+
+    def highest_fence(self, owner: str = "") -> int:
+        """The highest epoch of all fences that could be read; of a zone's only this owner's, where one is named."""
+        fences = [seen.fence_epoch or 0 for seen in self.inventories.values()]
+        fences += [
+            int(fence.epoch)
+            for zone in self.zones.values()
+            for fence in zone.fences
+            if not owner or fence.owner == owner
+        ]
+        return max(fences, default=0)
 
     def _note_looks(
         self, policy: Policy, name: ClusterName, seen: ClusterInventory | None, result: ProbeResult

@@ -9,7 +9,7 @@ from failover.execution.rules import RULES, refuse
 from failover.execution.runs import AUTOMATION
 from failover.execution.situation import Situation
 from failover.model.ids import ApplicationName, RunId
-from failover.model.plan import ApplicationPlan, ChangeRecordsStep, Plan, RunKind, ScaleStep
+from failover.model.plan import ApplicationPlan, ChangeRecordsStep, Plan, RunKind, ScaleStep, Step
 from failover.model.policy import Application, Mode, OnShortage, Writers
 from failover.model.reasons import Refusal
 from failover.planner.assumptions import assumptions_of
@@ -93,7 +93,7 @@ def check_applications(
         parts.append(replace(part, left_out=refusal))
     left_out = {part.application for part in parts if part.left_out is not None}
     steps = tuple(step for step in plan.steps if step.application not in left_out)
-    return replace(plan, applications=tuple(parts), steps=steps)
+    return _of_steps(replace(plan, applications=tuple(parts)), steps)
 
 
 def _application_refusal(
@@ -125,7 +125,11 @@ def _application_refusals(
         return
     if name in busy:
         run = busy[name]
-        yield refuse("busy", f"run {run} is under way for this application", run, application=name)
+        sentence = (
+            f"run {run} is under way for this application: `failover resume-run {run}` goes on with it where it is halted, "
+            f"`failover approve {run}` where it waits, `failover abort {run}` ends it"
+        )
+        yield refuse("busy", sentence, run, application=name)
     if automatic and application.mode.rank < Mode.APPROVE.rank:
         sentence = f"mode {application.mode}: automation shows this plan and does not carry it out"
         yield refuse("mode", sentence, f"mode={application.mode}", application=name)
@@ -206,4 +210,12 @@ def only(plan: Plan, applications: frozenset[ApplicationName], why: Refusal) -> 
         for part in plan.applications
     )
     steps = tuple(step for step in plan.steps if step.application in applications)
-    return replace(plan, applications=parts, steps=steps)
+    return _of_steps(replace(plan, applications=parts), steps)
+
+
+def _of_steps(plan: Plan, steps: tuple[Step, ...]) -> Plan:
+    """The plan with these steps only, and with the assumptions that they rest on: what is left out is nobody's concern."""
+    if steps == plan.steps:
+        return plan
+    assumptions = assumptions_of(plan.policy_generation, plan.verdicts, steps, frozenset(plan.sources))
+    return replace(plan, steps=steps, assumptions=assumptions)

@@ -86,8 +86,12 @@ def _rate(regions: set[str], history: tuple[RunSummary, ...], situation: Situati
         recent = [item for item in moves if situation.now.wall - item.opened_at < timedelta(seconds=seconds)]
         if len(recent) >= limit:
             ids = [item.id for item in recent]
+            free = sorted(item.opened_at for item in recent)[len(recent) - limit] + timedelta(seconds=seconds)
             yield refuse(
-                "rate", f"{len(recent)} automatic moves in the last {word}, at most {limit} may start", *ids
+                "rate",
+                f"{len(recent)} automatic moves in the last {word}, at most {limit} may start; the next may at "
+                f"{free:%H:%M:%S} UTC, a person's `failover evacuate` may at once",
+                *ids,
             )
 
 
@@ -100,9 +104,10 @@ def _counts(item: RunSummary) -> bool:
 def _patience(regions: set[str], history: tuple[RunSummary, ...], situation: Situation) -> Iterator[Refusal]:
     """After a run for the same regions that did not get through, wait: 15 s, doubled by each within the hour.
 
-    What a person aborted is left alone for the whole hour.
+    What a person aborted is left alone for the whole hour, unless it was brought home since. A person's `resume` or `ack`
+    forgives what was before it.
     """
-    now = situation.now.wall
+    now, since = situation.now.wall, situation.patience_from
     troubled = [
         item
         for item in history
@@ -112,11 +117,15 @@ def _patience(regions: set[str], history: tuple[RunSummary, ...], situation: Sit
         and set(item.regions) & regions
         and item.closed_at is not None
         and now - item.closed_at < timedelta(seconds=RETRY_WINDOW_S)
+        and (since is None or item.closed_at > since)
+        and not _brought_home(item, history)
     ]
     for item in troubled:
-        if item.aborted_by:
+        if item.aborted_by and item.closed_at is not None:
+            until = item.closed_at + timedelta(seconds=RETRY_WINDOW_S)
             sentence = (
-                f"{item.aborted_by} aborted run {item.id}: automation leaves this alone for an hour after it"
+                f"{item.aborted_by} aborted run {item.id}: automation leaves this alone until {until:%H:%M:%S} UTC; "
+                "`failover resume` or `failover ack` lets it act again, `failover evacuate` acts now"
             )
             yield refuse("retry-later", sentence, item.id)
             return
@@ -129,6 +138,6 @@ def _patience(regions: set[str], history: tuple[RunSummary, ...], situation: Sit
         yield refuse(
             "retry-later",
             f"{len(troubled)} runs for {', '.join(sorted(regions))} did not get through in the last hour; "
-            f"automation tries again in {left:.0f} s",
+            f"automation tries again in {left:.0f} s, a person's `failover evacuate` may at once",
             *(item.id for item in troubled),
         )

@@ -27,7 +27,7 @@ from failover.model.journal import (
     StepState,
 )
 from failover.model.plan import ChangeRecordsStep, Phase, Plan, RunKind, ScaleStep, Step, WaitReadyStep
-from failover.model.policy import Fleet
+from failover.model.policy import Fleet, WorkloadRef
 from failover.model.snapshot import Displacement
 
 AUTOMATION = "automation"
@@ -62,6 +62,7 @@ def shifted(run: Run, by: timedelta) -> Run:
         verdict_at=later(run.verdict_at),
         closed_at=later(run.closed_at),
         resumed_at=later(run.resumed_at),
+        person_at=later(run.person_at),
         phases=tuple(replace(phase, at=phase.at + by) for phase in run.phases),
         steps={
             name: replace(step, since=step.since + by, not_before=later(step.not_before))
@@ -108,7 +109,12 @@ def _approved(run: Run, event: RunApproved, entry: JournalEntry) -> Run:
     if run.state is not RunState.AWAITING_APPROVAL:
         return run
     return replace(
-        run, state=RunState.RUNNING, approved_by=event.actor, epoch=entry.epoch, resumed_at=entry.at
+        run,
+        state=RunState.RUNNING,
+        approved_by=event.actor,
+        epoch=entry.epoch,
+        resumed_at=entry.at,
+        person_at=entry.at,
     )
 
 
@@ -216,11 +222,19 @@ def _halted(run: Run, event: RunHalted, _: JournalEntry) -> Run:
     return replace(run, state=RunState.HALTED, halted=event.refusal)
 
 
-def _resumed(run: Run, _: RunResumed, entry: JournalEntry) -> Run:
+def _resumed(run: Run, event: RunResumed, entry: JournalEntry) -> Run:
     """Ends a halt. A run that waits for approval is not started by it: only an approval starts that."""
     if run.state is not RunState.HALTED:
         return run
-    return replace(run, state=RunState.RUNNING, halted=None, epoch=entry.epoch, resumed_at=entry.at)
+    person_at = run.person_at if event.actor == AUTOMATION else entry.at
+    return replace(
+        run,
+        state=RunState.RUNNING,
+        halted=None,
+        epoch=entry.epoch,
+        resumed_at=entry.at,
+        person_at=person_at,
+    )
 
 
 def _abort(run: Run, event: AbortRequested, entry: JournalEntry) -> Run:
@@ -407,14 +421,48 @@ def moved_away(runs: Sequence[Run]) -> frozenset[tuple[ClusterName, ApplicationN
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surplus:
+    """What a run added to a workload in a cluster for an application that has not moved (yet): more than clients need.
+
+    It counts as surplus while at least `standing` replicas are wanted there; below that somebody has taken it away.
+    """
+
+    extra: int
+    standing: int
+
+
+def surplus(runs: Sequence[Run]) -> dict[tuple[ClusterName, WorkloadRef], Surplus]:
+    """Additions of runs that are under way, or ended before anything moved, until a failback took them back.
+
+    Without this the additions of an aborted run would be taken for demand, and the next run would add as many again.
+    """
+    found: dict[tuple[ClusterName, WorkloadRef], Surplus] = {}
+    for run in runs:
+        if run.plan.run_kind not in MOVING:
+            continue
+        moved = _moved(run) if run.state.final else ()
+        home = {name for other in runs if run.id in other.plan.undoes for name in _returned(other)}
+        for step in run.plan.steps:
+            if not isinstance(step, ScaleStep) or step.after <= step.before:
+                continue
+            if step.application in home or step.application in moved or not _landed(run, step.id):
+                continue
+            key = (step.cluster, step.workload)
+            before = found.get(key, Surplus(extra=0, standing=0))
+            found[key] = Surplus(
+                extra=before.extra + step.after - step.before, standing=max(before.standing, step.after)
+            )
+    return found
+
+
+def _landed(run: Run, step: StepId) -> bool:
+    result = run.steps[step].result
+    return result is not None and result.landed
+
+
 def _carried_out(run: Run, home: Collection[ApplicationName]) -> Plan:
     """The plan with the steps that landed only, without the applications that are home again."""
-    steps = tuple(
-        step
-        for step in run.plan.steps
-        if (result := run.steps[step.id].result) is not None
-        and result.landed
-        and step.application not in home
-    )
+    steps = tuple(step for step in run.plan.steps if _landed(run, step.id) and step.application not in home)
     parts = tuple(part for part in run.plan.applications if part.application not in home)
     return replace(run.plan, steps=steps, applications=parts)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from failover.execution.admission import holding_back, is_automatic, overridden
 from failover.execution.evidence import source_verdicts, stale_evidence
 from failover.execution.machine import may_begin
+from failover.execution.radius import UNPLANNED
 from failover.execution.record_rules import record_refusals
 from failover.execution.rules import RULES, refuse
 from failover.execution.scale_rules import control_plane, scale_refusals
@@ -15,7 +16,7 @@ from failover.execution.situation import Situation
 from failover.execution.velocity import room
 from failover.model.journal import Intent, RaiseFence, RecordsChange, Run, RunState, ScaleChange, StepState
 from failover.model.permit import Permit
-from failover.model.plan import ChangeRecordsStep, RunKind, ScaleStep
+from failover.model.plan import ChangeRecordsStep, ScaleStep
 from failover.model.reasons import Refusal
 
 HALTING = frozenset(
@@ -25,7 +26,9 @@ HALTING = frozenset(
 )  # fmt: skip
 """Refusals that stop the whole run at this safe point; any other fails its step."""
 
-WAITING = frozenset({"aborted", "velocity", "add-before-remove", "control-plane", "dead-endpoint"})
+WAITING = frozenset(
+    {"aborted", "velocity", "add-before-remove", "capacity-floor", "control-plane", "dead-endpoint"}
+)
 """Refusals that only mean `not yet`: the step stays where it is, for `PATIENCE_S` seconds at most."""
 
 PATIENCE_S = 120.0
@@ -33,7 +36,7 @@ PATIENCE_S = 120.0
 RULES_ASKED = (
     "lease", "epoch", "journal", "doubt", "halted", "aborted", "paused", "frozen", "warm-up", "no-evidence", "stale-evidence",
     "still-serving", "off-plan", "order", "absolute", "velocity", "share-per-step", "control-plane",
-    "add-before-remove", "single-writer", "never-empty", "own-names", "unknown-endpoint", "dead-endpoint",
+    "add-before-remove", "capacity-floor", "single-writer", "never-empty", "own-names", "unknown-endpoint", "dead-endpoint",
     "serving-member",
 )  # fmt: skip
 """What `grant` asks of a change (those that do not concern its kind have nothing to say)."""
@@ -60,6 +63,8 @@ def _refusals(intent: Intent, run: Run, situation: Situation) -> Iterator[Refusa
     yield from _leadership(intent, situation)
     if is_automatic(run.actor):
         yield from automation_refusals(run, situation)
+    else:
+        yield from returned_sources(run, situation)
     yield from _on_plan(intent, run)
     yield from _velocity(intent, situation)
     change = intent.change
@@ -84,15 +89,34 @@ def _leadership(intent: Intent, situation: Situation) -> Iterator[Refusal]:
 
 def automation_refusals(run: Run, situation: Situation) -> Iterator[Refusal]:
     """What stops automation at the next safe point. After the first DNS write the run itself is the evidence (I21)."""
-    yield from holding_back(situation)
-    if run.dns_written or run.plan.run_kind not in (RunKind.EVACUATION, RunKind.STEERING):
+    yield from _holding_back(run, situation)
+    yield from returned_sources(run, situation)
+    if run.dns_written or run.plan.run_kind not in UNPLANNED:
         return
     for name, verdict in source_verdicts(run.plan, situation):
-        if verdict is None:
+        if verdict is not None:
+            yield from stale_evidence(name, verdict, situation)
+
+
+def _holding_back(run: Run, situation: Situation) -> Iterator[Refusal]:
+    """A pause stops automation and never a person (I23): who approved or resumed this run since has said that it goes on."""
+    for refusal in holding_back(situation):
+        person, paused = run.person_at, situation.paused_at
+        if refusal.code == "paused" and person is not None and paused is not None and person >= paused:
             continue
-        if verdict.kind.serves:
+        yield refusal
+
+
+def returned_sources(run: Run, situation: Situation) -> Iterator[Refusal]:
+    """A source that serves again ends an evacuation or steering before its first record change, a person's as well.
+
+    After the first record change the run is finished.
+    """
+    if run.dns_written or run.plan.run_kind not in UNPLANNED:
+        return
+    for name, verdict in source_verdicts(run.plan, situation):
+        if verdict is not None and verdict.kind.serves:
             yield refuse("still-serving", f"{name} serves again: {verdict.sentence}")
-        yield from stale_evidence(name, verdict, situation)
 
 
 def _on_plan(intent: Intent, run: Run) -> Iterator[Refusal]:

@@ -26,6 +26,7 @@ def scale_refusals(change: ScaleChange, intent: Intent, run: Run, situation: Sit
     step = next((item for item in run.plan.steps if item.id == intent.step), None)
     if isinstance(step, ScaleStep) and change.after < change.before:
         yield from _removal(step, run)
+        yield from _carried(step, run, situation)
 
 
 def control_plane(cluster: str, run: Run, situation: Situation) -> Iterator[Refusal]:

@@ -27,9 +27,11 @@ class Situation:
     epoch: Epoch | None
     acting_until: float
     paused: str = ""
+    paused_at: datetime | None = None
     doubt: str = ""
     journal_ok: bool = True
     history: tuple[RunSummary, ...] = ()
+    patience_from: datetime | None = None
     person_evidence: tuple[str, ...] = ()
     sent_last_second: Mapping[str, int] = field(default_factory=dict)
     last_sent: Mapping[str, float] = field(default_factory=dict)

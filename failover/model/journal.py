@@ -364,6 +364,7 @@ class Run:
 
     `dns_landed`: a record change is known to have been applied; `dns_written`: that, or one may have been (in flight).
     `resumed_at`: end of the last halt or approval: deadlines of what waits are counted from there at the earliest.
+    `person_at`: when a person last approved or resumed it.
     """
 
     id: RunId
@@ -387,6 +388,7 @@ class Run:
     dns_written: bool = field(default=False)
     dns_landed: bool = field(default=False)
     resumed_at: datetime | None = None
+    person_at: datetime | None = None
 
     @property
     def applications(self) -> tuple[ApplicationName, ...]:

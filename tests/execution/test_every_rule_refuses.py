@@ -190,6 +190,7 @@ CASES: list[tuple[str, Callable[[], Asked]]] = [
     ("control-plane", lambda: Asked(situation={"judgement": judged(DOWN, verdict(SOUTH, VerdictKind.CONTROL_PLANE_DOWN))})),
     ("control-plane", lambda: Asked(situation={"judgement": judged(DOWN, verdict(SOUTH, VerdictKind.UNKNOWN))})),
     ("add-before-remove", too_early),
+    ("capacity-floor", lambda: Asked(plan=DRAIN, actor=PERSON, step="release", situation={"judgement": judged(verdict(SOUTH, VerdictKind.DOWN), verdict("west-1", VerdictKind.DOWN))})),
     ("single-writer", lambda: Asked(situation={"policy": SINGLE})),
     ("never-empty", lambda: moved(addresses())),
     ("own-names", lambda: moved(addresses(*ALL[1:], name="other.example.test."))),

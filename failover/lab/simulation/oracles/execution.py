@@ -47,9 +47,10 @@ class CrashAnywhere(Oracle):
         if not isinstance(event, trace.Journaled) or not isinstance(event.entry.entry, RunClosed):
             return
         run = self.runs.by_id.get(event.entry.run)
-        for step in run.plan.steps if run is not None and event.entry.entry.state == "done" else ():
-            if not isinstance(step, ScaleStep):
-                continue
+        if run is None or event.entry.entry.state != "done":
+            return
+        ends = {(step.cluster, step.workload): step for step in run.plan.steps if isinstance(step, ScaleStep)}
+        for step in ends.values():  # several steps of one object lead to what the last of them says
             written = self.last.get((step.cluster, str(step.workload)), step.after)
             self.must(
                 written == step.after,
