@@ -70,6 +70,7 @@ def _about(verdict: Verdict, state: HealthState, policy: Policy, now: Now) -> It
             yield _Found(code=code, subject=subject, sentence=verdict.sentence)
     elif verdict.kind is not VerdictKind.HEALTHY:
         yield _Found(code=code, subject=subject, sentence=verdict.sentence, page=verdict.confirmed)
+    yield from _gray(verdict, policy)
     if verdict.hold_down_until is not None:
         yield _Found(
             code="held-down",
@@ -79,6 +80,19 @@ def _about(verdict: Verdict, state: HealthState, policy: Policy, now: Now) -> It
         )
     if verdict.subject.application is None and not cold:
         yield from _nobody_could_dissent(verdict, policy)
+
+
+def _gray(verdict: Verdict, policy: Policy) -> Iterator[_Found]:
+    """A share of errors takes up votes away as well: then its verdict is UNKNOWN or a path problem, and it is told all the same."""
+    if verdict.kind not in (VerdictKind.UNKNOWN, VerdictKind.PATH_PROBLEM):
+        return
+    if verdict.missed_percent > policy.fleet.timing.objective.errors_percent:
+        yield _Found(
+            code=VerdictKind.DEGRADED.value.lower(),
+            subject=str(verdict.subject),
+            sentence=f"{verdict.missed_percent:g} % of the probes of {verdict.subject} of late failed or were too slow, with "
+            "successes between: a gray failure, nothing moves for that",
+        )
 
 
 def _lone_dissenter(verdict: Verdict, lasting_s: float) -> Iterator[_Found]:

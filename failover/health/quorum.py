@@ -131,7 +131,9 @@ def _look(signal: Signal, seat: Seat, found: Series | None, timing: Timing, now_
     if fresh and not seat.abstains and signal is Signal.DATA_PLANE:
         window = timing.objective.window_s
         samples = min(window, found.measured_mono - found.began) / timing.interval_s + 1
-        bad = [at for at in found.bad if at > now_mono - window] if found.bad else found.bad
+        # A row of failures that still goes on is an outage beginning, or nothing: a share of errors has successes between.
+        ended = found.bad[: max(0, len(found.bad) - found.failures)]
+        bad = [at for at in ended if at > now_mono - window]
         missed = len(bad)
         ends += [at + window for at in bad[:1]]
     until = min((end for end in ends if end >= now_mono), default=FOREVER)

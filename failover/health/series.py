@@ -132,9 +132,12 @@ def _objective(
     began = measured_mono if series.began == NEVER else series.began
     if not missed and not series.bad:
         return {"began": began}
-    oldest = measured_mono - objective.window_s
-    bad = tuple(at for at in series.bad if at > oldest)
-    return {"began": began, "bad": (*bad, measured_mono) if missed else bad}
+    bad = tuple(at for at in series.bad if at > measured_mono - objective.window_s)
+    if missed:
+        return {"began": began, "bad": (*bad, measured_mono)}
+    # A row of failures that convicted was an outage: it had a verdict of its own, and does not linger as a share of errors.
+    outage = min(len(bad), series.failures) if series.failures >= timing.fall else 0
+    return {"began": began, "bad": bad[: len(bad) - outage]}
 
 
 def forgive(series: Series) -> Series:
@@ -189,8 +192,7 @@ def _failure(series: Series, measured_mono: float, timing: Timing) -> dict[str, 
         "broken_at": measured_mono if series.broken_at is None else series.broken_at,
     }
     if down:
-        # An outage has a verdict of its own, and does not linger as a gray failure.
-        changes |= {"up": False, "bad": ()}
+        changes["up"] = False
         if series.down_since is None:
             changes["down_since"] = measured_mono
         if series.up:

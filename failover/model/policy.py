@@ -82,7 +82,7 @@ class Objective:
     longer than `latency_ms` (None: however long). What misses it is DEGRADED, and nothing is moved for that alone.
     """
 
-    errors_percent: float = 10.0
+    errors_percent: float = 7.0
     window_s: float = 60.0
     latency_ms: float | None = None
 
