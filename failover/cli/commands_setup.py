@@ -63,11 +63,31 @@ def vantage(
     run_vantage(name, controller, token_file, ca_file, source)
 
 
+@app.command(rich_help_panel=SETUP)
+def heartbeat(
+    cluster: Annotated[str, typer.Option("--cluster", help="As the policy names it.")],
+    controller: Annotated[
+        list[str], typer.Option("--controller", metavar="URL", help="https://… (repeatable).")
+    ],
+    token_file: Annotated[Path, typer.Option("--token-file", help="Bearer token, mode 0600.")],
+    ca_file: Annotated[
+        Path | None, typer.Option("--ca-file", help="CA of the controller's certificate.")
+    ] = None,
+    every: Annotated[
+        float, typer.Option("--every", min=0.2, max=60.0, help="Seconds; the policy's probe interval.")
+    ] = 5.0,
+) -> None:
+    """Run inside a cluster: push heartbeats out, so that one that nobody reaches is ISOLATED and not DOWN."""
+    from failover.cli.daemon import run_heartbeat
+
+    run_heartbeat(cluster, controller, token_file, ca_file, every)
+
+
 @app.command("vantage-token", rich_help_panel=SETUP)
 def vantage_token(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Written with mode 0600.")],
 ) -> None:
-    """Make a vantage's token; prints the digest for the policy's tokenSHA256."""
+    """Make a token for a vantage or for heartbeats; prints its digest for tokenSHA256 or heartbeatSHA256."""
     from failover.cli.setup import make_token
 
     make_token(file)

@@ -180,6 +180,29 @@ def run_vantage(
     _run(process.run())
 
 
+def run_heartbeat(
+    cluster: str, controllers: list[str], token_file: Path, ca_file: Path | None, every_s: float
+) -> None:
+    """Until SIGTERM or Ctrl-C."""
+    from failover.controller.clock import SystemClock
+    from failover.policy.secrets import read_private_file
+    from failover.web.heartbeat import Heart
+
+    for url in controllers:
+        if not url.startswith("https://"):
+            raise Stop(exits.USAGE, f"{url}: heartbeats go by https only")
+    process = Heart(
+        cluster=cluster,
+        controllers=controllers,
+        token=_token(read_private_file(token_file), token_file),
+        clock=SystemClock(),
+        every_s=every_s,
+        tls=_client_tls(ca_file),
+        on_event=render.talk,
+    )
+    _run(process.run())
+
+
 _TOKEN = re.compile(rb"[\x21-\x7e]{1,512}")
 
 

@@ -29,6 +29,7 @@ from failover.model.policy import (
     JobKind,
     Mode,
     NameServer,
+    Objective,
     OnShortage,
     PlacementRule,
     Policy,
@@ -63,10 +64,11 @@ VELOCITY = {Profile.BALANCED: 20.0, Profile.FAST: 100.0}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parsed:
-    """One valid document and where its parts stand."""
+    """One valid document and where its parts stand. `repaired`: valid without some of its fields; it is checked, no more."""
 
     document: Any
     marked: Marked
+    repaired: bool = False
 
     @property
     def folder(self) -> Path:
@@ -134,6 +136,13 @@ def timing_of(spec: FleetSpec) -> Timing:
             "hold_down_base_s": hold.base,
             "hold_down_max_s": hold.max,
         }
+    if own.objective is not None:
+        told = own.objective
+        changes["objective"] = Objective(
+            errors_percent=told.errors_percent,
+            window_s=told.window,
+            latency_ms=None if told.latency is None else told.latency * 1000,
+        )
     return replace(timing, **changes)
 
 
@@ -162,6 +171,7 @@ def compile_fleet(item: Parsed) -> Fleet:
                             ),
                             fence=FenceMode(one.fence or "best-effort"),
                             data_probe=_probe(item, one.probe),
+                            heartbeat_sha256=one.heartbeat_sha256 or "",
                         )
                     )
     return Fleet(

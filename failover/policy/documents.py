@@ -52,6 +52,16 @@ class HoldDown(Document):
     max: Duration = 21600.0
 
 
+class ObjectiveDocument(Document):
+    """How well a data plane must serve; what misses it is DEGRADED, is told, and nothing is moved for it."""
+
+    errors_percent: float = Field(
+        7.0, gt=0, le=100, description="share of probes that may fail or be too slow"
+    )
+    window: Duration = 60.0
+    latency: Duration | None = Field(None, description="slower answers miss the objective")
+
+
 class TimingDocument(Document):
     """Single timings over the profile's."""
 
@@ -68,6 +78,7 @@ class TimingDocument(Document):
     lease_margin: Duration | None = None
     stable: Duration | None = None
     hold_down: HoldDown | None = None
+    objective: ObjectiveDocument | None = None
 
 
 class Probes(Document):
@@ -105,6 +116,11 @@ class ClusterDocument(Document):
         None, description="how a stale leader is refused; `auto` needs it"
     )
     probe: Probe = Probe()
+    heartbeat_sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = Field(
+        None,
+        alias="heartbeatSHA256",
+        description="digest of the token with which the cluster pushes heartbeats out (`failover heartbeat`)",
+    )
 
 
 class Datacenter(Document):

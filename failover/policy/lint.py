@@ -1,6 +1,7 @@
 """Cross-reference checks over all documents: what one document says must fit what the others say."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from failover.model.reasons import Problem
 from failover.policy.compile import Parsed, documents_of
@@ -49,6 +50,8 @@ def _check(parsed: Sequence[Parsed], broken: Sequence[Marked]) -> Iterator[Probl
     if fleet is not None:
         auto = any(item.document.spec.mode == "auto" for item in applications)
         yield from check_fleet(fleet, known, auto=auto)
+        if fleet.repaired:  # what it does not say for that reason is no other document's problem
+            known = replace(known, fleet=None, fences={})
     yield from check_zones(zones)
     yield from check_applications(applications, known)
     for item in documents_of(parsed, ScheduleDocument):

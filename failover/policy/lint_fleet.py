@@ -51,6 +51,7 @@ def _domains(item: Parsed) -> Iterator[Problem]:
 def _clusters(item: Parsed) -> Iterator[Problem]:
     addresses: dict[str, str] = {}
     bundles: dict[str, str] = {}
+    tokens: dict[str, str] = {}
     allowed = [ipaddress.ip_network(text) for text in item.document.spec.probes.allow_cidrs]
     for path, one in clusters_with_paths(item):
         endpoint = one.endpoint
@@ -72,6 +73,11 @@ def _clusters(item: Parsed) -> Iterator[Problem]:
         access = one.access
         if access.in_cluster == bool(access.kubeconfig):
             yield item.marked.problem((*path, "access"), "name either a kubeconfig or inCluster: true")
+        if one.heartbeat_sha256 and tokens.setdefault(one.heartbeat_sha256, one.name) != one.name:
+            yield item.marked.problem(
+                (*path, "heartbeatSHA256"),
+                f"{tokens[one.heartbeat_sha256]} has the same token; each cluster has its own",
+            )
         yield from check_path(item, (*path, "access", "kubeconfig"), access.kubeconfig)
         yield from check_probe(item, (*path, "probe"), one.probe, bundles)
 

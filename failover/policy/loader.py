@@ -1,6 +1,7 @@
 """Loads a policy directory: every error of every file in one go, or one Policy."""
 
 import difflib
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -43,7 +44,8 @@ def load(directory: Path) -> LoadResult:
     for path in files:
         read.file(path)
     found = check_all(read.parsed, read.broken)
-    problems = {*read.problems, *(item for item in found if not item.warning)}
+    echoes = {echo for marked in read.marked for echo in marked.echoes}
+    problems = {*read.problems, *(item for item in found if not item.warning and item not in echoes)}
     if not read.parsed and not problems:
         problems.add(Problem(file=str(files[0]), line=1, column=1, sentence=NO_FLEET))
     if problems:
@@ -80,16 +82,18 @@ def policy_files(directory: Path) -> list[Path]:
 
 @dataclass(slots=True)
 class _Read:
-    """What all files hold. `broken`: documents that are not valid by themselves."""
+    """What all files hold. `broken`: documents that are not valid by themselves, and cannot be read as if they were."""
 
     parsed: list[Parsed] = field(default_factory=list)
     broken: list[Marked] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
+    marked: list[Marked] = field(default_factory=list)
 
     def file(self, path: Path) -> None:
         """Read one file's documents."""
         documents, wrong = read_file(path)
         self.problems += wrong
+        self.marked += documents
         for marked in documents:
             found, wrong = _parse(marked)
             self.problems += wrong
@@ -115,11 +119,37 @@ def _parse(marked: Marked) -> tuple[Parsed | None, list[Problem]]:
         return Parsed(document=KINDS[kind].model_validate(data), marked=marked), []
     except ValidationError as error:
         found = error.errors(include_url=False, include_context=False)
-        return None, [
+        problems = [
             _problem(marked, kind, item)
             for item in found
             if not marked.follows(tuple(item["loc"]), missing=item["type"] == "missing")
         ]
+        return _repaired(marked, kind, found), problems
+
+
+def _repaired(marked: Marked, kind: str, found: list[ErrorDetails]) -> Parsed | None:
+    """The document without the single fields that are wrong, so that the rest of it is checked as well; None where that
+    would take away what it cannot do without.
+    """
+    data, taken = deepcopy(marked.data), set()
+    for item in found:
+        *above, last = item["loc"]
+        node = data
+        try:
+            for part in above:
+                node = node[part]
+        except (KeyError, IndexError, TypeError):
+            return None
+        if item["type"] == "missing" or not isinstance(node, dict):
+            return None
+        node.pop(last, None)
+        taken.add(tuple(item["loc"]))
+    try:
+        document = KINDS[kind].model_validate(data)
+    except ValidationError:
+        return None
+    marked.holes |= taken
+    return Parsed(document=document, marked=marked, repaired=True)
 
 
 def _on_one_line(problem: Problem) -> Problem:

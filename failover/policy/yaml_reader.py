@@ -27,7 +27,8 @@ class Marked:
     """One document as plain data, and where each of its paths stands (line and column from 1).
 
     `holes`: values that were refused and read as nothing; `partial`: mappings of which a part was refused. What is missing
-    or wrong there for that reason alone need not be told again. A document that could not be read at all is one hole.
+    or wrong there for that reason alone need not be told again: such problems are `echoes`. A document that could not be
+    read at all is one hole.
     """
 
     file: str
@@ -36,6 +37,7 @@ class Marked:
     keys: dict[Path_, tuple[int, int]] = field(default_factory=dict)
     holes: set[Path_] = field(default_factory=set)
     partial: set[Path_] = field(default_factory=set)
+    echoes: set[Problem] = field(default_factory=set)
 
     def place(self, path: Path_) -> tuple[int, int]:
         """Of a value, or of the nearest parent that exists."""
@@ -46,9 +48,13 @@ class Marked:
     def problem(self, path: Path_, sentence: str, *, key: bool = False, warning: bool = False) -> Problem:
         """A located problem. `key`: about the key itself, not its value."""
         line, column = self.keys.get(path, self.place(path)) if key else self.place(path)
-        return Problem(
+        made = Problem(
             file=self.file, line=line, column=column, path=dotted(path), sentence=sentence, warning=warning
         )
+        below = (hole for hole in self.holes if hole[: len(path)] == path and len(hole) > len(path))
+        if self.follows(path) or any(str(hole[-1]) in sentence for hole in below):
+            self.echoes.add(made)
+        return made
 
     def get(self, *path: str) -> Any:
         """The value at a path of keys, None where there is none."""
@@ -57,7 +63,7 @@ class Marked:
             value = value.get(key) if isinstance(value, dict) else None
         return value
 
-    def follows(self, path: Path_, *, missing: bool) -> bool:
+    def follows(self, path: Path_, *, missing: bool = False) -> bool:
         """Whether a problem at a path only follows from something that was refused when the text was read."""
         if missing and path[:-1] in self.partial:
             return True

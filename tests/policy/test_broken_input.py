@@ -63,13 +63,13 @@ CASES = [
     ("duplicate key", edit("guards.yaml", "perDay: 2", "perHour: 2"), "the key 'perHour' stands twice"),
     ("not YAML", edit("guards.yaml", "spec:", "spec: ["), "is not YAML"),
     ("step beyond the field", edit("schedules.yaml", "15 3 * * *", "*/90 * * * *"), "schedules.yaml:9:9: spec.cron: '*/90' has a step of 90, which is more than there is from 0 to 59"),
-    ("CA bundle", edit("fleet.yaml", "bodyContains: ok", "bodyContains: ok, caFile: nowhere.pem"), "fleet.yaml:28:82: spec.providers[0].regions[0].datacenters[0].clusters[0].probe.caFile: "),
+    ("CA bundle", edit("fleet.yaml", "bodyContains: ok", "bodyContains: ok, caFile: nowhere.pem"), "fleet.yaml:29:82: spec.providers[0].regions[0].datacenters[0].clusters[0].probe.caFile: "),
     ("CA bundle of an application", edit("applications.yaml", "path: /shop/healthz", "path: /shop/healthz, caFile: applications.yaml"), "applications.yaml holds no PEM certificate"),
     ("no such home", edit("fleet.yaml", "kubeconfig: kubeconfig.yaml", 'kubeconfig: "~nobody-here/x"'), "there is no home directory '~nobody-here'; write the path out"),
     ("one apex twice", lambda folder: (folder / "z.yaml").write_text((folder / "dns.yaml").read_text().replace("name: example-test", "name: other")), "z.yaml:10:9: spec.apex: example.test. is the apex of zone example-test already"),
     ("a zone between", lambda folder: (folder / "z.yaml").write_text((folder / "dns.yaml").read_text().replace("name: example-test", "name: other").replace("apex: example", "apex: shop.example")), "shop.example.test. lies in zone other (shop.example.test.): what example-test says about it is never asked"),
     ("CNAME of itself", edit("fleet.yaml", "hostname: eu-west-a1.example.net", "hostname: Ledger.example.test."), "would point at itself: ledger.example.test is the hostname of eu-west-a1"),
-    ("one token twice", edit("fleet.yaml", "dadb16440383e4355825c8ad4b0d058e6de1ed9e3da933c00c4ef8e1d071ae7b", "2e070cd9b00a7c517d484e33a54b02498068aefdf9464ec3155b3236f36dcf49"), "fleet.yaml:80:20: spec.vantages[2].tokenSHA256: is the token of vantage elsewhere already: one voice must not vote twice"),
+    ("one token twice", edit("fleet.yaml", "dadb16440383e4355825c8ad4b0d058e6de1ed9e3da933c00c4ef8e1d071ae7b", "2e070cd9b00a7c517d484e33a54b02498068aefdf9464ec3155b3236f36dcf49"), "fleet.yaml:81:20: spec.vantages[2].tokenSHA256: is the token of vantage elsewhere already: one voice must not vote twice"),
     ("one reference by two names", edit("fleet.yaml", "address: 192.0.2.2", "address: 192.0.2.1"), "192.0.2.1 port 443 is reference 'resolver-one' already"),
     ("two references of one name", edit("fleet.yaml", "name: resolver-two", "name: resolver-one"), "the reference 'resolver-one' stands twice"),
     ("no window", edit("fleet.yaml", "    stable: 30m", "    holdDown: {window: 0s}"), "holdDown.window must be more than nothing"),
@@ -81,7 +81,7 @@ CASES = [
     ("NUL in a file's name", edit("fleet.yaml", "kubeconfig: kubeconfig.yaml", 'kubeconfig: "a\\0b"'), "access.kubeconfig: holds the control character U+0000"),
     ("no change at all", edit("guards.yaml", "changesPerSecond: 20 ", "changesPerSecond: 0.001 "), "spec.changesPerSecond: input should be greater than or equal to 0.01, not 0.001"),
     ("out of range", edit("guards.yaml", "perDay: 2", 'perDay: "\\U99999999"'), "guards.yaml:11:14: is not YAML: a number in an escape or a directive is out of range"),
-    ("half a character", edit("fleet.yaml", "bodyContains: ok", 'bodyContains: "\\ud800"'), "fleet.yaml:28:70: holds half of a character"),
+    ("half a character", edit("fleet.yaml", "bodyContains: ok", 'bodyContains: "\\ud800"'), "fleet.yaml:29:70: holds half of a character"),
     ("control character", edit("guards.yaml", "perDay: 2", "perDay: \x01 2"), "guards.yaml:11:11: holds the control character U+0001, which no YAML file may hold"),
     ("no Fleet", lambda folder: (folder / "fleet.yaml").unlink(), "applications.yaml:5:1: no document of kind Fleet was found, here or in any other file"),
     ("not UTF-8", lambda folder: (folder / "guards.yaml").write_bytes(b"a: 1\nb: \xe9\n"), "guards.yaml:2:4: is not UTF-8 text: byte 0xe9 stands here"),
@@ -131,6 +131,29 @@ def test_an_error_in_the_fleet_hides_no_other(tmp_path: Path) -> None:
         "spec.profil: there is no field 'profil' here; did you mean 'profile'?",
         "spec.timezone: there is no time zone 'Europe/Berln' (IANA names, such as Europe/Berlin)",
         "spec.domain: there is no domain 'cluster/eu-west-b9'; did you mean 'cluster/eu-west-b1'?",
+    ]
+
+
+def test_a_wrong_field_hides_nothing_else_of_its_document(tmp_path: Path) -> None:
+    copy_of_the_example(tmp_path)
+    for change in (
+        edit("applications.yaml", "floor: 100 ", "floor: 1000 "),
+        edit("applications.yaml", "  onShortage: partial ", "  # "),
+        edit("applications.yaml", "onShortage: hold", "onShortage: holt"),
+        edit("applications.yaml", "cluster: eu-west-a1, weight: 2", "cluster: eu-west-a9, weight: 2"),
+        edit("fleet.yaml", "fence: policy ", "fence: polcy "),
+        edit("fleet.yaml", "hostname: us-east-a1.example.net", "hostname: -"),
+        edit("fleet.yaml", "region: us-east", "region: us-eats"),
+    ):
+        change(tmp_path)
+    assert [problem.split(": ", 1)[1] for problem in told(tmp_path)] == [
+        "spec: onShortage is missing: choose partial (move what fits) or hold (move nothing)",
+        "spec.floor: input should be less than or equal to 100, not 1000",
+        "spec.workloads[0].placement[0].cluster: there is no cluster 'eu-west-a9'; did you mean 'eu-west-a1'?",
+        "spec.onShortage: input should be 'partial', 'hold' or 'shed', not 'holt'",
+        "spec.providers[0].regions[0].datacenters[0].clusters[0].fence: input should be 'policy' or 'best-effort', not 'polcy'",
+        "spec.providers[0].regions[1].datacenters[0].clusters[0].endpoint.hostname: '-' is no host name",
+        "spec.vantages[3].region: there is no region 'us-eats'; did you mean 'us-east'?",
     ]
 
 
