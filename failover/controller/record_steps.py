@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from failover.controller.changing import change_all, settled
 from failover.controller.context import Context
 from failover.controller.effects import Effect
+from failover.controller.retries import Retries
 from failover.execution.machine import Attempt, Observe, ReadBack
 from failover.execution.rules import refuse
 from failover.model.errors import TargetError
@@ -25,7 +26,6 @@ from failover.model.ports import DNSZone
 from failover.model.reasons import Refusal
 from failover.model.records import RecordChange, RecordType, Verification, ZoneChange, ZoneState
 
-RETRY_READ_S = 0.5
 VERIFY_EVERY_S = 0.1
 VERIFY_DEADLINE_S = 120.0
 
@@ -35,6 +35,7 @@ class RecordSteps:
 
     def __init__(self, context: Context) -> None:
         self._context = context
+        self._retries = Retries()
 
     async def round(self, run: Run, actions: Sequence[Attempt | ReadBack | Observe]) -> None:
         """One action at a time: there is one writer a zone and application."""
@@ -57,8 +58,9 @@ class RecordSteps:
             state = await zone.read([change.after.key for change in step.changes], [step.application])
         except TargetError as error:
             context.tell("target.trouble", f"zone {step.zone}: {error}", target=step.zone, run=run.id)
-            await context.ports.clock.sleep(RETRY_READ_S)
+            await context.ports.clock.sleep(self._retries.wait_s(step.zone, error))
             return
+        self._retries.well(step.zone)
         intent = run.steps[step.id].intent
         if all(change.after.same_data(state.find(*_key(change))) for change in step.changes):
             await self._already_there(run, step, intent if settling else None)

@@ -6,6 +6,7 @@ from failover.controller.changing import change_all, done, settled
 from failover.controller.context import Context
 from failover.controller.effects import Effect
 from failover.controller.events import EventWriter
+from failover.controller.retries import Retries
 from failover.execution.machine import Attempt, Observe, ReadBack
 from failover.execution.velocity import room
 from failover.model.errors import TargetError
@@ -25,6 +26,7 @@ class ScaleSteps:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._fenced: set[tuple[ClusterName, Epoch]] = set()
+        self._retries = Retries()
         self.events = EventWriter(context)
 
     async def round(
@@ -46,8 +48,9 @@ class ScaleSteps:
             states = await port.read_workloads([step.workload for step in steps])
         except TargetError as error:
             context.tell("target.trouble", f"{cluster}: {error}", target=cluster, run=run.id)
-            await context.ports.clock.sleep(RETRY_READ_S)
+            await context.ports.clock.sleep(self._retries.wait_s(cluster, error))
             return
+        self._retries.well(cluster)
         context.world.note_workloads(cluster, states)
         settle = {action.step.id for action in actions if isinstance(action, ReadBack)}
         wanted, events = self._sort_out(run, steps, states, settle)
@@ -97,11 +100,10 @@ class ScaleSteps:
         return wanted, events
 
     def _change(self, step: ScaleStep, state: WorkloadState, value: int) -> ScaleChange:
-        seen = self._context.world.inventories.get(step.cluster)
         autoscaler = state.autoscaler if step.field is ScaleField.AUTOSCALER_MIN else None
         return ScaleChange(
             cluster=step.cluster,
-            cluster_uid=seen.uid if seen else "",
+            cluster_uid=self._context.world.identities.get(step.cluster, ""),
             workload=step.workload,
             field=step.field,
             before=value,
@@ -126,8 +128,8 @@ class ScaleSteps:
             return False
         if entry is None or entry.fence is not FenceMode.POLICY or (cluster, epoch) in self._fenced:
             return True
-        seen = context.world.inventories.get(cluster)
-        change = RaiseFence(cluster=cluster, cluster_uid=seen.uid if seen else "", epoch=epoch)
+        uid = context.world.identities.get(cluster, "")
+        change = RaiseFence(cluster=cluster, cluster_uid=uid, epoch=epoch)
         step = StepId(f"fence/{cluster}")
         landed: list[bool] = []
 

@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from failover.controller.context import Context
+from failover.controller.retries import Retries
 from failover.execution.machine import Observe, wait_began
 from failover.model.errors import TargetError
 from failover.model.ids import ClusterName, RunId, StepId
@@ -18,6 +19,8 @@ from failover.model.policy import WorkloadRef
 from failover.model.reasons import Refusal
 
 POLL_S = 0.2
+PAUSE_MAX_S = 2.0
+"""What waits must not sleep through the moment at which a target answers again."""
 PATIENCE_S = 0.5
 """How long one look waits for the slowest cluster before it goes by what the others say."""
 FRESH_S = 5.0
@@ -35,6 +38,8 @@ class WaitingSteps:
         self._reading: dict[ClusterName, asyncio.Task[None]] = {}
         self._seen: dict[Key, tuple[float, WorkloadState]] = {}
         self._began: dict[tuple[RunId, StepId], float] = {}
+        self._retries = Retries(most_s=PAUSE_MAX_S)
+        self._not_before: dict[ClusterName, float] = {}
 
     async def observe(self, run: Run, actions: Sequence[Observe]) -> None:
         """One look at everything that the run waits for."""
@@ -74,6 +79,8 @@ class WaitingSteps:
         """Have every cluster concerned read, and wait a little for the answers."""
         for cluster, refs in _wanted(actions).items():
             task = self._reading.get(cluster)
+            if began < self._not_before.get(cluster, 0.0):
+                continue
             if task is None or task.done():
                 self._reading[cluster] = asyncio.ensure_future(self._read_cluster(cluster, list(refs)))
         if self._reading:
@@ -97,7 +104,9 @@ class WaitingSteps:
             states = await port.read_workloads(refs)
         except TargetError as error:
             context.tell("target.trouble", f"{cluster}: {error}", target=cluster)
+            self._not_before[cluster] = context.now().mono + self._retries.wait_s(cluster, error)
             return
+        self._retries.well(cluster)
         context.world.note_workloads(cluster, states)
         self._seen.update({(cluster, state.ref): (began, state) for state in states})
 

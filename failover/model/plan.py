@@ -226,7 +226,6 @@ class Plan:
                     }
                     for part in self.applications
                 ],
-                "steps": [(step.kind, step.id, step.application, step.needs) for step in self.steps],
                 "overrides": self.overrides,
             }
         )
