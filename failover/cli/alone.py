@@ -4,7 +4,9 @@ A plan takes no lease: it changes nothing (I25). What people say (a pause, a cor
 """
 
 import asyncio
+import contextlib
 import json
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from failover.cli import exits
@@ -20,13 +22,22 @@ from failover.controller.status import STATUS_KEY, run_row
 from failover.controller.wiring import open_ports, read_text
 from failover.execution.admission import is_automatic
 from failover.model.codec import canonical_json, to_plain
-from failover.model.errors import FailoverError, NotLeader, PolicyError, Refused, UsageError
+from failover.model.errors import (
+    Conflict,
+    FailoverError,
+    NotLeader,
+    PolicyError,
+    Refused,
+    StoreError,
+    UsageError,
+)
 from failover.model.ids import RunId
 from failover.model.journal import RunState
 from failover.model.policy import Policy
 from failover.policy import load_directory
-from failover.store.reader import StatusReader
+from failover.store.reader import NoStore, StatusReader
 
+STATUS_EVERY_S = 1.0
 OF_RUNS = frozenset({"start", "apply", "approve", "resume-run", "abort"})
 OF_PEOPLE = frozenset({"pause", "resume", "ack", "cordon", "uncordon"})
 WITHOUT_A_LOOK = OF_PEOPLE - {"resume"}
@@ -95,32 +106,40 @@ class Alone:
             talk(
                 f"the policies are not valid ({count} problems, see `failover validate`): {self._verb} needs none"
             )
-        if not (self._place.state / "failover.db").exists():
-            return last_known(None)
-        with StatusReader(self._place.state) as reader:
-            return last_known(reader.document(STATUS_KEY))
+        try:
+            with StatusReader(self._place.state) as reader:
+                return last_known(reader.document(STATUS_KEY))
+        except (NoStore, ValueError, KeyError, TypeError):
+            return last_known(None)  # nothing, or nothing readable, was ever said of the fleet
 
     async def _lead(self, controller: Controller) -> dict[str, Any]:
         """With the lease: the command, and its run to the end."""
         context = controller.context
         if not await controller.lead_once(take_over=self._place.take_over):
             raise NotLeader(context.leadership.standby, holder="another")
-        tasks = [asyncio.ensure_future(context.leadership.keep(talk))]
+        keeper = asyncio.ensure_future(context.leadership.keep(talk))
+        watching: list[asyncio.Task[None]] = []
         try:
-            if self._verb in OF_RUNS and not self._of_automation(controller):
-                await _judge(controller)
-                tasks.append(asyncio.ensure_future(_judge_on(controller)))
+            if self._verb in OF_RUNS:
+                await self._watch(controller, watching)
             answer = await controller.command(self._request)
             if answer.get("run") and self._verb in OF_RUNS:
                 self.run = str(answer["run"])
                 answer["state"] = await self._finish(controller, RunId(self.run))
+                await _end(watching)
                 await _tell_look(controller)
             return answer
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await _end([keeper, *watching])
             await controller.stop()
+
+    async def _watch(self, controller: Controller, watching: list[asyncio.Task[None]]) -> None:
+        """While a run goes on: judge for its guards, and let `status` say how far it is."""
+        interval_s = controller.policy.fleet.timing.interval_s
+        watching.append(asyncio.ensure_future(_again(controller, STATUS_EVERY_S, controller.keeper.publish)))
+        if not self._of_automation(controller):
+            await _judge(controller)
+            watching.append(asyncio.ensure_future(_again(controller, interval_s, lambda: _judge(controller))))
 
     def _of_automation(self, controller: Controller) -> bool:
         """Whether it is about a run of automation's: that takes a quorum's verdicts, and one look from here is none."""
@@ -164,10 +183,16 @@ async def _judge(controller: Controller) -> None:
     context.judgement = own_judgement(context.policy, asked, context.health, context.now())
 
 
-async def _judge_on(controller: Controller) -> None:
+async def _again(controller: Controller, every_s: float, what: Callable[[], Awaitable[None]]) -> None:
     while True:
-        await controller.ports.clock.sleep(controller.policy.fleet.timing.interval_s)
-        await _judge(controller)
+        await controller.ports.clock.sleep(every_s)
+        await what()
+
+
+async def _end(tasks: list[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _without_lease(answer: dict[str, Any]) -> dict[str, Any]:
@@ -200,4 +225,7 @@ async def _tell_look(controller: Controller) -> None:
         "runs": seen["runs"],
         "looked_at": seen["at"],
     }
-    await ports.store.cas(STATUS_KEY, found[0], canonical_json(document), epoch=epoch)
+    with contextlib.suppress(
+        StoreError, Conflict
+    ):  # what is shown of a run's end changes nothing about the end
+        await ports.store.cas(STATUS_KEY, found[0], canonical_json(document), epoch=epoch)

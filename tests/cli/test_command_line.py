@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import shlex
 import sqlite3
 import subprocess
 import sys
@@ -204,9 +205,9 @@ def entry(name: str) -> list[str]:
     ],
 )
 def test_both_names_of_the_program_complete(name: str, program: str, variable: str) -> None:
-    shown = subprocess.run(
-        [*entry(name), "--show-completion", "bash"], capture_output=True, text=True, check=True
-    ).stdout
+    typed = shlex.join([*entry(name), "--show-completion"])
+    in_a_shell = ["bash", "-c", f"{typed}; exit $?"]  # typer looks at its parent to know which shell it is
+    shown = subprocess.run(in_a_shell, capture_output=True, text=True, check=True).stdout
     assert f"{variable}=complete_bash" in shown
     assert f"completion {program}" in shown
     subprocess.run(["bash", "-n"], input=shown, text=True, check=True)
