@@ -275,7 +275,7 @@ class Decider:
         begun = frozenset(
             step for step, item in run.steps.items() if item.attempts and item.state is not StepState.FAILED
         )
-        plan = widen(run.plan, begun, plan)
+        plan = widen(run.plan, begun, plan, share=self.context.policy.guards.share_per_step)
         reason = f"now also {', '.join(sorted(wider))}" if wider else "steering becomes evacuation"
         await self.context.append([(run.id, RunWidened(plan=plan, reason=reason))])
         self.context.tell("run.widened", f"run {run.id}: {reason}", run=run.id)

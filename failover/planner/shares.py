@@ -10,7 +10,6 @@ from fractions import Fraction
 from failover.model.ids import StepId
 from failover.model.plan import ApplicationPlan, ScaleStep, Step
 from failover.model.policy import WorkloadRef
-from failover.model.reasons import Refusal
 from failover.planner.forward import Part
 from failover.planner.world import World
 
@@ -24,12 +23,15 @@ def running(parts: Iterable[ApplicationPlan], workload: WorkloadRef) -> int:
 
 
 def movable(replicas: int, share: float) -> int:
-    """How many of these replicas one change may move: the share, rounded down."""
-    return int(Fraction(str(share)) * replicas)
+    """How many of these replicas one change may move: the share, rounded down, and one in any case.
+
+    Otherwise a small share would mean that small workloads are never moved at all.
+    """
+    return max(1, int(Fraction(str(share)) * replicas))
 
 
 def within_share(world: World, part: Part) -> Part:
-    """The part with every scale split where it moves too much; left out where even one replica is too much."""
+    """The part with every scale split where it moves too much."""
     share = world.policy.guards.share_per_step
     if share >= 1 or RULE in world.request.overrides or part.plan.left_out is not None:
         return part
@@ -38,24 +40,8 @@ def within_share(world: World, part: Part) -> Part:
         if not isinstance(step, ScaleStep) or step.after == step.before:
             steps.append(step)
             continue
-        replicas = running((part.plan,), step.workload)
-        limit = movable(replicas, share)
-        if not limit:
-            return _left_out(part, step.workload, replicas, share)
-        steps += chain(step, limit)
+        steps += chain(step, movable(running((part.plan,), step.workload), share))
     return replace(part, steps=tuple(steps))
-
-
-def _left_out(part: Part, workload: WorkloadRef, replicas: int, share: float) -> Part:
-    name = part.plan.application
-    refusal = Refusal(
-        code=RULE,
-        sentence=f"one change may move {share:.0%} of the {replicas} replicas of {workload}, which is less than one of them; "
-        "raise sharePerStep",
-        evidence=(f"workload={workload}", f"running={replicas}"),
-        application=name,
-    )
-    return Part(plan=replace(part.plan, left_out=refusal, records=()))
 
 
 def chain(step: ScaleStep, limit: int) -> list[ScaleStep]:

@@ -14,7 +14,7 @@ from failover.model.policy import GuardSettings
 from failover.model.verdict import VerdictKind
 from failover.planner import plan, widen
 from failover.planner.shares import movable, running
-from tests.planner.fleet import World, application, domain, left_out, ref, state, totals, workload
+from tests.planner.fleet import World, application, domain, ref, state, totals, workload
 from tests.planner.test_properties import Scene, quick, scenes
 
 SHARES = st.sampled_from([0.01, 0.1, 0.29, 0.34, 0.5, 0.9])
@@ -66,8 +66,7 @@ def ends(made: Plan) -> dict[tuple[object, ...], tuple[int, int]]:
 def test_every_step_of_every_plan_obeys_the_guard(scene: Scene, share: float) -> None:
     made = planned(scene.world, scene.request, share)
     obeys(made, share)
-    if not any(part.left_out and part.left_out.code == "share-per-step" for part in made.applications):
-        assert ends(made) == ends(scene.plan())
+    assert ends(made) == ends(scene.plan())
 
 
 @quick
@@ -98,40 +97,10 @@ def test_a_region_s_replicas_come_a_tenth_at_a_time() -> None:
     assert east[-2].id not in wait.needs
 
 
-def test_where_one_replica_is_too_much_nothing_is_begun_and_the_reason_is_said() -> None:
-    made = lost(World(), 0.05)
-    assert left_out(made) == "share-per-step"
-    refusal = made.applications[0].left_out
-    assert refusal is not None
-    assert refusal.sentence == (
-        "one change may move 5% of the 18 replicas of deployment/shop/web, which is less than one of them; raise sharePerStep"
-    )
-    assert refusal.overridable
-    assert made.steps == ()
-    assert made.applications[0].records == ()
-    forced = lost(World(), 0.05, by_person=True, overrides=("share-per-step",))
-    assert left_out(forced) == ""
-    assert ends(forced) == ends(lost(World(), 1.0))
-
-
-def test_room_of_what_is_left_out_goes_to_the_next_application() -> None:
-    big, small = ref("big"), ref("small")
-    world = World(
-        applications=[
-            application("a", workloads=(workload("small"),), dns=()),
-            application("b", workloads=(workload("big"),), dns=()),
-        ]
-    )
-    for name in ("east", "north", "west"):
-        world.hold(name, state(small, 1), state(big, 6), room=3)
-    made = lost(world, 0.34)
-    assert left_out(made, "a") == ""
-    tight = lost(world, 0.3)
-    assert left_out(tight, "a") == "share-per-step"
-    assert {row: numbers for row, numbers in totals(tight, "big").items() if row != "north"} == {
-        "east": (6, 9),
-        "west": (6, 9),
-    }
+def test_a_small_share_moves_small_workloads_one_replica_at_a_time() -> None:
+    made = lost(World(), 0.01)
+    assert all(abs(step.after - step.before) == 1 for step in scales(made))
+    assert ends(made) == ends(lost(World(), 1.0))
 
 
 def test_an_autoscaler_s_minimum_moves_by_links_and_its_maximum_at_once() -> None:
