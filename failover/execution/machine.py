@@ -251,20 +251,21 @@ def back_off(attempts: int, retry_after_s: float | None) -> timedelta:
 def _close(run: Run, *, stopping: bool) -> Close | None:
     """The end of a run in which nothing is left to do, or None where something is merely not ready."""
     states = [run.steps[step.id].state for step in run.plan.steps]
-    total, failed = len(states), states.count(StepState.FAILED)
-    done = states.count(StepState.DONE)
+    changing = [step for step in run.plan.steps if isinstance(step, ScaleStep | ChangeRecordsStep)]
+    changed = sum(1 for step in changing if run.steps[step.id].state is StepState.DONE)
+    failed = states.count(StepState.FAILED)
     if stopping and run.abort is not None:
         by = f"{run.abort.actor}: {run.abort.reason}" if run.abort.reason else run.abort.actor
         dns = "what it changed in DNS stays" if run.dns_landed else "DNS was not changed"
-        sentence = f"aborted by {by}; {done} of {total} steps were done and are kept, {dns}"
+        sentence = f"aborted by {by}; {changed} of {len(changing)} changes were done and are kept, {dns}"
         return Close(state=RunState.ABORTED, sentence=sentence)
-    if done + failed < total:
+    if states.count(StepState.DONE) + failed < len(states):
         return None
     if not failed:
-        return Close(state=RunState.DONE, sentence=f"all {total} steps done and read back")
-    return Close(
-        state=_failed_state(run), sentence=f"{failed} of {total} steps failed: {'; '.join(missing(run))}"
-    )
+        return Close(state=RunState.DONE, sentence=f"all {len(changing)} changes done and read back")
+    causes = "; ".join(missing(run))
+    sentence = f"{changed} of {len(changing)} changes done, the rest failed: {causes}"
+    return Close(state=_failed_state(run), sentence=sentence)
 
 
 def _failed_state(run: Run) -> RunState:

@@ -219,17 +219,15 @@ def _timeline(run: Run, entries: Sequence[JournalEntry]) -> tuple[tuple[datetime
         lines.append((run.failed_at, "first failure seen"))
     if run.verdict_at is not None:
         lines.append((run.verdict_at, "verdict confirmed"))
-    landed = 0
+    changing = [step.id for step in run.plan.steps if isinstance(step, ScaleStep | ChangeRecordsStep)]
+    done = sum(1 for step in changing if run.steps[step].state is StepState.DONE)
     for entry in entries:
-        event = entry.entry
-        if isinstance(event, EffectRecorded) and event.result is EffectResult.APPLIED:
-            landed += 1
-        sentence = _sentence(run, event)
+        sentence = _sentence(run, entry.entry)
         if sentence:
             lines.append((entry.at, sentence))
     lines += [(item.at, f"phase {item.phase} reached") for item in run.phases]
-    if landed:
-        lines.append((entries[-1].at, f"{landed} changes landed in all"))
+    if done:
+        lines.append((entries[-1].at, f"{done} of {len(changing)} changes done"))
     return tuple(sorted(lines, key=lambda line: line[0]))
 
 

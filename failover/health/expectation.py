@@ -31,8 +31,9 @@ dissent, for comparison, `q` dark paths are enough: `n C(n-1, q-1)` ways for the
 `P`. Three vantages, quorum 2, give 0.003 (`balanced`) and 0.09 (`fast`) per 1,000 region-years, without dissent 43 and 550.
 
 Taken as independent or left out, each worth a few per cent at most: the phases of probes, the interval's jitter, transport
-and ticks, a blip that follows another within `rise` intervals. `make quality` plays the shipped judge over sampled blips
-against these figures. It all holds for independent paths only.
+and ticks, a blip that follows another within `rise` intervals (and, in a policy whose `confirm` is shorter than `fall-2`
+intervals, waiting for the vote of one more than the quorum). `make quality` plays the shipped judge over sampled blips against
+these figures. It all holds for independent paths only.
 """
 
 import math
@@ -114,9 +115,7 @@ def false_evacuations(
     paths = outside if dissent else quorum
     busy = blips_per_year / YEAR_S * BLIP_MEAN_S
     dark = busy / (1 + busy)
-    overlaps = (
-        outside * math.comb(outside - 1, paths - 1) * blips_per_year * (1 - dark) * dark ** (paths - 1)
-    )
+    overlaps = outside * math.comb(outside - 1, paths - 1) * blips_per_year * (1 - dark) * dark ** (paths - 1)
     step, mean = _pace_s(timing, silent=True), BLIP_MEAN_S
     unnoticed = mean / step * (math.exp(step / mean) - 1)
     confirm = confirm_s(timing, outside=outside, quorum=quorum)

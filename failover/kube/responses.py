@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import socket
 import ssl
 from typing import Any
@@ -36,8 +37,11 @@ def error_of_response(
     sentence = f"{target}: {status} {reason or 'without a reason'}: {message or 'no message'}"
     if (status == 403 and FENCE_POLICY in message) or (status == 422 and FENCE_POLICY in message):
         return FencedOff(sentence, target=target)
-    if status in (401, 403):
-        return LocalFault(sentence, target=target)
+    if status == 401:
+        renew = "; the token or certificate that the kubeconfig names is no longer taken: renew it"
+        return LocalFault(sentence + renew, target=target)
+    if status == 403:
+        return LocalFault(f"{sentence}; `failover rbac` prints what the cluster must grant", target=target)
     if status == 404:
         return NotFound(sentence, target=target)
     if status == 409:
@@ -64,10 +68,23 @@ def _retry_after(headers: dict[str, str]) -> float | None:
     return float(text) if text.isdigit() else None
 
 
+def _why(error: BaseException) -> str:
+    """What went wrong in the system's words, and not in those of a library."""
+    if isinstance(error, aiohttp.ClientPayloadError):
+        return "the connection was closed in the middle of the answer"
+    system = getattr(error, "os_error", None) or getattr(error, "certificate_error", None) or error
+    place = f"{error.host}:{error.port}: " if isinstance(error, aiohttp.ClientConnectorError) else ""
+    if isinstance(system, TimeoutError):
+        return f"{place}no answer in time"
+    number = getattr(system, "errno", None)
+    if isinstance(number, int) and number > 0 and not isinstance(system, ssl.SSLError):
+        return f"{place}{os.strerror(number).lower()}"
+    return f"{place}{system}" if str(system) else f"{place}the connection broke"
+
+
 def error_of_exception(target: str, error: BaseException, *, write: bool) -> TargetError:
     """The error of a request that got no whole answer. Before anything was sent nothing can have changed."""
-    name = type(error).__name__
-    sentence = f"{target}: {name}: {error}" if str(error) else f"{target}: {name}"
+    sentence = f"{target}: {_why(error)}"
     if isinstance(error, aiohttp.ClientConnectorDNSError) or isinstance(
         getattr(error, "os_error", None), socket.gaierror
     ):

@@ -168,7 +168,10 @@ def translated(error: sqlite3.Error, path: Path) -> StoreError:
         )
     if name.startswith("SQLITE_FULL"):
         return StoreUnavailable(f"the disk of {path} is full; nothing is changed until there is room")
-    if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM", "SQLITE_IOERR")):
+    if name.startswith("SQLITE_IOERR"):
+        hint = f"is its disk full, or broken? `df {path.parent}` tells"
+        return StoreUnavailable(f"{path} cannot be read or written ({error}): {hint}; nothing was changed")
+    if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")):
         return StoreUnavailable(f"{path} cannot be written ({error}); nothing was changed")
     if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
         return StoreDoubt(f"{path} is damaged, or no database ({error}); {_RESTORE}")

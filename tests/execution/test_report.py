@@ -87,7 +87,7 @@ def test_the_timeline_is_in_order_and_in_sentences() -> None:
         "evacuation of region/north opened by automation",
     ]
     assert "shop.example.test. A served by 1 of 1 servers" in lines
-    assert "closed as done: all 6 steps done and read back" in lines
+    assert "closed as done: all 5 changes done and read back" in lines
     assert [at for at, _ in told.timeline] == sorted(at for at, _ in told.timeline)
 
 

@@ -1,0 +1,416 @@
+"""How each deliberately broken controller is broken: which functions of the shipped code are replaced, and by what."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from failover.controller import (
+    app,
+    changing,
+    commands,
+    context,
+    leadership,
+    scale_steps,
+    steady,
+    waiting_steps,
+)
+from failover.execution import admission, evidence, machine, radius, safety
+from failover.health import detector, quorum, series, votes, warmup
+from failover.lab.twins import cluster as twin_cluster
+from failover.model.errors import StaleEpoch, StoreUnavailable
+from failover.model.ids import IntentId
+from failover.model.journal import JournalEntry, RunState, StepDone
+from failover.model.observation import Outcome, Signal
+from failover.model.plan import WaitReadyStep
+from failover.model.policy import Fleet, Timing
+from failover.model.records import RecordSet, RecordType, Verification
+from failover.model.verdict import SignalState, Vote
+
+from . import twins, world
+
+Patch = tuple[Any, str, Any]
+
+
+def nothing(*_: Any, **__: Any) -> Iterator[Any]:
+    """A rule that never refuses."""
+    return iter(())
+
+
+def no_record(*_: Any, **__: Any) -> None:
+    return None
+
+
+# -- evidence --------------------------------------------------------------------------------------------------------------
+
+
+def unknown_is_down() -> list[Patch]:
+    real = votes.vote_of
+
+    def vote(*arguments: Any, **named: Any) -> Any:
+        view = real(*arguments, **named)
+        silent = view.vote is Vote.UNKNOWN and ("too old" in view.reason or "local" in view.reason)
+        return replace(view, vote=Vote.DOWN) if silent else view
+
+    return [
+        (quorum, "vote_of", vote),
+        (series.Series, "fresh", lambda self, now_mono, timing: self.latest is not None),
+        (evidence, "stale_evidence", nothing),
+        (safety, "stale_evidence", nothing),
+        (quorum, "_down_floor", lambda downs, outside, state, *rest: min((quorum._turned_down(one) for one in downs), default=0.0) if state is SignalState.DOWN else None),
+    ]  # fmt: skip
+
+
+def stale_evidence() -> list[Patch]:
+    return [(Timing, "evidence_max_age_s", property(lambda self: 120.0))]
+
+
+def _whoever_turned_down(
+    downs: Any, outside: Any, state: SignalState, wanted: int, timing: Any
+) -> float | None:
+    """The confirm clock without a look at successes."""
+    del outside, timing
+    turned = sorted(quorum._turned_down(one) for one in downs)
+    return turned[wanted - 1] if state is SignalState.DOWN else None
+
+
+def no_dissent() -> list[Patch]:
+    def state_of(downs: int, ups: int, outside_ups: int, wanted: int) -> SignalState:
+        del outside_ups
+        if downs >= wanted:
+            return SignalState.DOWN
+        return SignalState.UP if ups >= wanted else SignalState.UNKNOWN
+
+    return [
+        (quorum, "state_of", state_of),
+        (quorum, "_down_floor", _whoever_turned_down),
+        (evidence, "without_dissent", nothing),
+    ]
+
+
+def old_failures() -> list[Patch]:
+    return [
+        (quorum, "_down_floor", _whoever_turned_down),
+        (evidence, "stale_evidence", nothing),
+        (safety, "stale_evidence", nothing),
+    ]
+
+
+def control_plane_is_enough() -> list[Patch]:
+    real = detector._Round.tally
+
+    def tally(self: Any, subject: Any, signal: Any, seats: Any, before: Any) -> Any:
+        del before
+        return real(self, replace(subject, application=None), Signal.CONTROL_PLANE, seats, None)
+
+    return [(detector._Round, "tally", tally)]
+
+
+def local_counts() -> list[Patch]:
+    real = world.World.says
+
+    def says(self: Any, vantage: Any, definition: Any, outcome: Any) -> Any:
+        said = real(self, vantage, definition, outcome)
+        return Outcome.TIMEOUT if said is Outcome.LOCAL else said
+
+    return [(world.World, "says", says)]
+
+
+def no_freeze() -> list[Patch]:
+    return [
+        (detector, "update_freeze", lambda state, *rest: state),
+        (evidence, "_others_alive", nothing),
+        (radius, "_at_once", nothing),
+        (radius, "_rate", nothing),
+    ]
+
+
+def no_warm_up() -> list[Patch]:
+    return [(warmup, "describe", no_record), (warmup, "restart", lambda state, now, cause: state)]
+
+
+# -- radius ----------------------------------------------------------------------------------------------------------------
+
+
+def wall_clock() -> list[Patch]:
+    from datetime import timedelta
+
+    return [
+        (steady.SteadyWall, "read", lambda self, now: now),
+        (steady.SteadyWall, "jump", lambda self, now: timedelta()),
+        (radius, "_at_once", nothing),
+    ]
+
+
+def floor_ignored() -> list[Patch]:
+    def ready(self: Any, run: Any, step: WaitReadyStep, states: Any) -> StepDone:
+        return StepDone(step=step.id, note="surely")
+
+    return [(waiting_steps.WaitingSteps, "_ready", ready)]
+
+
+def removes_first() -> list[Patch]:
+    return [
+        (machine, "_ready", lambda run, step: True),
+        (safety, "_on_plan", nothing),
+        (safety, "scale_refusals", nothing),
+    ]
+
+
+def into_the_source() -> list[Patch]:
+    from failover.controller import deciding
+    from failover.planner import plan as real
+
+    def plan(*arguments: Any, **named: Any) -> Any:
+        made = real(*arguments, **named)
+        if not made.sources:
+            return made
+        parts = tuple(
+            replace(part, placements=tuple(replace(row, cluster=made.sources[0]) for row in part.placements))
+            for part in made.applications
+        )
+        return replace(made, applications=parts)
+
+    return [(deciding, "make_plan", plan)]
+
+
+def no_velocity() -> list[Patch]:
+    return [(scale_steps.ScaleSteps, "_room", lambda self, cluster: 10_000), (safety, "_velocity", nothing)]
+
+
+# -- DNS -------------------------------------------------------------------------------------------------------------------
+
+
+def delete_then_create() -> list[Patch]:
+    real = twins.SimZonePort.change
+
+    async def change(self: Any, permit: Any, wanted: Any) -> None:
+        for item in wanted.changes:
+            if item.before is not None:
+                self._place.set_records(remove=[item.before.key])
+                self._place.set_records(item.before)
+        await real(self, permit, wanted)
+
+    return [(twins.SimZonePort, "change", change)]
+
+
+def neighbours_record() -> list[Patch]:
+    real = world.SimZone.apply
+
+    def apply(self: Any, change: Any) -> str:
+        different = real(self, change)
+        if not different:
+            self._hand = "controller"
+            self.set_records(
+                RecordSet(name="mail.example.test.", record_type=RecordType.A, ttl=5, values=("203.0.113.1",))
+            )
+            self._hand = ""
+        return different
+
+    return [(world.SimZone, "apply", apply)]
+
+
+def never_verified() -> list[Patch]:
+    return [(Verification, "effective", property(lambda self: True))]
+
+
+# -- execution -------------------------------------------------------------------------------------------------------------
+
+
+def skips_fsync() -> list[Patch]:
+    real = world.World.boot
+
+    def boot(self: Any) -> Any:
+        self.disk.lying = True
+        return real(self)
+
+    return [(world.World, "boot", boot)]
+
+
+def deltas() -> list[Patch]:
+    real = twins.SimClusterPort._apply
+
+    def apply(self: Any, permit: Any, change: Any, workload: Any) -> None:
+        moved = workload.wanted + change.after - change.before
+        real(self, permit, replace(change, after=moved, before=workload.wanted), workload)
+
+    def always(*_: Any) -> None:
+        return None
+
+    return [(twins.SimClusterPort, "_apply", apply), (twin_cluster.TwinCluster, "_check_version", always)]
+
+
+def no_precondition() -> list[Patch]:
+    return [(twin_cluster.TwinCluster, "_check_version", no_record)]
+
+
+def no_read_back() -> list[Patch]:
+    real = twins.SimClusterPort.read_workloads
+
+    async def read(self: Any, workloads: Any) -> Any:
+        kept = getattr(self, "_kept", None)
+        if kept is not None and kept[0] == tuple(workloads):
+            return kept[1]
+        states = await real(self, workloads)
+        self._kept = (tuple(workloads), states)
+        return states
+
+    return [(twins.SimClusterPort, "read_workloads", read)]
+
+
+def _as_if_written(port: Any, epoch: Any, entries: Any) -> tuple[JournalEntry, ...]:
+    at = port._clock.now().wall
+    return tuple(
+        JournalEntry(sequence=0, epoch=epoch, at=at, run=run, entry=entry, previous_hash="", hash="")
+        for run, entry in entries
+    )
+
+
+def no_journal() -> list[Patch]:
+    real = twins.SimStorePort.append_batch
+
+    async def append(self: Any, epoch: Any, entries: Any) -> Any:
+        try:
+            return await real(self, epoch, entries)
+        except StoreUnavailable:
+            return _as_if_written(self, epoch, entries)
+
+    return [(twins.SimStorePort, "append_batch", append), (context.Context, "in_trouble", no_record)]
+
+
+def closes_early() -> list[Patch]:
+    real = machine._close
+
+    def close(run: Any, *, stopping: bool) -> Any:
+        return real(run, stopping=stopping)
+
+    from failover.controller import running
+
+    next_actions = machine.next_actions
+
+    def early(run: Any, now: Any) -> Any:
+        agenda = next_actions(run, now)
+        if run.dns_written and run.state is RunState.RUNNING:
+            done = machine.Close(state=RunState.DONE, sentence="it will do")
+            return machine.Agenda(actions=(done,))
+        return agenda
+
+    return [(machine, "_close", close), (running, "next_actions", early)]
+
+
+def forgets_the_fence() -> list[Patch]:
+    from failover.controller import record_steps
+    from failover.model import permit as permits
+
+    async def raised(self: Any, run: Any, cluster: Any) -> bool:
+        return True
+
+    real = twins.SimStorePort.append_batch
+
+    async def append(self: Any, epoch: Any, entries: Any) -> Any:
+        try:
+            return await real(self, epoch, entries)
+        except StaleEpoch:
+            return _as_if_written(self, epoch, entries)
+
+    return [
+        (scale_steps.ScaleSteps, "_raise_fence", raised),
+        (twins.SimStorePort, "append_batch", append),
+        (leadership.Leadership, "lose", no_record),
+        (leadership.Leadership, "acting", lambda self, now: self.lease is not None),
+        (permits.Permit, "still_good", lambda self, now: True),
+        (safety, "_leadership", nothing),
+        (twin_cluster.TwinCluster, "_check_fence", no_record),
+        (twin_cluster.TwinCluster, "_check_version", no_record),
+        (record_steps, "_stale", no_record),
+    ]
+
+
+def tidies_up() -> list[Patch]:
+    real = twins.SimClusterPort.scale
+
+    async def scale(self: Any, permit: Any, change: Any) -> Any:
+        run = next(
+            (
+                run
+                for life in self._sim.lives
+                if life.controller
+                for run in life.controller.context.open_runs()
+            ),
+            None,
+        )
+        for name in run.plan.sources if run is not None else ():
+            other = self._sim.clusters[name]
+            if change.workload in other.workloads and not getattr(self, "_tidying", False):
+                port = twins.SimClusterPort(self._sim, other, self._life)
+                port._tidying = True  # type: ignore[attr-defined]
+                workload = other.settle(change.workload)
+                gone = replace(
+                    change,
+                    cluster=name,
+                    cluster_uid="",
+                    before=workload.wanted,
+                    after=0,
+                    resource_version=str(workload.version),
+                )
+                port._apply(permit, gone, workload)
+        return await real(self, permit, change)
+
+    return [(twins.SimClusterPort, "scale", scale)]  # fmt: skip
+
+
+def ignores_doubt() -> list[Patch]:
+    return [(app.Controller, "_doubt", no_record)]
+
+
+def tells_twice() -> list[Patch]:
+    real = changing.compose
+
+    def compose(where: Any, run: Any, step: Any, change: Any) -> Any:
+        return replace(real(where, run, step, change), id=IntentId(f"{run.id}/{step}"))
+
+    return [(changing, "compose", compose)]
+
+
+# -- people ----------------------------------------------------------------------------------------------------------------
+
+
+def ignores_pause() -> list[Patch]:
+    real = admission.holding_back
+
+    def held(situation: Any) -> Iterator[Any]:
+        return (item for item in real(situation) if item.code != "paused")
+
+    return [(admission, "holding_back", held), (safety, "holding_back", held)]
+
+
+def hides_overrides() -> list[Patch]:
+    real = changing.compose
+
+    def compose(where: Any, run: Any, step: Any, change: Any) -> Any:
+        return replace(real(where, run, step, change), overrides=("rate",))
+
+    return [(changing, "compose", compose)]
+
+
+def plans_act() -> list[Patch]:
+    async def plan(self: Any, request: Any) -> Any:
+        return await self._start({**request, "verb": "start"})
+
+    return [(commands.Commands, "_plan", plan)]
+
+
+def home_too_soon() -> list[Patch]:
+    return [(evidence, "returned", nothing), (admission, "returned", nothing)]
+
+
+def half_a_policy() -> list[Patch]:
+    real = app.Controller._install_policy
+
+    def install(self: Any, policy: Any) -> None:
+        real(self, replace(policy, generation="half"))
+
+    return [(app.Controller, "_install_policy", install)]
+
+
+def quorum_of_two() -> list[Patch]:
+    return [(Fleet, "quorum", property(lambda self: 2))]
