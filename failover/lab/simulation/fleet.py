@@ -47,6 +47,10 @@ ZONE = ZoneName("example-test")
 WEB = WorkloadRef(object_kind="Deployment", namespace="shop", name="web")
 API = WorkloadRef(object_kind="Deployment", namespace="ledger", name="api")
 BOOKS = WorkloadRef(object_kind="StatefulSet", namespace="ledger", name="books")
+SHELVES = ("north-a1", "south-a1", "west-a1")
+"""Where the single writer may run; it begins in the first."""
+BEATING = ("north-a1", "south-a1")
+"""Clusters that push heartbeats out."""
 REPLICAS = 4
 TTL_S = 5
 TIMING = Timing(
@@ -73,6 +77,7 @@ def build_policy(random: Random) -> Policy:
             ipv4=(f"198.51.100.{number + 11}",),
             hostname=f"{name}.example.net",
             fence=FenceMode.POLICY,
+            heartbeat_sha256="0" * 64 if name in BEATING else "",
         )
         for number, (provider, region, datacenter, name) in enumerate(PLACES)
     )
@@ -101,7 +106,11 @@ def build_policy(random: Random) -> Policy:
         mode=Mode.AUTO,
         workloads=(
             Workload(ref=API, placement=rules),
-            Workload(ref=BOOKS, placement=(PlacementRule(cluster=names[0]),), writers=Writers.SINGLE),
+            Workload(
+                ref=BOOKS,
+                placement=tuple(PlacementRule(cluster=ClusterName(name)) for name in SHELVES),
+                writers=Writers.SINGLE,
+            ),
         ),
         dns=(_name("ledger", names),),
         floor=60,

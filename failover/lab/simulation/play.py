@@ -13,16 +13,22 @@ from failover.model.verdict import VerdictKind
 
 from . import trace
 from .faults import FAULTS, Fault
+from .homecoming import bring_home
 from .layers import Undo
 from .liveness import check_liveness
 from .oracles import ORACLES, Violation
 from .oracles.base import Runs
 from .world import World
 
-TROUBLE_S = 240.0
+TROUBLE_S = 170.0
 """How long faults come and go; then everything that does not last is mended."""
-PEACE_S = 75.0
+PEACE_S = 70.0
 """Within this time after the last fault the world must have come to rest."""
+HOMECOMING_S = 45.0
+"""How long people try to fail back what has moved, before a refusal is the answer."""
+LOSSES = ("region-killed", "region-silent", "cluster-killed", "cluster-silent", "datacenter-killed", "region-isolated",
+    "data-plane-refused", "data-plane-500")  # fmt: skip
+"""One of these befalls every seed, besides its own faults: loss, recovery and failback are what it is all about."""
 PATIENCE_S = 700.0
 """Longer than a step may wait for its replicas."""
 KINDS_MAX = 8
@@ -62,7 +68,7 @@ def schedule_of(seed: int, *, only: Sequence[str] = (), trouble_s: float = TROUB
     """Each seed switches on a random subset of kinds, each some times (swarm testing)."""
     dice = random.Random(f"schedule/{seed}")  # noqa: S311 - reproducible, not secret
     kinds = sorted(only) if only else dice.sample(sorted(FAULTS), dice.randint(1, KINDS_MAX))
-    found: list[Planned] = []
+    found: list[Planned] = [] if only else [_loss(dice)]
     lasting = False
     for number in range(dice.randint(2, FAULTS_MAX)):
         kind = FAULTS[dice.choice(kinds)]
@@ -79,6 +85,15 @@ def schedule_of(seed: int, *, only: Sequence[str] = (), trouble_s: float = TROUB
             )
         )
     return tuple(sorted(found, key=lambda item: item.at))
+
+
+def _loss(dice: random.Random) -> Planned:
+    return Planned(
+        number=FAULTS_MAX,
+        fault=dice.choice(LOSSES),
+        at=dice.uniform(28.0, 80.0),
+        seconds=dice.uniform(45.0, 100.0),
+    )
 
 
 def play(
@@ -112,9 +127,10 @@ async def _story(result: Result, trouble_s: float) -> None:
     await _until_calm(world)
     undone = await _trouble(world, result, trouble_s)
     await _mend(world, undone)
-    left = {item.fault for item in result.schedule if item.lasts}
     await _rest(world)
-    found = await check_liveness(world, lasting=bool(left))
+    await bring_home(world, HOMECOMING_S)
+    await _rest(world, PEACE_S / 10)
+    found = check_liveness(world)
     for oracle in oracles:
         oracle.finish()
         result.violations += oracle.found
@@ -205,10 +221,10 @@ async def _mend(world: World, lasting: list[tuple[Planned, Undo]]) -> None:
     await world.command("ack")
 
 
-async def _rest(world: World) -> None:
+async def _rest(world: World, peace_s: float = PEACE_S) -> None:
     """Let what goes on come to its end."""
     began = world.mono
-    await world.clock.sleep(PEACE_S)
+    await world.clock.sleep(peace_s)
     while world.mono - began < PATIENCE_S:
         life = world.acting
         controller = life.controller if life is not None else None

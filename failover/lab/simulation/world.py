@@ -23,7 +23,7 @@ from failover.model.records import RecordSet, RecordType, ZoneChange
 from failover.model.telemetry import TelemetryEvent
 
 from . import trace
-from .fleet import API, BOOKS, REPLICAS, TTL_S, WEB, ZONE, build_policy
+from .fleet import API, BOOKS, REPLICAS, SHELVES, TTL_S, WEB, ZONE, build_policy
 from .layers import Layers
 from .twins import LifeClock, SimClusterPort, SimProber, SimStorePort, SimZonePort
 from .vantages import Probing, VantageState, probe_of
@@ -145,14 +145,17 @@ class World:
         self._address = {entry.ipv4[0]: entry.name for entry in self.policy.fleet.clusters}
         self._serving: dict[tuple[ClusterName, str], bool] = {}
         self.recovered: list[tuple[str, str, float]] = []
+        self.beaten: dict[tuple[str, str], float] = {}
+        """When each controller last heard a heartbeat of a cluster."""
+        self._beats = 0
         self._furnish()
 
     def _furnish(self) -> None:
         for name, cluster in self.clusters.items():
             cluster.add(WEB, REPLICAS)
             cluster.add(API, REPLICAS)
-            if name == self.policy.fleet.clusters[0].name:
-                cluster.add(BOOKS, 1, single_writer=True)
+            if name in SHELVES:
+                cluster.add(BOOKS, 1 if name == SHELVES[0] else 0, single_writer=True)
             for application in ("", "shop"):
                 self._serving[name, application] = True
         addresses = tuple(sorted(self._address))
@@ -317,6 +320,7 @@ class World:
         for entry in self.policy.fleet.vantages:
             if not entry.controller:
                 self.start_vantage(entry.name)
+        self.beat()
 
     def start_vantage(self, name: str) -> None:
         """Start (again) a vantage's probing, with a new boot id."""
@@ -334,6 +338,19 @@ class World:
             return True
         region = self._members.get(state.region)
         return region is not None and all(self.dead.has(name) for name in region)
+
+    def beat(self) -> None:
+        """Heartbeats leave every cluster that lives and pushes them, whatever probes from outside meet (H)."""
+        self._beats += 1
+        for entry in self.policy.fleet.clusters:
+            if not entry.heartbeat_sha256 or self.is_dead(entry.name) or self.paths.has("own-network"):
+                continue
+            for life in self.lives:
+                if life.controller is not None and life.alive and life.clock.running.is_set():
+                    life.controller.beat(entry.name, f"{entry.name}-1", self._beats)
+                    self.beaten[life.holder, str(entry.name)] = self.mono
+        interval = self.policy.fleet.timing.interval_s
+        asyncio.get_running_loop().call_later(interval, self.beat)
 
     # -- lives -----------------------------------------------------------------------------------------------------------
 

@@ -58,6 +58,17 @@ def region_silent(world: World) -> Undo:
     return kill(world, members(world, world.random.choice(REGIONS)), Outcome.TIMEOUT)
 
 
+@fault("region-isolated", "domain", longest_s=90)
+def region_isolated(world: World) -> Undo:
+    """Nobody reaches it, neither clients nor its API servers; its machines live, and what it pushes out arrives."""
+    region = world.random.choice(REGIONS)
+    undos = []
+    for name in members(world, region):
+        undos += [layer(world, (plane, name), Outcome.TIMEOUT) for plane in ("data", "control")]
+        undos.append(world.clusters[name].api.put("silent"))
+    return all_of(*undos)
+
+
 @fault("region-back-too-early", "domain", longest_s=14)
 def region_back_too_early(world: World) -> Undo:
     return kill(world, members(world, world.random.choice(REGIONS)), Outcome.REFUSED)

@@ -9,7 +9,7 @@ from failover.lab.simulation import trace
 from failover.lab.simulation.world import World
 from failover.model.journal import IntentRecorded, RunOpened
 from failover.model.observation import Outcome
-from failover.model.plan import Plan, RunKind
+from failover.model.plan import Plan, RunKind, Step
 
 FAILURES = frozenset(
     {
@@ -168,6 +168,13 @@ class Runs:
     def of_intent(self, intent: str) -> Opened | None:
         found = self.intents.get(intent)
         return self.by_id.get(found[0].intent.run) if found else None
+
+    def step_of(self, intent: str) -> Step | None:
+        """The step of the run's plan that an intent belongs to."""
+        found, run = self.intents.get(intent), self.of_intent(intent)
+        if found is None or run is None:
+            return None
+        return next((step for step in run.plan.steps if step.id == found[0].intent.step), None)
 
     def automatic_unplanned(self) -> Iterator[Opened]:
         return (run for run in self.by_id.values() if run.unplanned)

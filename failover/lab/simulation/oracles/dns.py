@@ -4,7 +4,7 @@ from failover.lab.simulation import trace
 from failover.lab.simulation.fleet import TTL_S
 from failover.lab.simulation.world import World
 from failover.model.journal import StepDone
-from failover.model.plan import ChangeRecordsStep, RunKind
+from failover.model.plan import ChangeRecordsStep, Phase, RunKind
 from failover.model.records import RecordSet, RecordType
 
 from .base import Oracle, Runs
@@ -75,7 +75,7 @@ class NoStalePlan(Oracle):
 
     def __init__(self, world: World, runs: Runs) -> None:
         super().__init__(world, runs)
-        self.verified: dict[str, float] = {}
+        self.verified: dict[tuple[str, str], float] = {}
 
     def see(self, event: trace.Event) -> None:
         if isinstance(event, trace.Applied):
@@ -94,7 +94,7 @@ class NoStalePlan(Oracle):
         step = next((one for one in run.plan.steps if one.id == done.step), None) if run else None
         if run is None or not isinstance(step, ChangeRecordsStep):
             return
-        self.verified[run.id] = event.at
+        self.verified[run.id, step.application] = event.at
         zone = next(one for one in self.world.zones.values() if one.zone.name == step.zone)
         wanted = {change.after.name: tuple(sorted(change.after.values)) for change in step.changes}
         now = {name: _values(zone.current.record_sets.get((name, RecordType.A))) for name in wanted}
@@ -110,12 +110,13 @@ class NoStalePlan(Oracle):
 
     def _waited(self, event: trace.Applied) -> None:
         """The source of a drain shrinks after the old TTL has passed since its names were last verified."""
-        run = self.runs.of_intent(event.intent)
+        run, step = self.runs.of_intent(event.intent), self.runs.step_of(event.intent)
         if run is None or run.plan.run_kind is not RunKind.DRAIN or event.target not in run.plan.sources:
             return
-        named = any(isinstance(step, ChangeRecordsStep) for step in run.plan.steps)
-        if named and run.id in self.verified:
-            waited = event.at - self.verified[run.id]
+        if step is None or step.phase is not Phase.RELEASE:
+            return  # a single writer stops before it starts elsewhere
+        if (run.id, step.application) in self.verified:
+            waited = event.at - self.verified[run.id, step.application]
             self.must(
                 waited >= TTL_S,
                 event.at,

@@ -1,0 +1,45 @@
+"""After the trouble people fail back what has moved, region by region, as the runbook says."""
+
+from failover.controller.context import Context
+
+from .world import World
+
+TRY_EVERY_S = 5.0
+
+
+async def bring_home(world: World, seconds: float) -> None:
+    """Ask for the failback of every region from which something was moved; a refusal is tried again until time is over."""
+    ends = world.mono + seconds
+    while (regions := _away(world)) and world.mono < ends:
+        for region in regions:
+            answer = await world.command(
+                "start", kind="failback", domain=f"region/{region}", reason="the region is back"
+            )
+            if answer.get("run"):
+                await _over(world, str(answer["run"]))
+        await world.clock.sleep(TRY_EVERY_S)
+
+
+def _away(world: World) -> list[str]:
+    context = _context(world)
+    if context is None:
+        return []
+    moved = {
+        str(world.region_of(name)) for item in context.snapshot().displacements for name in item.plan.sources
+    }
+    return sorted(moved)
+
+
+async def _over(world: World, run: str) -> None:
+    """Until a run is over, or waits for somebody."""
+    for _ in range(600):
+        context = _context(world)
+        found = None if context is None else context.runs.get(run)  # type: ignore[call-overload]
+        if found is None or found.state.final or found.halted is not None:
+            return
+        await world.clock.sleep(1.0)
+
+
+def _context(world: World) -> Context | None:
+    life = world.acting
+    return life.controller.context if life is not None and life.controller is not None else None
