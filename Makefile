@@ -8,7 +8,7 @@ PYTEST_ARGS ?=
 SEEDS ?= 1..1000
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check bench simulate schema kube-servers lock clean
+.PHONY: help install demo test check bench simulate quality schema kube-servers lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -44,6 +44,9 @@ bench: $(STAMP) ## measure what the README claims; exit 1 when a figure is misse
 
 simulate: $(STAMP) ## the controller in simulated worlds under faults, 1,000 seeds (SEEDS=A..B for others)
 	$(BIN)/failover simulate --seeds $(SEEDS)
+
+quality: $(STAMP) ## detection quality: false alarms, detection times, gray failures, as a table and a picture
+	$(BIN)/python -m tests.quality
 
 kube-servers: $(STAMP) ## build the real Kubernetes servers once into the cache
 	$(BIN)/python -m tests.servers.kubernetes.build
