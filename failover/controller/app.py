@@ -74,7 +74,7 @@ class Controller:
             world=World(ports),
             leadership=Leadership(ports, lambda: self.context.policy.fleet.timing),
         )
-        self.decider = Decider(self.context)
+        self.decider = Decider(self.context, pace.reconsider_s)
         self.runner = Runner(self.context)
         self.commands = Commands(
             self.context, self.decider, self.runner, lambda: self.definitions, alone=alone

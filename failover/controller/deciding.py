@@ -20,8 +20,6 @@ from failover.model.verdict import Judgement, SignalState, Verdict, VerdictKind
 from failover.planner import plan as make_plan
 from failover.planner import widen
 
-RECONSIDER_S = 1.0
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
@@ -43,6 +41,7 @@ class Decider:
     """Automation's mind. At most one decision is made at a time; the tick only starts it."""
 
     context: Context
+    reconsider_s: float = 1.0
     recommendations: dict[str, Plan] = field(default_factory=dict)
     _task: asyncio.Task[None] | None = None
     _considered: dict[str, tuple[object, float]] = field(default_factory=dict)
@@ -74,13 +73,16 @@ class Decider:
 
     def _due(self, case: Case, now: float) -> bool:
         last = self._considered.get(case.key)
-        return last is None or last[0] != case or now - last[1] >= RECONSIDER_S
+        return last is None or last[0] != case or now - last[1] >= self.reconsider_s
 
     # -- what is the case ----------------------------------------------------------------------------------------------
 
     def _cases(self, judgement: Judgement) -> list[Case]:
         fleet = self.context.policy.fleet
         found: list[Case] = []
+        if not any(verdict.kind.no_longer_serves for verdict in judgement.verdicts):
+            self._settling.clear()
+            return found
         for region in fleet.regions():
             entries = [entry for entry in fleet.clusters if entry.region == region]
             case = self._region_case(region, entries, judgement)

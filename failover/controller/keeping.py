@@ -53,6 +53,7 @@ class Keeper:
         self._saved_at: dict[ClusterName, float] = {}
         self._last: dict[str, float] = {}
         self._held: frozenset[tuple[Subject, float]] = frozenset()
+        self._identities: dict[ClusterName, str] = {}
         self._saving: asyncio.Task[None] | None = None
         self._writing = asyncio.Lock()
 
@@ -95,8 +96,20 @@ class Keeper:
 
     def save(self, now: Now) -> None:
         """Begin to save what is due, unless that is still going on. Only who acts writes."""
-        if self._context.leadership.acting(now) and (self._saving is None or self._saving.done()):
+        if self._saving is not None and not self._saving.done():
+            return
+        if self._context.leadership.acting(now) and self._anything_due(now):
             self._saving = asyncio.ensure_future(self._save(now))
+
+    def _anything_due(self, now: Now) -> bool:
+        context, pace = self._context, self._pace
+        return (
+            self._is_due("status", now, pace.status_every_s)
+            or self._is_due("rest", now, pace.save_every_s)
+            or self._holds(now) != self._held
+            or context.doubt != context.people.doubt
+            or context.world.identities != self._identities
+        )
 
     async def publish(self) -> None:
         """Write the status now, and what a person may have changed of health (a hold-down or a freeze that is over)."""
@@ -142,16 +155,21 @@ class Keeper:
 
     async def _write_identities(self) -> None:
         """Who each cluster is: remembered, so that a kubeconfig that reaches another one is noticed after a restart too."""
-        if self._context.world.identities:
-            await self._write(IDENTITIES_KEY, canonical_json(self._context.world.identities))
+        identities = dict(self._context.world.identities)
+        if identities and identities != self._identities:
+            await self._write(IDENTITIES_KEY, canonical_json(identities))
+            self._identities = identities
 
     async def _write_health(self, now: Now) -> None:
         self._held = self._holds(now)
         health = durable(self._context.health, now, boot_id=self._context.ports.identity.boot_id)
         await self._write(HEALTH_KEY, canonical_json(health))
 
+    def _is_due(self, what: str, now: Now, every_s: float) -> bool:
+        return now.mono - self._last.get(what, float("-inf")) >= every_s
+
     def _due(self, what: str, now: Now, every_s: float) -> bool:
-        if now.mono - self._last.get(what, float("-inf")) < every_s:
+        if not self._is_due(what, now, every_s):
             return False
         self._last[what] = now.mono
         return True

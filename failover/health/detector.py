@@ -62,7 +62,8 @@ def judge(state: HealthState, inputs: Inputs, now: Now) -> tuple[HealthState, Ju
     state = adopt(state, inputs, now)
     state = note_reports(state, inputs.reports)
     state, touched = take_in(state, inputs, now)
-    state = replace(state, cordoned=inputs.cordoned, heartbeats=inputs.heartbeats)
+    if state.cordoned != inputs.cordoned or state.heartbeats is not inputs.heartbeats:
+        state = replace(state, cordoned=inputs.cordoned, heartbeats=inputs.heartbeats)
     if voters != (state.suspects, state.cordoned):
         state = replace(state, judged={})
     state = warmup.finish(state, policy, now)
@@ -81,7 +82,7 @@ def judge(state: HealthState, inputs: Inputs, now: Now) -> tuple[HealthState, Ju
         ),
         silent_vantages=_silent(state, now),
     )
-    state, alerts = raise_alerts(replace(state, judged_mono=now.mono), judgement, policy, now)
+    state, alerts = raise_alerts(state, judgement, policy, now)
     return state, replace(judgement, alerts=alerts)
 
 
@@ -94,9 +95,8 @@ class _Round:
     touched: frozenset[SignalKey]
     now: Now
 
-    def tally(self, subject: Subject, signal: Signal, seats: tuple[Seat, ...], before: Tally | None) -> Tally:
+    def tally(self, key: SignalKey, signal: Signal, seats: tuple[Seat, ...], before: Tally | None) -> Tally:
         """The count of a signal; the one before, where nothing came in and nothing has grown stale."""
-        key = (*subject.key, signal.value)
         if before is not None and key not in self.touched and self.now.mono < before.fresh_until:
             return before
         fleet = self.layout.policy.fleet
@@ -110,16 +110,15 @@ class _Round:
             before=before,
         )
 
-    def clock(self, subject: Subject, signal: Signal, counted: Tally) -> float | None:
-        before = self.state.clocks.get((*subject.key, signal.value))
-        return advance(before, counted, self.state.judged_mono, self.now.mono)
+    def clock(self, key: SignalKey, counted: Tally) -> float | None:
+        return advance(self.state.clocks.get(key), counted, self.state.judged_mono, self.now.mono)
 
-    def still_valid(self, subject: Subject, control: Tally) -> Judged | None:
+    def still_valid(self, subject: Subject, key: SignalKey, control: Tally) -> Judged | None:
         """The verdict given last, where nothing came in for it and nothing of it has grown stale."""
         found = self.state.judged.get(subject)
         if found is None or found.control is not control or self.now.mono >= found.valid_until:
             return None
-        return None if (*subject.key, Signal.DATA_PLANE.value) in self.touched else found
+        return None if key in self.touched else found
 
     def heartbeat(self, cluster: ClusterName) -> bool:
         """Whether fresh heartbeats come out of the cluster (H, where it is told to push them)."""
@@ -145,7 +144,8 @@ def _judge_all(
             )
         _judge_cluster(round_, watched, seats[watched.region], judged, histories, clocks)
     up_votes = {watched.cluster: judged[watched.subjects[0]].data.up_votes for watched in layout.clusters}
-    return replace(state, judged=judged, histories=histories, clocks=clocks), up_votes
+    state = replace(state, judged_mono=now.mono, judged=judged, histories=histories, clocks=clocks)
+    return state, up_votes
 
 
 def _judge_cluster(
@@ -159,19 +159,20 @@ def _judge_cluster(
     """Judge every subject at one cluster; the control plane is the cluster's, and counted once."""
     cluster = watched.subjects[0]
     last = round_.state.judged.get(cluster)
-    control = round_.tally(cluster, Signal.CONTROL_PLANE, seats, last.control if last else None)
-    control_clock = round_.clock(cluster, Signal.CONTROL_PLANE, control)
-    _set(clocks, (*cluster.key, Signal.CONTROL_PLANE.value), control_clock)
-    for subject in watched.subjects:
-        valid = round_.still_valid(subject, control)
+    control_key = watched.control_key
+    control = round_.tally(control_key, Signal.CONTROL_PLANE, seats, last.control if last else None)
+    control_clock = round_.clock(control_key, control)
+    _set(clocks, control_key, control_clock)
+    for subject, data_key in zip(watched.subjects, watched.data_keys, strict=True):
+        valid = round_.still_valid(subject, data_key, control)
         if valid is not None:
             judged[subject] = valid
             histories[subject] = round_.state.histories[subject]
             continue
         last = round_.state.judged.get(subject)
-        data = round_.tally(subject, Signal.DATA_PLANE, seats, last.data if last else None)
-        data_clock = round_.clock(subject, Signal.DATA_PLANE, data)
-        _set(clocks, (*subject.key, Signal.DATA_PLANE.value), data_clock)
+        data = round_.tally(data_key, Signal.DATA_PLANE, seats, last.data if last else None)
+        data_clock = round_.clock(data_key, data)
+        _set(clocks, data_key, data_clock)
         kind = _kind(round_, subject, data, control)
         history = note_verdict(
             round_.state.histories.get(subject), kind, round_.layout.policy.fleet.timing, round_.now.mono
@@ -234,11 +235,11 @@ def _verdict(
         now_mono=now.mono,
     )
     hold = history.hold_until if held(history, now.mono) else None
-    verdict = Verdict(
+    return Verdict(
         subject=subject,
         kind=kind,
         since=state.wall(history.since_mono),
-        sentence="",
+        sentence=sentence_for(subject, kind, data, control, proof, now.mono),
         data=data.view,
         control=control.view,
         confirmed=proof.confirmed,
@@ -252,7 +253,6 @@ def _verdict(
         data_confirmed=proof.data_confirmed,
         missed_percent=round(data.missed_percent, 1),
     )
-    return replace(verdict, sentence=sentence_for(verdict, now.mono))
 
 
 def _valid_until(round_: _Round, verdict: Verdict, history: History, data: Tally, control: Tally) -> float:

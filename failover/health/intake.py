@@ -12,7 +12,7 @@ from failover.health.series import NEVER, Series, extend, forgive
 from failover.health.state import Boots, HealthState, Layout, SignalKey, Watched, origin_of
 from failover.model.ids import ClusterName, Subject, VantageName
 from failover.model.observation import Observation, Received, Signal, VantageReport
-from failover.model.policy import Policy
+from failover.model.policy import ClusterEntry, Policy
 from failover.model.time import Now
 
 BOOTS_REMEMBERED = 32
@@ -152,21 +152,22 @@ def _layout(inputs: Inputs) -> Layout:
         policy=inputs.policy,
         definitions=inputs.definitions,
         vantages=frozenset(vantage.name for vantage in inputs.policy.fleet.vantages),
-        clusters=tuple(
-            Watched(
-                cluster=entry.name,
-                region=entry.region,
-                subjects=(
-                    Subject(cluster=entry.name),
-                    *(
-                        Subject(cluster=entry.name, application=item.name)
-                        for item in inputs.policy.applications
-                        if (entry.name, item.name) in own
-                    ),
-                ),
-            )
-            for entry in inputs.policy.fleet.clusters
-        ),
+        clusters=tuple(_watched(entry, inputs.policy, own) for entry in inputs.policy.fleet.clusters),
+    )
+
+
+def _watched(entry: ClusterEntry, policy: Policy, own: set[tuple[str, str]]) -> Watched:
+    applications = [item.name for item in policy.applications if (entry.name, item.name) in own]
+    subjects = (
+        Subject(cluster=entry.name),
+        *(Subject(cluster=entry.name, application=name) for name in applications),
+    )
+    return Watched(
+        cluster=entry.name,
+        region=entry.region,
+        subjects=subjects,
+        control_key=(*subjects[0].key, Signal.CONTROL_PLANE.value),
+        data_keys=tuple((*subject.key, Signal.DATA_PLANE.value) for subject in subjects),
     )
 
 

@@ -4,7 +4,7 @@ A quorum is a strict majority of the configured vantages. For D of a cluster onl
 vantage does. In both a fresh outside up vote is dissent, and one dissenter is enough.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from failover.health.series import NEVER, Series
@@ -23,8 +23,8 @@ SAMPLES_MIN = 12
 class Sight:
     """What one seat sees of a signal. It is looked at again when its series changes, or `until` has come.
 
-    `counts`: it says something about the signal at all. `fresh`: its latest sample is. `missed` of `samples`: probes of late
-    that missed the objective (of D only).
+    `counts`: it says something about the signal at all. `fresh`: its latest sample is. `failing`: that one is a failure which
+    counts. `missed` of `samples`: probes of late that missed the objective (of D only).
     """
 
     seat: Seat
@@ -33,6 +33,7 @@ class Sight:
     counts: bool
     fresh: bool
     until: float
+    failing: bool = False
     missed: int = 0
     samples: float = 0.0
 
@@ -71,21 +72,35 @@ def tally(
     before: Tally | None = None,
 ) -> Tally:
     """Count one signal of one subject over every configured vantage. `before`: the last count over the same seats."""
-    known: Iterable[Sight | None] = before.sights if before is not None else (None for _ in seats)
-    sights = tuple(
-        last
-        if last is not None and last.series is series.get(seat.vantage) and now_mono < last.until
-        else _look(signal, seat, series.get(seat.vantage), timing, now_mono)
-        for seat, last in zip(seats, known, strict=True)
-    )
-    counting = [sight for sight in sights if sight.counts]
-    outside = [sight for sight in counting if sight.seat.outside]
-    downs = [sight for sight in counting if sight.view.vote is Vote.DOWN]
-    ups = sum(1 for sight in counting if sight.view.vote is Vote.UP)
-    outside_ups = sum(1 for sight in outside if sight.view.vote is Vote.UP)
+    known: Sequence[Sight | None] = before.sights if before is not None else (None,) * len(seats)
+    sights = []
+    for seat, last in zip(seats, known, strict=True):
+        found = series.get(seat.vantage)
+        if last is None or last.series is not found or now_mono >= last.until:
+            last = _look(signal, seat, found, timing, now_mono)
+        sights.append(last)
+    outside: list[Sight] = []
+    downs: list[Sight] = []
+    failing: list[Sight] = []
+    ups = outside_ups = voting_outside = 0
+    last_success, fresh_until = NEVER, FOREVER
+    for sight in sights:
+        fresh_until = min(fresh_until, sight.until)
+        if not sight.counts:
+            continue
+        vote = sight.view.vote
+        if vote is Vote.UP:
+            ups += 1
+        elif vote is Vote.DOWN:
+            downs.append(sight)
+        if sight.failing:
+            failing.append(sight)
+        if sight.seat.outside:
+            outside.append(sight)
+            outside_ups += vote is Vote.UP
+            voting_outside += vote is not Vote.UNKNOWN
+            last_success = max(last_success, _success(sight))
     state = state_of(len(downs), ups, outside_ups, quorum)
-    failing = [sight for sight in counting if sight.fresh and _failing(sight)]
-    last_success = max((_success(sight) for sight in outside), default=NEVER)
     return Tally(
         view=SignalView(
             signal=signal,
@@ -97,12 +112,12 @@ def tally(
         down_floor=_down_floor(downs, outside, state, quorum, timing),
         first_failure=_first_failure(failing, last_success),
         last_success=None if last_success == NEVER else last_success,
-        voting_outside=sum(1 for sight in outside if sight.view.vote is not Vote.UNKNOWN),
+        voting_outside=voting_outside,
         up_votes=ups,
         evidence=tuple(_evidence(sight, signal) for sight in failing),
-        fresh_until=min((sight.until for sight in sights), default=FOREVER),
-        missed_percent=_missed_percent(counting, quorum),
-        sights=sights,
+        fresh_until=fresh_until,
+        missed_percent=_missed_percent(sights, quorum),
+        sights=tuple(sights),
     )
 
 
@@ -144,13 +159,10 @@ def _look(signal: Signal, seat: Seat, found: Series | None, timing: Timing, now_
         counts=True,
         fresh=fresh,
         until=until,
+        failing=fresh and found.failures > 0 and not seat.abstains,
         missed=missed,
         samples=samples,
     )
-
-
-def _failing(sight: Sight) -> bool:
-    return sight.series is not None and sight.series.failures > 0 and not sight.seat.abstains
 
 
 def _success(sight: Sight) -> float:
@@ -211,9 +223,9 @@ def _evidence(sight: Sight, signal: Signal) -> Evidence:
     )
 
 
-def _missed_percent(counting: Sequence[Sight], quorum: int) -> float:
-    missed = [sight.missed for sight in counting if sight.missed]
+def _missed_percent(sights: Sequence[Sight], quorum: int) -> float:
+    missed = [sight.missed for sight in sights if sight.missed]
     if len(missed) < quorum:
         return 0.0
-    samples = sum(sight.samples for sight in counting)
+    samples = sum(sight.samples for sight in sights)
     return 0.0 if samples < SAMPLES_MIN else min(100.0, 100.0 * sum(missed) / samples)

@@ -2,71 +2,71 @@
 
 from collections import Counter
 
-from failover.model.verdict import SignalState, SignalView, Verdict, VerdictKind, Vote
+from failover.health.confirm import Confirmation
+from failover.health.quorum import Tally
+from failover.model.ids import Subject
+from failover.model.verdict import SignalState, SignalView, VerdictKind, Vote
 
 
-def sentence_for(verdict: Verdict, now_mono: float) -> str:
+def sentence_for(
+    subject: Subject, kind: VerdictKind, data: Tally, control: Tally, proof: Confirmation, now_mono: float
+) -> str:
     """One sentence about one subject."""
-    kind = verdict.kind
-    name = str(verdict.subject)
     if kind.no_longer_serves:
-        return _failing(verdict, now_mono)
+        return _failing(subject, kind, data, proof, now_mono)
     if kind is VerdictKind.PATH_PROBLEM:
-        return _split(verdict)
+        return _split(subject, data.view)
     if kind is VerdictKind.UNKNOWN:
-        return _unknown(verdict)
-    ups = f"{_seen(verdict.data, Vote.UP)} the data plane of {name} up"
+        return _unknown(subject, data.view)
+    ups = f"{_seen(data.view, Vote.UP)} the data plane of {subject} up"
+    if kind is VerdictKind.HEALTHY:
+        return f"{ups}, its control plane is up"
     if kind is VerdictKind.CONTROL_PLANE_DOWN:
-        downs = f"{_count(verdict.control, Vote.DOWN)} of {verdict.control.configured} vantages"
+        downs = f"{_count(control.view, Vote.DOWN)} of {control.view.configured} vantages"
         return f"{ups}; its control plane is down ({downs}): never evacuated for that, no target, no change there"
     if kind is VerdictKind.CONTROL_PLANE_UNKNOWN:
-        word = "disputed" if verdict.control.state is SignalState.SPLIT else "not known to be up"
+        word = "disputed" if control.view.state is SignalState.SPLIT else "not known to be up"
         return f"{ups}; its control plane is {word}: never evacuated for that, no target, no change there"
-    if kind is VerdictKind.DEGRADED:
-        return f"{ups}, but {verdict.missed_percent:g} % of the probes of late failed or were too slow: nothing moves for that"
-    return f"{ups}, its control plane is up"
+    missed = f"{round(data.missed_percent, 1):g} %"
+    return f"{ups}, but {missed} of the probes of late failed or were too slow: nothing moves for that"
 
 
-def _failing(verdict: Verdict, now_mono: float) -> str:
-    name = str(verdict.subject)
-    lasting = ""
-    if verdict.first_failure_mono is not None:
-        lasting = f" for {duration(now_mono - verdict.first_failure_mono)}"
-    also = ", and its control plane" if verdict.kind is VerdictKind.DOWN else ""
-    if verdict.kind is VerdictKind.ISOLATED:
+def _failing(subject: Subject, kind: VerdictKind, data: Tally, proof: Confirmation, now_mono: float) -> str:
+    lasting = "" if data.first_failure is None else f" for {duration(now_mono - data.first_failure)}"
+    also = ", and its control plane" if kind is VerdictKind.DOWN else ""
+    if kind is VerdictKind.ISOLATED:
         also = ", though its heartbeats still come"
     return (
-        f"{_seen(verdict.data, Vote.DOWN)} the data plane of {name} down ({_outcomes(verdict.data)}){also}{lasting}; "
-        f"{_confirming(verdict)}"
+        f"{_seen(data.view, Vote.DOWN)} the data plane of {subject} down ({_outcomes(data.view)}){also}{lasting}; "
+        f"{_confirming(proof)}"
     )
 
 
-def _confirming(verdict: Verdict) -> str:
-    if verdict.confirmed:
+def _confirming(proof: Confirmation) -> str:
+    if proof.confirmed:
         return "confirmed"
-    if verdict.confirming_s is None:
+    if proof.confirming_s is None:
         return "not confirming, because a probe succeeded lately"
-    left = duration(max(0.0, verdict.confirm_needed_s - verdict.confirming_s))
-    extra = "" if verdict.dissent_possible else " (longer, because nobody is left who could dissent)"
+    left = duration(max(0.0, proof.needed_s - proof.confirming_s))
+    extra = "" if proof.dissent_possible else " (longer, because nobody is left who could dissent)"
     return f"confirming, {left} to go{extra}"
 
 
-def _split(verdict: Verdict) -> str:
-    ups = ", ".join(vote.vantage for vote in verdict.data.votes if vote.vote is Vote.UP)
+def _split(subject: Subject, data: SignalView) -> str:
+    ups = ", ".join(vote.vantage for vote in data.votes if vote.vote is Vote.UP)
     verb = "sees" if ups.count(",") == 0 else "see"
     return (
-        f"{_seen(verdict.data, Vote.DOWN)} the data plane of {verdict.subject} down ({_outcomes(verdict.data)}), "
+        f"{_seen(data, Vote.DOWN)} the data plane of {subject} down ({_outcomes(data)}), "
         f"but {ups} {verb} it up: a path problem, nothing moves"
     )
 
 
-def _unknown(verdict: Verdict) -> str:
-    data = verdict.data
+def _unknown(subject: Subject, data: SignalView) -> str:
     ups, downs = _count(data, Vote.UP), _count(data, Vote.DOWN)
     why = Counter(item.reason for item in data.votes if item.vote is Vote.UNKNOWN and item.reason)
     reasons = ", ".join(f"{count}x {reason}" for reason, count in sorted(why.items()))
     return (
-        f"too few fresh votes on the data plane of {verdict.subject}: {ups} up, {downs} down, {data.quorum} of "
+        f"too few fresh votes on the data plane of {subject}: {ups} up, {downs} down, {data.quorum} of "
         f"{data.configured} are needed{f' ({reasons})' if reasons else ''}; no data is not down"
     )
 

@@ -48,11 +48,13 @@ class History:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watched:
-    """One cluster and every subject that is judged there, the cluster's own first."""
+    """One cluster and every subject that is judged there, the cluster's own first; `data_keys` belong to them, in order."""
 
     cluster: ClusterName
     region: RegionName
     subjects: tuple[Subject, ...]
+    control_key: SignalKey
+    data_keys: tuple[SignalKey, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

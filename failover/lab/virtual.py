@@ -19,11 +19,16 @@ class Deadlock(RuntimeError):
     """Every task waits and no timer is set: nothing can ever happen again."""
 
 
+LOOKS_EVERY = 64
+"""Turns of the loop between two looks at its real wake-up pipe, when a timer is set: only other threads and signals use it."""
+
+
 class _Selector(selectors.BaseSelector):
     """Never blocks: waiting moves the virtual time. Reports the loop's own wake-up pipe like any selector."""
 
     def __init__(self) -> None:
         self.time = 0.0
+        self._turns = 0
         self._real = selectors.DefaultSelector()
 
     def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
@@ -33,9 +38,11 @@ class _Selector(selectors.BaseSelector):
         return self._real.unregister(fileobj)
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        ready = self._real.select(0)
-        if ready:
-            return ready
+        self._turns += 1
+        if timeout is None or self._turns % LOOKS_EVERY == 0:
+            ready = self._real.select(0)
+            if ready:
+                return ready
         if timeout is None:
             raise Deadlock("all tasks wait and no timer is set")
         self.time += max(0.0, timeout)

@@ -231,6 +231,8 @@ def test_free_ports_are_free_and_distinct() -> None:
     assert len(set(ports)) == 20
     for port in ports:
         with socket.socket() as taken:
+            # As a server does: a closed connection of a neighbour may still linger on the port.
+            taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             taken.bind(("127.0.0.1", port))
 
 

@@ -1,10 +1,12 @@
-"""After the trouble people fail back what has moved, region by region, as the runbook says."""
+"""After the trouble people answer what waits for them, and fail back what has moved, region by region, as the runbook says."""
 
 from failover.controller.context import Context
 
 from .world import World
 
 TRY_EVERY_S = 5.0
+WAITS = "awaiting-approval"
+APPROVED_SHARE = 0.7
 
 
 async def bring_home(world: World, seconds: float) -> None:
@@ -18,6 +20,18 @@ async def bring_home(world: World, seconds: float) -> None:
             if answer.get("run"):
                 await _over(world, str(answer["run"]))
         await world.clock.sleep(TRY_EVERY_S)
+
+
+async def answer_what_waits(world: World) -> None:
+    """Approve or abort every run that waits for a person; what cannot be approved any more is aborted."""
+    context = _context(world)
+    waiting = [] if context is None else [run.id for run in context.open_runs() if run.state.value == WAITS]
+    for run in waiting:
+        answer = {"error": ""}
+        if world.random.random() < APPROVED_SHARE:
+            answer = await world.command("approve", run=run, reason="looks right")
+        if "error" in answer:
+            await world.command("abort", run=run, reason="not now")
 
 
 def _away(world: World) -> list[str]:

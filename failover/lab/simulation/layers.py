@@ -27,6 +27,9 @@ class Layers:
 
         return undo
 
+    def __bool__(self) -> bool:
+        return bool(self._layers)
+
     def has(self, key: Any) -> bool:
         return key in self._layers
 

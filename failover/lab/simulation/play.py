@@ -13,13 +13,15 @@ from failover.model.verdict import VerdictKind
 
 from . import trace
 from .faults import FAULTS, Fault
-from .homecoming import bring_home
+from .homecoming import answer_what_waits, bring_home
 from .layers import Undo
 from .liveness import check_liveness
 from .oracles import ORACLES, Violation
 from .oracles.base import Runs
 from .world import World
 
+LEAST_S = 300.0
+"""However soon all is well, the world goes on for so long."""
 TROUBLE_S = 170.0
 """How long faults come and go; then everything that does not last is mended."""
 PEACE_S = 70.0
@@ -129,7 +131,7 @@ async def _story(result: Result, trouble_s: float) -> None:
     await _mend(world, undone)
     await _rest(world)
     await bring_home(world, HOMECOMING_S)
-    await _rest(world, PEACE_S / 10)
+    await _rest(world, max(PEACE_S / 10, LEAST_S - world.mono))
     found = check_liveness(world)
     for oracle in oracles:
         oracle.finish()
@@ -225,6 +227,7 @@ async def _rest(world: World, peace_s: float = PEACE_S) -> None:
     """Let what goes on come to its end."""
     began = world.mono
     await world.clock.sleep(peace_s)
+    await answer_what_waits(world)
     while world.mono - began < PATIENCE_S:
         life = world.acting
         controller = life.controller if life is not None else None

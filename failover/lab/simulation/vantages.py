@@ -1,12 +1,13 @@
 """The simulated vantages: what they probe, when, and how their reports reach the controllers.
 
-A vantage elsewhere is another process than the controller, so it is the world's part: it keeps the shipped prober's pace
-(its interval with jitter, never two probes of a series at once), but one timer begins a probe and one delivers what it saw.
+A vantage elsewhere is another process than the controller, so it is the world's part. It keeps the shipped prober's pace (its
+interval with jitter, never two probes of a series at once) and the shipped post's habit of sending what came in together; all
+of that happens in steps of `STEP_S`, because two timers for each of some fifteen probes a second are half of a simulation.
 """
 
-import asyncio
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+import heapq
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
 
 from failover.model.observation import Observation, Outcome, ProbeDefinition, VantageReport
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 LATENCY_S = 0.02
 TRANSPORT_S = 0.05
+STEP_S = 0.5
 
 
 @dataclass(slots=True)
@@ -32,86 +34,122 @@ class VantageState:
     faults: Layers = field(default_factory=Layers)
 
 
+class Series(NamedTuple):
+    """A series' next probe. `number` settles which of two comes first."""
+
+    at: float
+    number: int
+    definition: ProbeDefinition
+    digest: str
+
+
+class Sent(NamedTuple):
+    """What a probe saw, on its way: it ended at `ended` and arrives at `at`."""
+
+    at: float
+    number: int
+    definition: ProbeDefinition
+    digest: str
+    outcome: Outcome
+    latency_s: float
+    ended: float
+
+
 class Probing:
     """The probe series of one boot of a vantage."""
 
     def __init__(self, world: "World", state: VantageState, definitions: tuple[ProbeDefinition, ...]) -> None:
         self._world, self._state = world, state
-        self._loop = asyncio.get_running_loop()
         self._boot_id = f"{state.name}-{state.boot}"
         self._generation = str(world.policy.generation)
         self._jitter = world.policy.fleet.timing.jitter
         self._sequence = 0
         self._stopped = False
-        for definition in definitions:
-            wait = world.random.uniform(0, definition.interval_s)
-            self._loop.call_later(wait, self._probe, definition, definition.definition_hash)
+        now = world.mono
+        self._series = [
+            Series(now + world.random.uniform(0, item.interval_s), number, item, item.definition_hash)
+            for number, item in enumerate(definitions)
+        ]
+        heapq.heapify(self._series)
+        self._sent: list[Sent] = []
 
     def stop(self) -> None:
         """Nothing is probed any more; what is under way is lost."""
         self._stopped = True
 
-    def _probe(self, definition: ProbeDefinition, digest: str) -> None:
-        """One probe: a timeout takes the whole timeout, everything else the path's latency."""
+    def step(self, now: float) -> None:
+        """Begin the probes that are due, and deliver together what has arrived."""
         if self._stopped:
             return
-        world, now = self._world, self._loop.time()
+        while self._series and self._series[0].at <= now:
+            due = self._series[0]
+            latency_s = self._probe(due.definition, due.digest, now)
+            pace = due.definition.interval_s * self._world.random.uniform(1 - self._jitter, 1 + self._jitter)
+            heapq.heapreplace(self._series, due._replace(at=max(due.at + pace, now + latency_s)))
+        arrived: list[Sent] = []
+        while self._sent and self._sent[0].at <= now:
+            arrived.append(heapq.heappop(self._sent))
+        if arrived and not self._world.is_cut_off(self._state):
+            self._deliver(arrived, now)
+
+    def _probe(self, definition: ProbeDefinition, digest: str, now: float) -> float:
+        """One probe: a timeout takes the whole timeout, everything else the path's latency."""
+        world, faults = self._world, self._state.faults
         outcome, latency_s = world.takes(self._state.name, definition)
         self._sequence += 1
-        observation = Observation(
-            vantage=self._state.name,  # type: ignore[arg-type]
-            boot_id=self._boot_id,
-            sequence=self._sequence,
-            subject=definition.subject,
-            signal=definition.signal,
-            outcome=world.says(self._state.name, definition, outcome),
-            age_s=0.0,
-            started_age_s=latency_s,
-            latency_ms=latency_s * 1000,
-            generation=self._generation,
-            definition=digest,
-        )
-        self._send(observation, now + latency_s)
-        pace = definition.interval_s * world.random.uniform(1 - self._jitter, 1 + self._jitter)
-        self._loop.call_at(now + max(pace, latency_s), self._probe, definition, digest)
-
-    def _send(self, observation: Observation, ended: float) -> None:
-        faults, random = self._state.faults, self._world.random
-        late_s = TRANSPORT_S + faults.top("late", 0.0) + random.random() * faults.top("reorder", 0.0)
+        ended = now + latency_s
+        late_s = TRANSPORT_S + faults.top("late", 0.0)
+        if faults.has("reorder"):
+            late_s += world.random.random() * faults.top("reorder", 0.0)
+        said = world.says(self._state.name, definition, outcome)
         for turn in range(2 if faults.has("double") else 1):
-            self._loop.call_at(ended + late_s * (turn + 1), self._deliver, observation, ended)
+            at = ended + late_s * (turn + 1)
+            heapq.heappush(self._sent, Sent(at, self._sequence, definition, digest, said, latency_s, ended))
+        return latency_s
 
-    def _deliver(self, observation: Observation, ended: float) -> None:
+    def _deliver(self, arrived: list[Sent], now: float) -> None:
+        """One post with everything that arrived, to every controller that lives."""
         world, state = self._world, self._state
-        if self._stopped or world.is_cut_off(state):
-            return
-        told = replace(observation, age_s=max(0.0, self._loop.time() - ended))
         state.reports += 1
+        told = tuple(self._told(item, now) for item in arrived)
+        truths = [world.truly(item) for item in told]
         for life in world.lives:
             if life.controller is None or not life.alive or not life.clock.running.is_set():
                 continue
             head = world.heads.get(state.name, 0)
             report = VantageReport(
-                vantage=observation.vantage,
-                boot_id=observation.boot_id,
+                vantage=told[0].vantage,
+                boot_id=self._boot_id,
                 sequence=state.reports,
-                generation=observation.generation,
+                generation=self._generation,
                 suspect="its references do not answer" if state.faults.has("suspect") else "",
                 journal_head=head,
-                observations=(told,),
+                observations=told,
             )
             life.controller.receive(report)
             if life.controller.acting:
                 world.heads[state.name] = max(head, life.controller.journal_head)
-            world.note(
-                trace.Heard(
-                    at=self._loop.time(),
-                    holder=life.holder,
-                    observation=told,
-                    measured=ended,
-                    truly=world.truly(told),
+            for item, observation, truly in zip(arrived, told, truths, strict=True):
+                world.note(
+                    trace.Heard(
+                        at=now, holder=life.holder, observation=observation, measured=item.ended, truly=truly
+                    )
                 )
-            )
+
+    def _told(self, item: Sent, now: float) -> Observation:
+        return Observation(
+            vantage=self._state.name,  # type: ignore[arg-type]
+            boot_id=self._boot_id,
+            sequence=item.number,
+            subject=item.definition.subject,
+            signal=item.definition.signal,
+            outcome=item.outcome,
+            age_s=max(0.0, now - item.ended),
+            started_age_s=max(0.0, now - item.ended) + item.latency_s,
+            latency_ms=item.latency_s * 1000,
+            generation=self._generation,
+            definition=item.digest,
+        )
 
 
 def probe_of(world: "World", vantage: str, definition: ProbeDefinition) -> tuple[Outcome, float]:

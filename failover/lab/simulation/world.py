@@ -26,10 +26,10 @@ from . import trace
 from .fleet import API, BOOKS, REPLICAS, SHELVES, TTL_S, WEB, ZONE, build_policy
 from .layers import Layers
 from .twins import LifeClock, SimClusterPort, SimProber, SimStorePort, SimZonePort
-from .vantages import Probing, VantageState, probe_of
+from .vantages import STEP_S, Probing, VantageState, probe_of
 
 PERSON = "ada@desk"
-PACE = Pace(tick_s=0.5, status_every_s=10.0, meters_its_loop=False)
+PACE = Pace(tick_s=1.0, reconsider_s=2.0, status_every_s=30.0, save_every_s=20.0, meters_its_loop=False)
 """Coarser than the shipped one: simulated minutes are many, and a virtual loop is never late."""
 
 
@@ -274,6 +274,8 @@ class World:
     # -- what probes meet ------------------------------------------------------------------------------------------------
 
     def _outcome(self, cluster: str, application: str, signal: Signal) -> Outcome:
+        if not self.paths and not self.dead:
+            return Outcome.OK
         if self.dead.has(cluster):
             return Outcome(self.dead.top(cluster, Outcome.REFUSED))
         if signal is Signal.CONTROL_PLANE:
@@ -293,6 +295,8 @@ class World:
         """Outcome and extra seconds of one probe now."""
         cluster = subject.cluster
         state = self.vantages[vantage]  # type: ignore[index]
+        if not self.paths and not self.dead and not state.faults:
+            return Outcome.OK, 0.0
         if self.paths.has(("dark", vantage, cluster)) or state.faults.has("blind"):
             return Outcome.TIMEOUT, 0.0
         if state.faults.has("local") or self.paths.has(("local", vantage, cluster)):
@@ -321,6 +325,14 @@ class World:
             if not entry.controller:
                 self.start_vantage(entry.name)
         self.beat()
+        self._step()
+
+    def _step(self) -> None:
+        now = self.mono
+        for state in self.vantages.values():
+            if state.probing is not None:
+                state.probing.step(now)
+        asyncio.get_running_loop().call_later(STEP_S, self._step)
 
     def start_vantage(self, name: str) -> None:
         """Start (again) a vantage's probing, with a new boot id."""
