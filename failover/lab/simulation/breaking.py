@@ -88,7 +88,16 @@ def no_dissent() -> list[Patch]:
 
 
 def old_failures() -> list[Patch]:
+    real = series._success
+
+    def success(known: Any, measured_mono: float, timing: Timing) -> dict[str, Any]:
+        changes = real(known, measured_mono, timing)
+        if changes["successes"] < timing.rise:
+            changes |= {name: getattr(known, name) for name in ("failures", "first_failure", "down_since")}
+        return changes
+
     return [
+        (series, "_success", success),
         (quorum, "_down_floor", _whoever_turned_down),
         (evidence, "stale_evidence", nothing),
         (safety, "stale_evidence", nothing),
@@ -98,9 +107,10 @@ def old_failures() -> list[Patch]:
 def control_plane_is_enough() -> list[Patch]:
     real = detector._Round.tally
 
-    def tally(self: Any, subject: Any, signal: Any, seats: Any, before: Any) -> Any:
-        del before
-        return real(self, replace(subject, application=None), Signal.CONTROL_PLANE, seats, None)
+    def tally(self: Any, key: Any, signal: Any, seats: Any, before: Any) -> Any:
+        del signal, before
+        control = Signal.CONTROL_PLANE
+        return real(self, (key[0], "", control.value), control, seats, None)
 
     return [(detector._Round, "tally", tally)]
 

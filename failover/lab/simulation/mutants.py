@@ -49,13 +49,13 @@ def _replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
 LOST = ("region-killed", "region-silent", "cluster-killed", "data-plane-refused")
 
 MUTANTS = (
-    Mutant(name="unknown-is-down", about="silence counts as a failure", caught_by=("I1", "I2", "I3", "I4"), patches=breaking.unknown_is_down, faults=("three-vantages-at-fault-with-a-region", "path-of-one-vantage")),
+    Mutant(name="unknown-is-down", about="silence counts as a failure", caught_by=("I1", "I2", "I3", "I4"), patches=breaking.unknown_is_down, faults=("vantages-at-fault-with-a-region", "path-of-one-vantage")),
     Mutant(name="stale-evidence", about="acts on what was true a while ago", caught_by=("I1", "I2", "I3"), patches=breaking.stale_evidence, faults=("region-back-too-early", "region-killed", "path-one-way", "two-vantages-dead", "reports-late")),
     Mutant(name="quorum-of-those-that-answer", about="two of five convict", caught_by=("I1", "I2", "I3", "I4"), patches=breaking.quorum_of_two, faults=("path-of-two-vantages", "two-vantages-dead", "vantage-blind", "region-killed")),
     Mutant(name="no-dissent", about="a vantage that still sees it is outvoted", caught_by=("I3", "I4"), patches=breaking.no_dissent, faults=("path-of-two-vantages", "path-of-one-vantage", "vantage-blind", "vantage-always-up", "region-killed", "path-flapping")),
     Mutant(name="old-failures-convict", about="votes stay down until rise, and convict", caught_by=("I2", "I3", "I4"), patches=breaking.old_failures, faults=("region-back-too-early", "region-flapping", "data-plane-500")),
     Mutant(name="control-plane-is-enough", about="an API server that is down is a region that is down", caught_by=("I4", "I3", "I1"), patches=breaking.control_plane_is_enough, faults=("control-plane-down", "control-plane-silent", "control-plane-500")),
-    Mutant(name="local-faults-count", about="our own faults count as the region's", caught_by=("I5", "I3", "I1", "I4"), patches=breaking.local_counts, faults=("three-vantages-at-fault-with-a-region", "controller-vantage-local-faults")),
+    Mutant(name="local-faults-count", about="our own faults count as the region's", caught_by=("I5", "I3", "I1", "I4"), patches=breaking.local_counts, faults=("vantages-at-fault-with-a-region", "controller-vantage-local-faults")),
     Mutant(name="no-freeze", about="goes on when everything looks wrong", caught_by=("I6", "I8"), patches=breaking.no_freeze, faults=("provider-gone", "region-killed", "region-silent")),
     Mutant(name="no-warm-up", about="acts at once after a start", caught_by=("I7",), patches=breaking.no_warm_up, faults=("controller-killed", "controller-killed", "controller-killed", "region-killed", "region-silent")),
     Mutant(name="wall-clock-for-deadlines", about="windows follow a clock that jumps", caught_by=("I8", "I15"), patches=breaking.wall_clock, faults=("clock-forward", "region-killed", "region-silent", "drain-by-hand")),

@@ -3,7 +3,7 @@
 from collections import defaultdict
 
 from failover.lab.simulation import trace
-from failover.lab.simulation.world import World
+from failover.lab.simulation.world import PACE, World
 from failover.model.ids import ClusterName
 from failover.model.journal import ClockJumped, IntentRecorded, LeaderChanged, RunOpened
 from failover.model.observation import Outcome, Signal
@@ -12,7 +12,9 @@ from failover.model.plan import RunKind
 from .base import FAILURES, Opened, Oracle, Runs
 
 SLACK_S = 0.6
-"""Ticks, and the way of a report: what was true a moment ago."""
+"""The way of a report: what was true a moment ago."""
+UNJUDGED_S = PACE.tick_s + 0.1
+"""What a controller heard within its last turn it has not judged yet."""
 
 
 class Ears(Oracle):
@@ -113,7 +115,7 @@ class QuorumWithoutDissent(Ears):
                 outcome = found.observation.outcome
                 if outcome in FAILURES:
                     down.append(name)
-                elif outcome is Outcome.OK and event.at - found.at > SLACK_S:
+                elif outcome is Outcome.OK and event.at - found.at > UNJUDGED_S:
                     up.append(name)
             quorum = self.quorum
             self.must(
@@ -240,7 +242,7 @@ class WarmUpFirst(Ears):
             for (vantage, cluster, application, signal), series in self.runs.ears.of(run.holder).items():
                 if vantage == name and not application and signal == Signal.DATA_PLANE.value:
                     counts[cluster] = sum(one.at >= since for one in series)
-            ready += bool(counts) and max(counts.values()) >= timing.rise - 1
+            ready += bool(counts) and max(counts.values()) >= timing.rise
         self.must(
             ready >= self.quorum,
             event.at,
