@@ -107,20 +107,38 @@ def simulate(
     faults: Annotated[
         list[str] | None, typer.Option("--faults", help="Only this kind of fault; may be given again.")
     ] = None,
-    log: Annotated[bool, typer.Option("--log", help="With --seed: the whole log.")] = False,
+    scenario: Annotated[
+        str | None,
+        typer.Option(
+            "--scenario",
+            metavar="NAME",
+            help="Play a scripted scenario: a name (see --list), or a YAML file.",
+        ),
+    ] = None,
+    log: Annotated[bool, typer.Option("--log", help="With --seed or --scenario: the whole log.")] = False,
     shrink: Annotated[
         bool, typer.Option("--shrink", help="With --seed: the fewest faults that still fail.")
     ] = False,
     processes: Annotated[int, typer.Option("--processes", help="0: one a core.")] = 0,
+    list_scenarios: Annotated[bool, typer.Option("--list", help="Name the scripted scenarios.")] = False,
     list_faults: Annotated[bool, typer.Option("--list-faults", help="Name every kind of fault.")] = False,
     output: Output = render.Format.TABLE,
 ) -> None:
     """Play the shipped controller in simulated worlds under faults, watched by an oracle for every invariant."""
-    from failover.cli import simulating
+    from failover.cli import simulating, staging
 
     if list_faults:
         simulating.list_faults(output)
         return
+    if list_scenarios:
+        staging.list_scenarios(output)
+        return
+    if scenario is not None:
+        if seed is not None or faults or shrink:
+            raise Stop(
+                exits.USAGE, "--scenario plays what its file says; leave out --seed, --faults and --shrink"
+            )
+        raise Stop(staging.scenario(scenario, log=log, output=output))
     raise Stop(
         simulating.simulate(
             seeds, seed, list(faults or []), log=log, shrink=shrink, processes=processes, output=output

@@ -64,8 +64,10 @@ def simulate(
 def list_faults(output: render.Format) -> None:
     """Every kind of fault, by area."""
     from failover.lab.simulation.faults import FAULTS
+    from failover.lab.simulation.faults.scripted import SCRIPTED
 
     rows = [[item.area, item.name, f"{item.longest_s:g} s"] for item in FAULTS.values()]
+    rows += [[item.area, item.name, "as scripted"] for item in SCRIPTED.values()]
     if not render.data([dict(zip(("area", "fault", "longest"), row, strict=True)) for row in rows], output):
         render.table(["AREA", "FAULT", "LASTS AT MOST"], sorted(rows))
 

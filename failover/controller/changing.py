@@ -55,8 +55,10 @@ def compose(context: Context, run: Run, step: StepId, change: Change) -> Intent:
 
 
 def _evidence(context: Context, run: Run) -> tuple[str, ...]:
-    """Fresh observations for automation; the person and their probe for a person (I2)."""
-    if not is_automatic(run.actor) or run.dns_written:
+    """Fresh observations for automation, as long as no record change is known to have landed; for a person they and their
+    probe (I2).
+    """
+    if not is_automatic(run.actor) or run.dns_landed:
         return run.citations or (f"run={run.id}",)
     now = context.now().mono
     cited = [

@@ -222,6 +222,7 @@ class Context:
             cordons=self.people.cordons,
             displacements=displacements(list(self.runs.values())),
             busy=self.busy(),
+            away=moved_away(list(self.runs.values())),
         )
 
     def situation(

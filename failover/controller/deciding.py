@@ -1,7 +1,7 @@
 """From verdicts, or a person's command, to a run: plan, guards, and the journal entry that opens it."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -23,16 +23,20 @@ from failover.planner import widen
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """Something that automation may have to act on: what no longer serves, in one region."""
+    """Something that automation may have to act on: what no longer serves, in one region.
+
+    `beside`: what is steered away from in a region of which other clusters are evacuated.
+    """
 
     region: RegionName
     run_kind: RunKind
     sources: tuple[ClusterName, ...]
     applications: tuple[ApplicationName, ...] = ()
+    beside: bool = False
 
     @property
     def key(self) -> str:
-        names = "+".join(self.applications)
+        names = "+".join(self.sources if self.beside else self.applications)
         return f"{self.region}/{names}" if names else self.region
 
 
@@ -85,9 +89,7 @@ class Decider:
             return found
         for region in fleet.regions():
             entries = [entry for entry in fleet.clusters if entry.region == region]
-            case = self._region_case(region, entries, judgement)
-            if case is not None:
-                found.append(case)
+            found += self._region_cases(region, entries, judgement)
         taken = {cluster for case in found for cluster in case.sources}
         for verdict in judgement.verdicts:
             subject = verdict.subject
@@ -105,9 +107,10 @@ class Decider:
                 )
         return found
 
-    def _region_case(
+    def _region_cases(
         self, region: RegionName, entries: list[ClusterEntry], judgement: Judgement
-    ) -> Case | None:
+    ) -> Iterator[Case]:
+        """Its clusters that are down are evacuated; those beside them that only lost their clients are steered away from."""
         verdicts = [(entry.name, judgement.of_cluster(entry.name)) for entry in entries]
         gone = [
             (name, item)
@@ -116,13 +119,15 @@ class Decider:
         ]
         if not gone:
             self._settling.pop(region, None)
-            return None
+            return
         if self._still_falling(region, [item for _, item in verdicts if item is not None]):
-            return None
-        lost = [name for name, item in gone if item.kind is VerdictKind.DOWN and item.confirmed]
-        kind = RunKind.EVACUATION if lost else RunKind.STEERING
-        chosen = lost or [name for name, _ in gone]
-        return Case(region=region, run_kind=kind, sources=tuple(sorted(chosen)))
+            return
+        lost = sorted(name for name, item in gone if item.kind is VerdictKind.DOWN and item.confirmed)
+        rest = sorted(name for name, _ in gone if name not in lost)
+        if lost:
+            yield Case(region=region, run_kind=RunKind.EVACUATION, sources=tuple(lost))
+        if rest:
+            yield Case(region=region, run_kind=RunKind.STEERING, sources=tuple(rest), beside=bool(lost))
 
     def _still_falling(self, region: RegionName, verdicts: Iterable[Verdict]) -> bool:
         """D usually falls a moment before C, and one cluster before its neighbour: wait for them, but not for long."""

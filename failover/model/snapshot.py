@@ -37,7 +37,8 @@ class Snapshot:
 
     `inventories`: the latest complete look at each cluster, however old (age = now.mono - taken_mono decides its use);
     a cluster never seen is absent. `zones`: only zones that were read whole; an absent one is unknown.
-    `busy`: applications with an unfinished run, by run.
+    `busy`: applications with an unfinished run, by run. `away`: applications, and the clusters that finished runs moved them
+    away from: what is still wanted there is no demand.
     """
 
     now: Now
@@ -49,6 +50,7 @@ class Snapshot:
     cordons: tuple[Cordon, ...] = ()
     displacements: tuple[Displacement, ...] = ()
     busy: tuple[tuple[ApplicationName, RunId], ...] = field(default=())
+    away: frozenset[tuple[ClusterName, ApplicationName]] = frozenset()
 
     def inventory(self, cluster: ClusterName) -> ClusterInventory | None:
         return next((item for item in self.inventories if item.cluster == cluster), None)

@@ -106,12 +106,15 @@ def place_workload(
 
 
 def measure_loss(world: World, application: Application, workload: Workload) -> Loss:
-    """The last known counts in the sources, bounded by the demand less what is kept elsewhere.
+    """The last known counts in the sources, bounded by the demand less what is kept elsewhere, or lost elsewhere.
+
+    What is lost in a cluster that is no source is another plan's to place: counted here, a source that was moved away from
+    already would be found lost again, and each run would add to the demand of the next.
 
     With a known demand the replicas wanted in the sources count: the ready ones may have fallen with the region before
     the last look. Without one, those ready count, at most the wanted.
     """
-    wanted, ready, kept, unknown = 0, 0, 0, False
+    wanted, ready, kept, others, unknown = 0, 0, 0, 0, False
     for rule in workload.placement:
         state = world.state(rule.cluster, workload.ref)
         if rule.cluster in world.sources:
@@ -120,10 +123,12 @@ def measure_loss(world: World, application: Application, workload: Workload) -> 
             ready += min(state.ready, state.wanted) if state else 0
         elif state and world.carries(rule.cluster):
             kept += state.wanted
+        elif state and (rule.cluster, application.name) not in world.snapshot.away:
+            others += state.wanted
     demand = world.demands.get((application.name, workload.ref))
     if demand is None:
         return Loss(replicas=ready, demand=kept + ready, kept=kept, unknown=unknown)
-    room = max(0, demand.replicas - kept)
+    room = max(0, demand.replicas - kept - others)
     return Loss(
         replicas=room if unknown else min(wanted, room), demand=demand.replicas, kept=kept, unknown=unknown
     )

@@ -126,12 +126,12 @@ async def _story(result: Result, trouble_s: float) -> None:
     world.watchers = [runs.see, counts.see, *(oracle.see for oracle in oracles)]
     world.boot()
     world.start_vantages()
-    await _until_calm(world)
+    await until_calm(world)
     undone = await _trouble(world, result, trouble_s)
     await _mend(world, undone)
-    await _rest(world)
+    await come_to_rest(world)
     await bring_home(world, HOMECOMING_S)
-    await _rest(world, max(PEACE_S / 10, LEAST_S - world.mono))
+    await come_to_rest(world, max(PEACE_S / 10, LEAST_S - world.mono))
     found = check_liveness(world)
     for oracle in oracles:
         oracle.finish()
@@ -146,7 +146,7 @@ async def _story(result: Result, trouble_s: float) -> None:
     result.lines = world.lines
 
 
-async def _until_calm(world: World) -> None:
+async def until_calm(world: World) -> None:
     """Until the first controller acts on a healthy fleet that it has looked into."""
     for _ in range(400):
         await world.clock.sleep(0.1)
@@ -223,7 +223,7 @@ async def _mend(world: World, lasting: list[tuple[Planned, Undo]]) -> None:
     await world.command("ack")
 
 
-async def _rest(world: World, peace_s: float = PEACE_S) -> None:
+async def come_to_rest(world: World, peace_s: float = PEACE_S) -> None:
     """Let what goes on come to its end."""
     began = world.mono
     await world.clock.sleep(peace_s)
