@@ -223,17 +223,27 @@ class Controller:
         context, fence = self.context, self.context.world.highest_fence()
         if not await context.leadership.try_acquire(minimum_epoch=fence, take_over=take_over):
             return False
+        try:
+            await self._take_on(looked)
+        except StoreError:
+            await context.leadership.give_up()  # half a leader would neither act nor let anybody else
+            raise
         epoch = context.leadership.epoch
-        assert epoch is not None
+        context.tell("leader", f"{self.ports.identity.holder} acts with epoch {epoch}")
+        return True
+
+    async def _take_on(self, looked: bool) -> None:
+        """Know what was done until now before anything is judged by it: runs, people's words, the journal's head."""
+        context = self.context
+        entries = await self.ports.store.entries()
         context.runs.clear()
-        context.take_in(await self.ports.store.entries())
+        context.take_in(entries)
         await context.load_people()
         if not looked:
             self._compare_with_fences(context.journal_epoch)
         await context.begin_to_lead()
         context.health = restart_warm_up(context.health, context.now(), "leadership")
-        context.tell("leader", f"{self.ports.identity.holder} acts with epoch {epoch}")
-        return True
+        context.leadership.begin()
 
     async def lead_anew(self) -> None:
         """Take an epoch above a fence that was seen since: a person has looked, and says that we may go on."""

@@ -1,4 +1,6 @@
-"""Who acts. A lease in the store, renewed by its own task; acting ends at expiry minus the margin (I22)."""
+"""Who acts. A lease in the store, renewed by its own task; acting begins when the journal has been read up to it, and ends at
+expiry minus the margin (I22).
+"""
 
 from collections.abc import Callable
 
@@ -19,6 +21,7 @@ class Leadership:
         self.lease: Lease | None = None
         self.standby = "not started"
         self.trouble = ""
+        self._knows_history = False
 
     @property
     def epoch(self) -> Epoch | None:
@@ -30,12 +33,18 @@ class Leadership:
 
     @property
     def acting_until(self) -> float:
-        """Monotonic second after which nothing is sent (lease expiry minus the margin)."""
-        return self.lease.expires_mono - self._timing().lease_margin_s if self.lease else float("-inf")
+        """Monotonic second after which nothing is sent (lease expiry minus the margin); -inf: not before we know the past."""
+        if self.lease is None or not self._knows_history:
+            return float("-inf")
+        return self.lease.expires_mono - self._timing().lease_margin_s
 
     async def try_acquire(self, *, minimum_epoch: int = 0, take_over: bool = False) -> bool:
-        """One attempt. False: somebody else acts, `standby` says who. StoreError passes through."""
+        """One attempt. False: somebody else acts, `standby` says who. StoreError passes through.
+
+        The lease keeps others from appending; `begin` says that what they had appended is read.
+        """
         identity = self._ports.identity
+        self._knows_history = False
         try:
             self.lease = await self._ports.store.acquire(
                 identity.holder,
@@ -50,6 +59,10 @@ class Leadership:
             return False
         self.standby = ""
         return True
+
+    def begin(self) -> None:
+        """Act from now on: the runs, people's words and the journal's head are those of the store."""
+        self._knows_history = True
 
     async def keep(self, on_lost: Callable[[str], None]) -> None:
         """Renew at the policy's pace until the lease is lost; then tell and return."""

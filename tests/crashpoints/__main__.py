@@ -1,33 +1,172 @@
-"""`make crashpoints`: every point, three times each, killed; then frozen past the lease, with a second controller."""
+"""`make crashpoints`: at every point a controller is killed, frozen past its lease, or followed by one that stands by.
+
+What was played stands in the results' file as it comes: started again, it goes on with what is missing there.
+"""
 
 import argparse
-import json
+import queue
+import shutil
+import signal
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from failover.lab.presets import make_lab
-from failover.lab.processes import LabProcesses
-from tests.crashpoints.cycle import GUARDS, TIMING, Cycle, Outcome, Strike
+import failover
+from tests.crashpoints import results
+from tests.crashpoints.cycle import Cycle, Outcome, Strike
+from tests.crashpoints.judging import DIFFERS, SAME
+from tests.crashpoints.points import kind_of
+from tests.crashpoints.results import VARIANTS, Row
+from tests.crashpoints.warden import Warden
+from tests.crashpoints.world import CrashLab
 
-VARIANTS = ("kill", "standby", "stop")
 
-
-def a_lab(folder: Path) -> Cycle:
-    """Three regions, two applications, quick in everything."""
-    lab = make_lab(
-        applications=[["shop", 1, 6], ["ledger", 1, 6]], ready_s=0.3, timing=dict(TIMING), guards=dict(GUARDS)
+def parser() -> argparse.ArgumentParser:
+    asked = argparse.ArgumentParser(prog="python -m tests.crashpoints", description=__doc__)
+    asked.add_argument("--repeat", type=int, default=3, help="how often each point is killed (default 3)")
+    asked.add_argument("--kinds", action="store_true", help="the first point of every kind only")
+    asked.add_argument("--variant", action="append", choices=VARIANTS, help="may be repeated; all without it")
+    asked.add_argument("--only", default="", help="points whose name begins so")
+    asked.add_argument("--processes", type=int, default=2, help="cycles at the same time (default 2)")
+    asked.add_argument(
+        "--results",
+        type=Path,
+        default=Path("build/crashpoints.jsonl"),
+        help="a JSON object a line, a cycle each",
     )
-    return Cycle(LabProcesses(lab, folder))
+    return asked
 
 
-def kind_of(point: str) -> str:
-    return point.partition("#")[0]
+def main() -> int:
+    options = parser().parse_args()
+    if options.repeat < 1 or options.processes < 1:
+        say("--repeat and --processes are at least 1")
+        return 64
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupted)
+    options.results.parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix="failover-crash-"))
+    warden = Warden(folder)
+    try:
+        rows = Play(folder, warden, options).play()
+    except KeyboardInterrupt:
+        say(
+            f"interrupted; what was played stands in {options.results}, and the same command goes on from there"
+        )
+        return 130
+    finally:
+        warden.close()
+    code = results.code_of(Path(failover.__file__).parent)
+    sentence, answer = results.summary(rows, code)
+    sys.stdout.write(f"{results.table(rows)}\n{sentence}\n")
+    return answer
 
 
-def one_of_each_kind(points: Iterable[str]) -> list[str]:
+def _interrupted(number: int, frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+class Play:
+    """Cycles at the same time, each with a lab of its own, until no strike is left."""
+
+    def __init__(self, folder: Path, warden: Warden, options: argparse.Namespace) -> None:
+        self._folder, self._warden, self._options = folder, warden, options
+        self._code = results.code_of(Path(failover.__file__).parent)
+        self._waiting: queue.SimpleQueue[Strike] = queue.SimpleQueue()
+        self._writing = threading.Lock()
+        self._left = 0
+        self._errors: list[BaseException] = []
+
+    def play(self) -> list[Row]:
+        """Everything that is missing in the results; returns all rows of this code."""
+        cycle = self._lab("reference")
+        reference = cycle.play(Strike())
+        if reference.wrong:
+            raise SystemExit(f"even without a crash: {'; '.join(reference.wrong)}")
+        points = [point for point in cycle.trace.points() if point.startswith(self._options.only)]
+        chosen = first_of_each_kind(points) if self._options.kinds else points
+        strikes = list(planned(chosen, self._options.variant or VARIANTS, self._options.repeat))
+        known = {row.key for row in self._rows() if row.word == SAME}
+        todo = [
+            strike for strike in strikes if (strike.variant, strike.points[0], strike.repeat) not in known
+        ]
+        kinds = len({kind_of(point) for point in points})
+        say(
+            f"{len(points)} points of {kinds} kinds, a cycle takes {reference.seconds:.0f} s; "
+            f"{len(strikes) - len(todo)} of {len(strikes)} strikes were played before"
+        )
+        self._left = len(todo)
+        for strike in todo:
+            self._waiting.put(strike)
+        self._all_at_once(cycle)
+        asked = {(strike.variant, strike.points[0], strike.repeat) for strike in strikes}
+        return [row for row in self._rows() if row.key in asked]
+
+    def _rows(self) -> list[Row]:
+        return [row for row in results.read(self._options.results) if row.code == self._code]
+
+    def _all_at_once(self, first: Cycle) -> None:
+        threads = [
+            threading.Thread(
+                target=self._work, args=(str(number), first if number == 0 else None), daemon=True
+            )
+            for number in range(self._options.processes)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            while thread.is_alive():  # a join without an end would not hear Ctrl-C
+                thread.join(0.5)
+        if self._errors:
+            raise self._errors[0]
+
+    def _work(self, name: str, cycle: Cycle | None) -> None:
+        try:
+            while True:
+                try:
+                    strike = self._waiting.get_nowait()
+                except queue.Empty:
+                    break
+                cycle = cycle or self._lab(name)
+                row = self._note(cycle.play(strike))
+                if row.word == DIFFERS:  # what follows must not start from a broken world
+                    cycle.close()
+                    self._keep(cycle, row)
+                    cycle = None
+            if cycle is not None:
+                cycle.close()
+        except BaseException as error:
+            self._errors.append(error)
+
+    def _lab(self, name: str) -> Cycle:
+        lab = CrashLab(Path(tempfile.mkdtemp(prefix=f"{name}-", dir=self._folder)), self._warden)
+        lab.open()
+        return Cycle(lab)
+
+    def _note(self, outcome: Outcome) -> Row:
+        row = results.row_of(outcome, self._code)
+        with self._writing:
+            results.append(self._options.results, row)
+            self._left -= 1
+            refused = f", refused by {', '.join(row.refused_by)}" if row.refused_by else ""
+            why = f": {'; '.join(row.reasons)}" if row.reasons else ""
+            say(
+                f"{self._left:4} left  {row.variant:8} {row.point:40} {row.seconds:5.1f} s  {row.word}{refused}{why}"
+            )
+        return row
+
+    def _keep(self, cycle: Cycle, row: Row) -> None:
+        """Logs, journal and trace of a world that differs, beside the results."""
+        name = f"{row.variant}-{row.point.replace('/', '-').replace('#', '-')}-{row.repeat}"
+        kept = self._options.results.with_suffix(".kept") / name
+        shutil.rmtree(kept, ignore_errors=True)
+        shutil.copytree(cycle.lab.folder, kept, ignore=shutil.ignore_patterns("*.sock"))
+
+
+def first_of_each_kind(points: Iterable[str]) -> list[str]:
     """The first point of every kind."""
     found: dict[str, str] = {}
     for point in points:
@@ -35,98 +174,20 @@ def one_of_each_kind(points: Iterable[str]) -> list[str]:
     return list(found.values())
 
 
-def refused(outcome: Outcome) -> str:
-    """Why a woken controller was not refused, "" if it was (or had nothing left to send)."""
-    taken = [item for item in outcome.outcomes if item.endswith(("taken", "NOERROR"))]
-    return f"a controller that woke after its lease was not refused: {', '.join(taken)}" if taken else ""
-
-
-def main() -> int:
-    asked = argparse.ArgumentParser(prog="python -m tests.crashpoints", description=__doc__)
-    asked.add_argument("--times", type=int, default=3, help="how often each point (default 3)")
-    asked.add_argument("--kinds", action="store_true", help="one point of every kind only")
-    asked.add_argument("--variants", nargs="*", choices=VARIANTS, default=VARIANTS)
-    asked.add_argument("--only", default="", help="points whose name begins so")
-    asked.add_argument("--json", type=Path, help="write the outcomes there")
-    options = asked.parse_args()
-    outcomes: list[Outcome] = []
-    with tempfile.TemporaryDirectory(prefix="failover-crash-") as folder:
-        cycle = a_lab(Path(folder))
-        try:
-            cycle.open()
-            reference = cycle.play(None)
-            if reference.wrong:
-                say(f"even without a crash: {'; '.join(reference.wrong)}")
-                return 1
-            points = [point for point in dict.fromkeys(cycle.points()) if point.startswith(options.only)]
-            chosen = one_of_each_kind(points) if options.kinds else points
-            say(
-                f"{len(points)} points of {len({kind_of(p) for p in points})} kinds; a cycle takes {reference.seconds:.0f} s"
-            )
-            for strike in strikes(chosen, options.variants, options.times):
-                outcome = cycle.play(strike)
-                outcomes.append(outcome)
-                tell(outcome, len(outcomes))
-                if outcome.wrong:  # what follows must not start from a broken world
-                    cycle.close()
-                    cycle = a_lab(Path(tempfile.mkdtemp(dir=folder)))
-                    cycle.open()
-        finally:
-            cycle.close()
-    return summary(outcomes, options.json)
-
-
-def strikes(points: Iterable[str], variants: Iterable[str], times: int) -> Iterable[Strike]:
-    for variant in variants:
-        for point in points:
-            for _ in range(times if variant == "kill" else 1):
-                yield Strike(point=point, variant=variant)
-
-
-def tell(outcome: Outcome, number: int) -> None:
-    failed = [
-        *outcome.wrong,
-        *([refused(outcome)] if outcome.strike.blow == "stop" and refused(outcome) else []),
-    ]
-    word = (
-        "not reached"
-        if not outcome.struck
-        else "same world"
-        if not failed
-        else f"DIFFERS: {'; '.join(failed)}"
-    )
-    said = f"  ({'; '.join(outcome.outcomes)})" if outcome.outcomes else ""
-    say(
-        f"{number:4}  {outcome.strike.variant:8} {outcome.strike.point:40} {outcome.seconds:5.1f} s  {word}{said}"
-    )
-
-
-def summary(outcomes: list[Outcome], where: Path | None) -> int:
-    struck = [one for one in outcomes if one.struck]
-    wrong = [one for one in outcomes if one.wrong or (one.strike.blow == "stop" and refused(one))]
-    if where is not None:
-        rows = [
-            {
-                "point": one.strike.point,
-                "variant": one.strike.variant,
-                "struck": one.struck,
-                "outcomes": one.outcomes,
-                "wrong": one.wrong,
-                "seconds": round(one.seconds, 2),
-            }
-            for one in outcomes
-        ]
-        where.write_text(json.dumps(rows, indent=1))
-    say(
-        f"{len(outcomes)} cycles, {len(struck)} struck at {len({one.strike.point for one in struck})} points: "
-        f"{len(wrong)} ended in another world"
-    )
-    return 1 if wrong or not struck else 0
+def planned(points: Sequence[str], variants: Iterable[str], repeat: int) -> Iterator[Strike]:
+    """Every point in every variant first, the repeats of `kill` after it: an interrupted run has seen everything once."""
+    for point in points:
+        for variant in variants:
+            yield Strike(points=(point,), variant=variant)
+    for number in range(2, repeat + 1):
+        if "kill" in variants:
+            for point in points:
+                yield Strike(points=(point,), repeat=number)
 
 
 def say(line: str) -> None:
-    sys.stdout.write(f"{time.strftime('%H:%M:%S')}  {line}\n")
-    sys.stdout.flush()
+    sys.stderr.write(f"{time.strftime('%H:%M:%S')}  {line}\n")
+    sys.stderr.flush()
 
 
 if __name__ == "__main__":

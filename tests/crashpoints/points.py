@@ -1,7 +1,8 @@
-"""Names every moment at which a crash would matter, counts them, and strikes at the one that is armed.
+"""Names every moment at which a crash would matter, counts them, and strikes at those that are armed.
 
-A point is `<what>/<where>#<n>`: the n-th time that this process comes by it. Where: `before` (decided, nothing written or
-sent), `last` (the permit was looked at for the last time, the bytes go next), `after` (done, nothing of it remembered yet).
+A point is `<what>/<where>#<n>`: the n-th time that a cycle comes by it, over all its processes. Where: `before` (decided,
+nothing written or sent), `last` (the permit was looked at for the last time, the bytes go next), `after` (done, nothing
+of it remembered yet). A kind is a point without its number: armed, it strikes the first time that it is come by.
 """
 
 import os
@@ -16,57 +17,97 @@ from typing import Any
 SIGNALS = {"kill": signal.SIGKILL, "stop": signal.SIGSTOP}
 
 
+def kind_of(point: str) -> str:
+    """A point without its number."""
+    return point.partition("#")[0]
+
+
 @dataclass(slots=True)
-class Points:
-    """`armed`: the point to strike at, "" to record only. `trace`: file with a line for each point passed."""
+class Trace:
+    """What the processes of one cycle wrote down, a line each: points, strikes, wakings, and what came of later sends."""
 
-    trace: Path
-    armed: str = ""
-    blow: str = "kill"
-    _passed: Counter[str] = field(default_factory=Counter)
-    _woke: bool = False
+    path: Path
 
-    def reach(self, name: str) -> bool:
-        """Come by a point. A frozen process goes on from here when it is woken; True then."""
-        self._passed[name] += 1
-        point = f"{name}#{self._passed[name]}"
-        self._note(point)
-        if point != self.armed:
-            return False
-        self._note(f"STRIKE {point}")
-        before = time.monotonic()
-        os.kill(os.getpid(), SIGNALS[self.blow])
-        while time.monotonic() - before < 0.5:  # a stop takes effect within the next instructions
-            time.sleep(0.01)
-        self._woke = True
-        self._note(f"WOKE {point}")
-        return True
+    def lines(self) -> list[str]:
+        return self.path.read_text().splitlines() if self.path.exists() else []
 
-    def told(self, name: str, outcome: str) -> None:
-        """What came of the first thing that was sent after waking."""
-        if self._woke:
-            self._woke = False
-            self._note(f"OUTCOME {name} {outcome}")
+    def points(self) -> list[str]:
+        """Points in the order in which they were come by."""
+        return [line for line in self.lines() if "#" in line and " " not in line]
 
-    def _note(self, line: str) -> None:
-        with self.trace.open("a") as out:
+    def told(self, word: str) -> list[str]:
+        """What stands behind STRIKE, WOKE or OUTCOME."""
+        return [line.removeprefix(f"{word} ") for line in self.lines() if line.startswith(f"{word} ")]
+
+    def note(self, line: str) -> None:
+        """Durably: the writer may be dead a moment later."""
+        with self.path.open("a") as out:
             out.write(f"{line}\n")
             out.flush()
             os.fsync(out.fileno())
 
 
+@dataclass(slots=True)
+class Points:
+    """`armed`: points or kinds to strike at, each once; none to record only."""
+
+    trace: Trace
+    armed: frozenset[str] = frozenset()
+    blow: str = "kill"
+    _passed: Counter[str] = field(default_factory=Counter)
+    _woke: bool = False
+
+    def __post_init__(self) -> None:
+        """Go on where the process before this one was struck."""
+        self._passed.update(kind_of(point) for point in self.trace.points())
+        self.armed -= {word for point in self.trace.told("STRIKE") for word in (point, kind_of(point))}
+
+    def reach(self, name: str) -> None:
+        """Come by a point. A frozen process goes on from here when it is woken."""
+        self._passed[name] += 1
+        point = f"{name}#{self._passed[name]}"
+        self.trace.note(point)
+        hit = self.armed & {name, point}
+        if not hit:
+            return
+        self.armed -= hit
+        self.trace.note(f"STRIKE {point}")
+        before = time.monotonic()
+        os.kill(os.getpid(), SIGNALS[self.blow])
+        while time.monotonic() - before < 0.5:  # a stop takes effect within the next instructions
+            time.sleep(0.01)
+        self._woke = True
+        self.trace.note(f"WOKE {point}")
+
+    @property
+    def woke(self) -> bool:
+        """Whether what is sent from now on is sent by a controller that slept."""
+        return self._woke
+
+
 def watch_store(store: Any, points: Points) -> None:
-    """Before and after every append, named by the first entry's kind."""
-    real = store.append_batch
+    """Around every append, named by the first entry's kind, and around becoming the leader."""
+    append, acquire, renew, cas = store.append_batch, store.acquire, store.renew, store.cas
 
     async def append_batch(epoch: Any, entries: Any) -> Any:
         name = f"append-{_kind_of(entries)}"
         points.reach(f"{name}/before")
-        written = await _outcome(points, "store", real(epoch, entries))
+        written = await _outcome(points, "store", append(epoch, entries))
         points.reach(f"{name}/after")
         return written
 
-    store.append_batch = append_batch
+    async def acquiring(*arguments: Any, **named: Any) -> Any:
+        lease = await acquire(*arguments, **named)  # whoever is told to stand by has come by no point
+        points.reach("acquire/after")
+        return lease
+
+    async def renewing(*arguments: Any, **named: Any) -> Any:
+        return await _outcome(points, "store", renew(*arguments, **named))
+
+    async def keeping(*arguments: Any, **named: Any) -> Any:
+        return await _outcome(points, "store", cas(*arguments, **named))
+
+    store.append_batch, store.acquire, store.renew, store.cas = append_batch, acquiring, renewing, keeping
 
 
 def _kind_of(entries: Any) -> str:
@@ -113,12 +154,16 @@ def watch_connections(points: Points) -> None:
         if message.opcode() != dns.opcode.UPDATE:
             return await exchange(self, message, timeout_s=timeout_s, before_send=before_send)
 
+        slept: list[bool] = []
+
         def looked() -> None:
             if before_send is not None:
                 before_send()
             points.reach("records/last")
+            slept.append(points.woke)
 
-        return await _outcome(points, "dns", exchange(self, message, timeout_s=timeout_s, before_send=looked))
+        asked = exchange(self, message, timeout_s=timeout_s, before_send=looked)
+        return await _outcome(points, "dns", asked, slept=lambda: any(slept))
 
     Connection.exchange = exchanging  # type: ignore[method-assign]
 
@@ -133,13 +178,19 @@ def _around(real: Callable[..., Awaitable[Any]], name: str, points: Points) -> C
     return called
 
 
-async def _outcome(points: Points, name: str, doing: Awaitable[Any]) -> Any:
+async def _outcome(
+    points: Points, place: str, doing: Awaitable[Any], *, slept: Callable[[], bool] | None = None
+) -> Any:
+    """Note what comes of what is sent after waking (`slept`). What was under way before may have been taken before."""
+    awake = points.woke
     try:
         answer = await doing
     except BaseException as error:
-        points.told(name, f"{type(error).__name__}: {error}")
+        if slept() if slept else awake:
+            points.trace.note(f"OUTCOME {place} {type(error).__name__}: {' '.join(str(error).split())}")
         raise
-    points.told(name, _word(answer))
+    if slept() if slept else awake:
+        points.trace.note(f"OUTCOME {place} {_word(answer)}")
     return answer
 
 
@@ -148,5 +199,5 @@ def _word(answer: Any) -> str:
     if callable(rcode):
         import dns.rcode
 
-        return f"answered {dns.rcode.to_text(rcode())}"
+        return dns.rcode.to_text(rcode())
     return "taken"

@@ -1,0 +1,107 @@
+"""Results on disk, a line a cycle as they come, so that an interrupted run goes on where it was; and the table."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from tests.crashpoints.cycle import Outcome
+from tests.crashpoints.judging import DIFFERS, NOT_REACHED, SAME, judge
+from tests.crashpoints.points import kind_of
+
+VARIANTS = ("kill", "standby", "stop")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One cycle. `code`: of the controller that was struck; `struck`: the points that were."""
+
+    code: str
+    variant: str
+    point: str
+    repeat: int
+    word: str
+    reasons: tuple[str, ...]
+    refused_by: tuple[str, ...]
+    struck: tuple[str, ...]
+    sends: tuple[str, ...]
+    seconds: float
+
+    @property
+    def key(self) -> tuple[str, str, int]:
+        return (self.variant, self.point, self.repeat)
+
+
+def row_of(outcome: Outcome, code: str) -> Row:
+    judged = judge(outcome)
+    return Row(
+        code=code,
+        variant=outcome.strike.variant,
+        point=",".join(outcome.strike.points),
+        repeat=outcome.strike.repeat,
+        word=judged.word,
+        reasons=judged.reasons,
+        refused_by=judged.refused_by,
+        struck=outcome.struck,
+        sends=outcome.sends,
+        seconds=round(outcome.seconds, 2),
+    )
+
+
+def code_of(tree: Path) -> str:
+    """Digest of a package's source: what was proven of other code is not proven of this one."""
+    digest = hashlib.sha256()
+    for path in sorted(tree.rglob("*.py")):
+        digest.update(f"{path.relative_to(tree)}\0".encode() + path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def read(path: Path) -> list[Row]:
+    """Rows so far; a last line that was cut off is no row. For the same cycle the later one counts."""
+    rows: dict[tuple[str, str, str, int], Row] = {}
+    for line in path.read_text().splitlines() if path.exists() else []:
+        try:
+            found = json.loads(line)
+        except ValueError:
+            continue
+        row = Row(
+            **{name: tuple(value) if isinstance(value, list) else value for name, value in found.items()}
+        )
+        rows[row.code, *row.key] = row
+    return list(rows.values())
+
+
+def append(path: Path, row: Row) -> None:
+    with path.open("a") as out:
+        out.write(json.dumps(asdict(row)) + "\n")
+
+
+def table(rows: Sequence[Row]) -> str:
+    """Kinds down, variants across: points struck, cycles in the same world of all cycles."""
+    kinds = list(dict.fromkeys(kind_of(row.point) for row in rows))
+    lines = [f"{'kind':32} {'points':>6}" + "".join(f"  {name:>12}" for name in VARIANTS) + "  refused by"]
+    for kind in [*kinds, ""]:
+        mine = [row for row in rows if kind in ("", kind_of(row.point))]
+        cells = "".join(f"  {_cell(row for row in mine if row.variant == name):>12}" for name in VARIANTS)
+        refused = ", ".join(sorted({place for row in mine for place in row.refused_by}))
+        lines.append(f"{kind or 'all':32} {len({row.point for row in mine}):>6}{cells}  {refused}".rstrip())
+    return "\n".join(lines)
+
+
+def _cell(rows: Iterable[Row]) -> str:
+    words = [row.word for row in rows]
+    return f"{words.count(SAME)} of {len(words)}" if words else "-"
+
+
+def summary(rows: Sequence[Row], code: str) -> tuple[str, int]:
+    """(sentences, exit code): 1 where a cycle ended in another world, or a point was not reached, or nothing was played."""
+    mine = [row for row in rows if row.code == code]
+    wrong = [row for row in mine if row.word == DIFFERS]
+    missed = [row for row in mine if row.word == NOT_REACHED]
+    struck = {point for row in mine for point in row.struck}
+    text = (
+        f"{len(mine)} cycles struck at {len(struck)} points: {len(mine) - len(wrong) - len(missed)} ended in the same "
+        f"world, {len(wrong)} in another one, {len(missed)} did not come by their point"
+    )
+    return text, 1 if wrong or missed or not struck else 0
