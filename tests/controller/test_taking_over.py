@@ -7,7 +7,7 @@ from failover.controller.app import Controller
 from failover.lab.fleet import TwinFleet
 from failover.lab.virtual import run_virtual
 from failover.model.errors import StoreUnavailable
-from failover.model.ids import VantageName
+from failover.model.ids import ClusterName, VantageName
 from failover.model.journal import RunOpened
 from failover.model.observation import VantageReport
 from tests.controller.test_region_loss_in_virtual_time import a_healthy_fleet
@@ -82,12 +82,16 @@ def report(number: int, head: int) -> VantageReport:
 def test_nothing_is_decided_before_the_runs_of_the_old_leader_are_known() -> None:
     async def story() -> None:
         fleet = await a_healthy_fleet()
+        fleet.clusters[ClusterName("south-1")].ready_s = 120.0  # the run goes on for a while
         leader, standby = a_standby(fleet)
-        await fleet.clock.sleep(30)
+        await fleet.clock.sleep(5)
+        fleet.controller = leader  # the vantages report to the leader
         fleet.kill_cluster(REGION)
         await fleet.until(lambda: leader.context.open_runs(), seconds=120)
+        assert not standby.context.open_runs()
         slow_to_read(standby, 20.0)
         dies(fleet, leader)
+        fleet.controller = standby
         await fleet.clock.sleep(10)
         assert fleet.disk.lease is not None
         assert fleet.disk.lease.holder == standby.ports.identity.holder, "it has the lease, and reads"
