@@ -166,7 +166,7 @@ def test_a_file_that_is_wrong_is_told_in_a_sentence(text: str, sentence: str) ->
 
 
 def test_a_scenario_that_is_not_there_names_those_that_are() -> None:
-    with pytest.raises(ScenarioError, match="there is no scenario 'atlantis'; there are .*dyn-2016"):
+    with pytest.raises(ScenarioError, match=r"there is no scenario 'atlantis'; there are .*dyn-2016"):
         load_script("atlantis")
 
 

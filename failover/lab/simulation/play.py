@@ -35,6 +35,7 @@ PATIENCE_S = 700.0
 """Longer than a step may wait for its replicas."""
 KINDS_MAX = 8
 FAULTS_MAX = 14
+OF_ITS_TURN = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,13 +68,17 @@ class Result:
 
 
 def schedule_of(seed: int, *, only: Sequence[str] = (), trouble_s: float = TROUBLE_S) -> tuple[Planned, ...]:
-    """Each seed switches on a random subset of kinds, each some times (swarm testing)."""
+    """Each seed switches on a random subset of kinds, each some times (swarm testing); one kind goes by turns, so that none
+    is left to chance.
+    """
     dice = random.Random(f"schedule/{seed}")  # noqa: S311 - reproducible, not secret
-    kinds = sorted(only) if only else dice.sample(sorted(FAULTS), dice.randint(1, KINDS_MAX))
+    names = sorted(FAULTS)
+    turn = [] if only else [names[seed % len(names)]] * OF_ITS_TURN
+    kinds = sorted(only) if only else dice.sample(names, dice.randint(1, KINDS_MAX))
     found: list[Planned] = [] if only else [_loss(dice)]
     lasting = False
-    for number in range(dice.randint(2, FAULTS_MAX)):
-        kind = FAULTS[dice.choice(kinds)]
+    for number in range(len(turn) + dice.randint(2, FAULTS_MAX - OF_ITS_TURN)):
+        kind = FAULTS[turn[number] if number < len(turn) else dice.choice(kinds)]
         at = dice.uniform(25.0, 25.0 + trouble_s * 0.85)
         lasts = kind.lasting and not lasting and dice.random() < 0.25
         lasting = lasting or lasts
@@ -127,6 +132,7 @@ async def _story(result: Result, trouble_s: float) -> None:
     world.boot()
     world.start_vantages()
     await until_calm(world)
+    world.backups[:] = [world.disk.copy()]
     undone = await _trouble(world, result, trouble_s)
     await _mend(world, undone)
     await come_to_rest(world)

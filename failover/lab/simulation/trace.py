@@ -17,11 +17,11 @@ class Event:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Heard(Event):
-    """A controller received an observation. `truly`: what the prober met, whatever the vantage then said."""
+    """A controller received an observation. `met`: what the prober met, whatever the vantage then said."""
 
     observation: Observation
     measured: float
-    truly: Outcome
+    met: Outcome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from failover.model.errors import LocalFault, Unavailable
 from failover.model.ids import ApplicationName, Epoch
 from failover.model.inventory import ClusterInventory, WorkloadState
 from failover.model.journal import Entry, JournalEntry, RaiseFence, ScaleChange
-from failover.model.observation import ProbeDefinition, ProbeResult, Signal
+from failover.model.observation import Outcome, ProbeDefinition, ProbeResult, Signal
 from failover.model.permit import Permit
 from failover.model.plan import ScaleField
 from failover.model.policy import WorkloadRef
@@ -177,11 +177,13 @@ class SimProber:
     def __init__(self, world: "World", vantage: str) -> None:
         self._world = world
         self._vantage = vantage
+        self.met: dict[tuple[str, str, str], Outcome] = {}
 
     async def probe(self, definition: ProbeDefinition) -> ProbeResult:
         """One probe by the controller's own vantage."""
         world = self._world
         outcome, latency_s = world.takes(self._vantage, definition)
+        self.met[definition.key] = outcome
         await world.clock.sleep(latency_s)
         return ProbeResult(
             outcome=world.says(self._vantage, definition, outcome), latency_ms=latency_s * 1000

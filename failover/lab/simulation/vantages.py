@@ -50,7 +50,8 @@ class Sent(NamedTuple):
     number: int
     definition: ProbeDefinition
     digest: str
-    outcome: Outcome
+    met: Outcome
+    said: Outcome
     latency_s: float
     ended: float
 
@@ -104,7 +105,9 @@ class Probing:
         said = world.says(self._state.name, definition, outcome)
         for turn in range(2 if faults.has("double") else 1):
             at = ended + late_s * (turn + 1)
-            heapq.heappush(self._sent, Sent(at, self._sequence, definition, digest, said, latency_s, ended))
+            heapq.heappush(
+                self._sent, Sent(at, self._sequence, definition, digest, outcome, said, latency_s, ended)
+            )
         return latency_s
 
     def _deliver(self, arrived: list[Sent], now: float) -> None:
@@ -112,7 +115,6 @@ class Probing:
         world, state = self._world, self._state
         state.reports += 1
         told = tuple(self._told(item, now) for item in arrived)
-        truths = [world.truly(item) for item in told]
         for life in world.lives:
             if life.controller is None or not life.alive or not life.clock.running.is_set():
                 continue
@@ -129,10 +131,10 @@ class Probing:
             life.controller.receive(report)
             if life.controller.acting:
                 world.heads[state.name] = max(head, life.controller.journal_head)
-            for item, observation, truly in zip(arrived, told, truths, strict=True):
+            for item, observation in zip(arrived, told, strict=True):
                 world.note(
                     trace.Heard(
-                        at=now, holder=life.holder, observation=observation, measured=item.ended, truly=truly
+                        at=now, holder=life.holder, observation=observation, measured=item.ended, met=item.met
                     )
                 )
 
@@ -143,7 +145,7 @@ class Probing:
             sequence=item.number,
             subject=item.definition.subject,
             signal=item.definition.signal,
-            outcome=item.outcome,
+            outcome=item.said,
             age_s=max(0.0, now - item.ended),
             started_age_s=max(0.0, now - item.ended) + item.latency_s,
             latency_ms=item.latency_s * 1000,

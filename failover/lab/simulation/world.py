@@ -239,10 +239,6 @@ class World:
             or slow
         }
 
-    def is_local(self, vantage: str, cluster: str) -> bool:
-        """Whether a vantage is itself at fault with a cluster: its credentials, its resolver, its own load."""
-        return self.vantages[vantage].faults.has("local") or self.paths.has(("local", vantage, cluster))  # type: ignore[index]
-
     def serving_since(self, cluster: str) -> float:
         """When its clients were last not served, by the truth; the beginning of time if they always were."""
         if not self.serves(cluster):
@@ -283,13 +279,6 @@ class World:
         if application and self.paths.has(("application", application, cluster)):
             return Outcome(self.paths.top(("application", application, cluster), Outcome.OK))
         return Outcome(self.paths.top(("data", cluster), Outcome.OK))
-
-    def truly(self, observation: Observation) -> Outcome:
-        """What there was to see; `local` where the vantage itself was at fault."""
-        subject = observation.subject
-        if self.is_local(observation.vantage, subject.cluster):
-            return Outcome.LOCAL
-        return self._outcome(subject.cluster, subject.application or "", observation.signal)
 
     def meets(self, vantage: str, subject: Subject, signal: Signal) -> tuple[Outcome, float]:
         """Outcome and extra seconds of one probe now."""
@@ -371,12 +360,13 @@ class World:
         number = len(self.lives) + 1
         life = Life(holder=f"controller-{number}", clock=LifeClock(self.clock), born=self.mono)
         own = next(entry.name for entry in self.policy.fleet.vantages if entry.controller)
+        prober = SimProber(self, own)
         ports = Ports(
             clock=life.clock,
             compute=InlineCompute(),
             store=SimStorePort(self, life),
             telemetry=LifeLog(self, life.holder),
-            prober=SimProber(self, own),
+            prober=prober,
             clusters={name: SimClusterPort(self, place, life) for name, place in self.clusters.items()},
             zones={name: SimZonePort(self, place, life) for name, place in self.zones.items()},
             api_servers={
@@ -387,13 +377,13 @@ class World:
             random=self.random,
         )
         life.controller = build(ports, self.policy, read_ca=lambda path: "", pace=PACE)
-        self._listen(life)
+        self._listen(life, prober)
         life.task = asyncio.ensure_future(life.controller.run())
         self.lives.append(life)
         self.note(trace.Lived(at=self.mono, holder=life.holder, what="boot"))
         return life
 
-    def _listen(self, life: Life) -> None:
+    def _listen(self, life: Life, prober: SimProber) -> None:
         """The controller's own vantage: what it sees is heard at once."""
         controller = life.controller
         assert controller is not None
@@ -405,7 +395,7 @@ class World:
                     holder=life.holder,
                     observation=observation,
                     measured=self.mono,
-                    truly=self.truly(observation),
+                    met=prober.met[(*observation.subject.key, observation.signal.value)],
                 )
             )
 

@@ -97,13 +97,10 @@ def disk_io_error(world: World) -> Undo:
 
 @fault("database-restored", "disk")
 async def database_restored(world: World) -> None:
-    """The machine dies, and somebody puts back the copy of some time ago."""
-    if not world.backups:
-        return
+    """The machine dies, and somebody puts back the copy of some time ago: the newest that was taken, at least the first."""
     for life in [item for item in world.lives if item.alive]:
         await world.kill(life)
-    backup = world.backups[0]
-    world.disk.restore(backup)
+    world.disk.restore(world.backups[0])
     world.say("the database of some time ago is put back")
     world.note(trace.Lived(at=world.mono, holder="", what="restored"))
     world.boot()

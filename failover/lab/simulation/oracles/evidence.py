@@ -161,7 +161,7 @@ class LocalFaultsAreNotRegionFaults(Ears):
             found = self.runs.ears.by_id.get(text.split(" ")[0])
             if found is not None:
                 self.must(
-                    found.observation.outcome in FAILURES and found.truly is not Outcome.LOCAL,
+                    found.observation.outcome in FAILURES and found.met is not Outcome.LOCAL,
                     event.at,
                     f"{intent.id} cites {text}, which is our own fault",
                 )

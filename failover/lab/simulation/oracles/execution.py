@@ -111,7 +111,11 @@ class NoJournalNoAction(Oracle):
     invariant, about = "I20", "while the store takes no writes, nothing is sent that was not journaled before"
 
     def see(self, event: trace.Event) -> None:
-        if isinstance(event, trace.Applied) and self.world.disk.trouble:
+        if not self.world.disk.trouble:
+            return
+        if isinstance(event, trace.Looked):
+            self.checked += 1  # it works on, and might have sent something
+        if isinstance(event, trace.Applied):
             journaled = self.runs.intents.get(event.intent)
             self.must(
                 journaled is not None and journaled[1] <= event.at,
@@ -205,10 +209,14 @@ class DoubtWaits(Oracle):
         said = event.entry.entry if isinstance(event, trace.Journaled) else None
         if isinstance(said, PersonSaid) and said.verb == "resume":
             self.restored = None
-        if isinstance(event, trace.Applied) and self.restored is not None and self.ahead:
+        if self.restored is None or not self.ahead:
+            return
+        if isinstance(event, trace.Looked):
+            self.checked += 1  # it works on, and might have sent something
+        if isinstance(event, trace.Applied) and event.kind != "fence":
             run = self.runs.of_intent(event.intent)
-            if run is not None and run.automatic and event.kind != "fence":
-                self.must(False, event.at, f"{event.intent} lands although the journal was restored")
+            automatic = run is not None and run.automatic
+            self.must(not automatic, event.at, f"{event.intent} lands although the journal was restored")
 
 
 class OneRecordAChange(Oracle):

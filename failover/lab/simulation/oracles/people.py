@@ -21,7 +21,11 @@ class PauseWins(Oracle):
             self.paused = said.verb == "pause"
         if isinstance(event, trace.Lived) and event.what == "restored":
             self.paused = False
-        if self.paused and isinstance(event, trace.Journaled):
+        if not self.paused:
+            return
+        if isinstance(event, trace.Looked):
+            self.checked += 1  # it works on, and might have begun something
+        if isinstance(event, trace.Journaled):
             entry = event.entry.entry
             if isinstance(entry, RunOpened | IntentRecorded):
                 actor = entry.actor if isinstance(entry, RunOpened) else entry.intent.actor
