@@ -15,7 +15,7 @@ from failover.controller import (
     waiting_steps,
 )
 from failover.execution import admission, evidence, machine, radius, safety
-from failover.health import detector, quorum, series, votes, warmup
+from failover.health import detector, quorum, series, warmup
 from failover.lab.twins import cluster as twin_cluster
 from failover.model.errors import StaleEpoch, StoreUnavailable
 from failover.model.ids import IntentId
@@ -44,16 +44,17 @@ def no_record(*_: Any, **__: Any) -> None:
 
 
 def unknown_is_down() -> list[Patch]:
-    real = votes.vote_of
+    real = quorum._look
 
-    def vote(*arguments: Any, **named: Any) -> Any:
-        view = real(*arguments, **named)
-        silent = view.vote is Vote.UNKNOWN and ("too old" in view.reason or "local" in view.reason)
-        return replace(view, vote=Vote.DOWN) if silent else view
+    def look(*arguments: Any) -> Any:
+        sight = real(*arguments)
+        silent = sight.counts and sight.view.vote is Vote.UNKNOWN and not sight.view.failures
+        if not silent or sight.seat.abstains:
+            return sight
+        return replace(sight, view=replace(sight.view, vote=Vote.DOWN), failing=True)
 
     return [
-        (quorum, "vote_of", vote),
-        (series.Series, "fresh", lambda self, now_mono, timing: self.latest is not None),
+        (quorum, "_look", look),
         (evidence, "stale_evidence", nothing),
         (safety, "stale_evidence", nothing),
         (quorum, "_down_floor", lambda downs, outside, state, *rest: min((quorum._turned_down(one) for one in downs), default=0.0) if state is SignalState.DOWN else None),
