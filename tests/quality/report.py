@@ -11,6 +11,7 @@ from .alarms import Answered, Estimate, Rule
 from .figures import (
     DETECTION_MAX_S,
     NOTICED_MAX_S,
+    NOTICED_SHARE,
     Figure,
     Results,
     errors_off,
@@ -75,8 +76,9 @@ as D) is given per year of gray failure.""",
                 "vantages",
                 "profile",
                 "p50",
+                "p95",
                 "p99",
-                "limit, p99",
+                "limit, p95",
                 "played years",
                 "steers a year",
                 "evacuates a year",
@@ -193,7 +195,8 @@ def _gray_rows(results: Results) -> Iterator[list[str]]:
             _of(item.question.panel),
             item.question.profile,
             f"{quantile(item.told, 0.5):.1f}",
-            f"**{quantile(item.told, 0.99):.1f}**",
+            f"**{quantile(item.told, NOTICED_SHARE):.1f}**",
+            f"{quantile(item.told, 0.99):.1f}",
             f"{NOTICED_MAX_S:g}",
             short(lasting.years),
             *(_bounded(estimate, lasting.years) for estimate in (lasting.steered, lasting.evacuated)),
@@ -252,5 +255,5 @@ def as_json(results: Results, found: Sequence[Figure], seed: str) -> str:
 
 def quantiles(values: Sequence[float]) -> dict[str, float]:
     """What a distribution is told by."""
-    shares = {"min": 0.0, "p50": 0.5, "p90": 0.9, "p99": 0.99, "max": 1.0}
+    shares = {"min": 0.0, "p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "max": 1.0}
     return {name: round(quantile(values, share), 3) for name, share in shares.items()}
