@@ -35,7 +35,15 @@ from failover.dnszones.names import (
 from failover.dnszones.rehearsal import rehearse
 from failover.dnszones.update import ATOMIC_NAMES, build_update, refuse_unsound
 from failover.dnszones.verify import verify_server
-from failover.model.errors import Conflict, FencedOff, LocalFault, OutcomeUnknown, Rejected, TargetError
+from failover.model.errors import (
+    Conflict,
+    FencedOff,
+    LocalFault,
+    OutcomeUnknown,
+    Rejected,
+    TargetError,
+    Unavailable,
+)
 from failover.model.ids import ApplicationName
 from failover.model.inventory import RightProblem
 from failover.model.permit import Permit
@@ -240,7 +248,7 @@ class RFC2136Zone:
     async def _send_update(self, permit: Permit, change: ZoneChange) -> dns.rcode.Rcode:
         def permitted() -> None:
             if not permit.still_good(self._mono()):
-                raise FencedOff(
+                raise Unavailable(
                     f"zone {self.name}: the permit for {permit.intent} has expired (the lease ends soon or ended); "
                     "nothing was sent",
                     target=self.name,

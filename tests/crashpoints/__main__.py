@@ -175,13 +175,15 @@ def first_of_each_kind(points: Iterable[str]) -> list[str]:
 
 
 def planned(points: Sequence[str], variants: Iterable[str], repeat: int) -> Iterator[Strike]:
-    """Every point in every variant first, the repeats of `kill` after it: an interrupted run has seen everything once."""
-    for point in points:
+    """Every kind in every variant, then every other point, then the repeats of `kill`: what is interrupted has seen much."""
+    firsts = first_of_each_kind(points)
+    once = [*firsts, *(point for point in points if point not in firsts)]
+    for point in once:
         for variant in variants:
             yield Strike(points=(point,), variant=variant)
     for number in range(2, repeat + 1):
         if "kill" in variants:
-            for point in points:
+            for point in once:
                 yield Strike(points=(point,), repeat=number)
 
 

@@ -110,7 +110,7 @@ class Cycle:
         self._launch("first", self._strike.points)
         if self._strike.second:
             self._until(lambda: self._leads("first"), "the first controller leads")
-            self._launch("second", ())
+            self._launch("second", () if self._strike.blow == "stop" else self._strike.points)
         self._until(self._healthy, "all is well before the loss")
 
     def _lose(self) -> None:
@@ -177,8 +177,7 @@ class Cycle:
             if code != -signal.SIGKILL:
                 log = self.lab.log_tail(name)[-1000:]
                 raise Differs(f"the {name} controller ended by itself with exit code {code}: {log}")
-            more = len(self.trace.told("STRIKE")) < len(self._strike.points)
-            self._launch(name, self._strike.points if more else ())
+            self._launch(name, self._strike.points)
 
     def _acting(self) -> int:
         """Process id of who leads, 0 for nobody."""

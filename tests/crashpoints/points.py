@@ -8,9 +8,8 @@ of it remembered yet). A kind is a point without its number: armed, it strikes t
 import os
 import signal
 import time
-from collections import Counter
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -49,28 +48,21 @@ class Trace:
 
 @dataclass(slots=True)
 class Points:
-    """`armed`: points or kinds to strike at, each once; none to record only."""
+    """`armed`: points or kinds to strike at, each once in a cycle, by whichever process comes by; none to record only."""
 
     trace: Trace
     armed: frozenset[str] = frozenset()
     blow: str = "kill"
-    _passed: Counter[str] = field(default_factory=Counter)
     _woke: bool = False
-
-    def __post_init__(self) -> None:
-        """Go on where the process before this one was struck."""
-        self._passed.update(kind_of(point) for point in self.trace.points())
-        self.armed -= {word for point in self.trace.told("STRIKE") for word in (point, kind_of(point))}
 
     def reach(self, name: str) -> None:
         """Come by a point. A frozen process goes on from here when it is woken."""
-        self._passed[name] += 1
-        point = f"{name}#{self._passed[name]}"
+        passed = [kind_of(point) for point in self.trace.points()].count(name)
+        struck = {word for point in self.trace.told("STRIKE") for word in (point, kind_of(point))}
+        point = f"{name}#{passed + 1}"
         self.trace.note(point)
-        hit = self.armed & {name, point}
-        if not hit:
+        if not self.armed & {name, point} - struck:
             return
-        self.armed -= hit
         self.trace.note(f"STRIKE {point}")
         before = time.monotonic()
         os.kill(os.getpid(), SIGNALS[self.blow])

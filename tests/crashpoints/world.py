@@ -3,6 +3,7 @@
 import contextlib
 import itertools
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -43,6 +44,8 @@ CONTROLLERS = ("first", "second")
 PORTS_FROM, PORTS_TO = 20_000, 30_000
 """Below what the kernel gives to outgoing connections: a controller must get its port again when it starts anew."""
 _ports = itertools.cycle(range(PORTS_FROM, PORTS_TO))
+for _ in range(os.getpid() * 61 % (PORTS_TO - PORTS_FROM)):  # another runner begins elsewhere
+    next(_ports)
 _choosing = threading.Lock()
 
 

@@ -71,7 +71,7 @@ async def test_a_permit_that_expires_in_the_queue_sends_nothing(lab: LabWorld) -
         await asyncio.sleep(0.001)
     now = 105.0
     await first
-    with pytest.raises(FencedOff, match="expired"):
+    with pytest.raises(Unavailable, match="expired"):
         await second
     await zone.close()
     assert lab.servers[0].updates == 1

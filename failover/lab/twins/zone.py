@@ -208,7 +208,7 @@ class TwinZone:
             )
         async with self._applications[change.application]:
             if not permit.still_good(self._clock.now().mono):
-                raise FencedOff(
+                raise Unavailable(
                     f"{where}: the permit for {permit.intent} has expired; nothing was sent", target=self.name
                 )
             await self._reach(sent_changes=True)
