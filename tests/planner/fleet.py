@@ -234,6 +234,12 @@ class World:
             demands=tuple(self.demands),
             cordons=tuple(self.cordons),
             displacements=tuple(self.displacements),
+            away=frozenset(
+                (source, part.application)
+                for item in self.displacements
+                for source in item.plan.sources
+                for part in item.plan.applications
+            ),
         )
 
     def plan(self, run_kind: RunKind, *sources: str, by_person: bool = False, **more: Any) -> Plan:
