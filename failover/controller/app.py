@@ -106,16 +106,24 @@ class Controller:
     def journal_head(self) -> int:
         return self.context.journal_head
 
+    @property
+    def journal_mark(self) -> str:
+        return self.context.journal_marks.get(self.context.journal_head, "")
+
     def receive(self, report: VantageReport) -> int:
-        """A vantage's report. One that was told a higher journal head than ours means that ours was restored (I28)."""
-        head = self.context.journal_head
-        self.context.told_head = max(self.context.told_head, report.journal_head)
-        if report.journal_head > max(head, self.context.people.doubt_resolved_at_head) and self.acting:
-            self._doubt(
-                f"vantage {report.vantage} was told of journal entry {report.journal_head}, this journal ends at {head}: "
-                "it was restored or replaced; look, then `failover resume`"
-            )
-        return self.inbox.receive(report, self.context.now())
+        """A vantage's report. One that was told of a journal entry which ours does not hold means that ours was restored (I28)."""
+        context, told = self.context, report.journal_head
+        context.told_head = max(context.told_head, told)
+        if self.acting and told > context.people.doubt_resolved_at_head:
+            mark = context.journal_marks.get(told)
+            other = mark is not None and report.journal_mark not in ("", mark)
+            if told > context.journal_head or other:
+                holds = "another one there" if other else f"none after {context.journal_head}"
+                self._doubt(
+                    f"vantage {report.vantage} was told of journal entry {told}, this journal has {holds}: "
+                    "it was restored or replaced; look, then `failover resume`"
+                )
+        return self.inbox.receive(report, context.now())
 
     def beat(self, cluster: ClusterName, boot_id: str, sequence: int) -> bool:
         """A heartbeat that a cluster pushed out (H)."""

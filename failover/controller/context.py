@@ -24,6 +24,7 @@ from failover.model.telemetry import TelemetryEvent
 from failover.model.time import Now
 from failover.model.verdict import Judgement
 
+MARKS_KEPT = 10_000
 RUNS_KEPT = 200
 
 
@@ -64,6 +65,8 @@ class Context:
     people_version: int = 0
     runs: dict[RunId, Run] = field(default_factory=dict)
     journal_head: int = 0
+    journal_marks: dict[int, str] = field(default_factory=dict)
+    """The mark of each of the latest entries, by its sequence number."""
     journal_epoch: int = 0
     """The highest epoch that the journal tells of."""
     journal_trouble: str = ""
@@ -152,6 +155,8 @@ class Context:
         """Fold entries into the runs (own ones as they are written, all of them at start)."""
         for entry in entries:
             self.journal_head = max(self.journal_head, entry.sequence)
+            self.journal_marks[entry.sequence] = entry.mark
+            self.journal_marks.pop(entry.sequence - MARKS_KEPT, None)
             self.journal_epoch = max(self.journal_epoch, int(entry.epoch))
             if isinstance(entry.entry, ClockJumped | LeaderChanged):
                 self.journal_clock = (entry.entry.boot_id, entry.entry.origin)

@@ -311,7 +311,10 @@ Entry: TypeAlias = RunEvent | PersonSaid | LeaderChanged | PolicyLoaded | JobFin
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JournalEntry:
-    """One entry as kept. `sequence` from 1 without gaps; `run` "" for entries that belong to none."""
+    """One entry as kept. `sequence` from 1 without gaps; `run` "" for entries that belong to none.
+
+    `mark`: the beginning of its hash, by which others remember it and all before it.
+    """
 
     sequence: int
     epoch: Epoch
@@ -320,6 +323,10 @@ class JournalEntry:
     entry: Entry
     previous_hash: str
     hash: str
+
+    @property
+    def mark(self) -> str:
+        return self.hash[:16]
 
 
 # -- a run, folded -----------------------------------------------------------------------------------------------------

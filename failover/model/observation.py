@@ -155,7 +155,8 @@ class Received:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VantageReport:
     """What a vantage posts. `sequence`: of its reports, so that one that is sent again says nothing new; `suspect`: why it
-    abstains, "" if it trusts itself; `journal_head`: highest it was told (I28).
+    abstains, "" if it trusts itself; `journal_head`: highest it was told, `journal_mark`: the mark of
+    that entry: another one at the same place is another journal (I28).
     """
 
     vantage: VantageName
@@ -164,4 +165,5 @@ class VantageReport:
     generation: str
     suspect: str = ""
     journal_head: int = 0
+    journal_mark: str = ""
     observations: tuple[Observation, ...] = field(default=())

@@ -22,6 +22,7 @@ class ProbeList:
     generation: str
     acting: bool
     journal_head: int
+    journal_mark: str
     interval_s: float
     timeout_s: float
     jitter: float
@@ -46,3 +47,4 @@ class ReportReceipt:
     generation: str
     acting: bool
     journal_head: int
+    journal_mark: str

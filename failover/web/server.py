@@ -41,6 +41,8 @@ class ControllerLike(Protocol):
     def acting(self) -> bool: ...
     @property
     def journal_head(self) -> int: ...
+    @property
+    def journal_mark(self) -> str: ...
     def receive(self, report: VantageReport) -> int: ...
     def beat(self, cluster: ClusterName, boot_id: str, sequence: int) -> bool: ...
     async def command(self, request: dict[str, Any]) -> dict[str, Any]: ...
@@ -84,6 +86,7 @@ async def _probes(request: web.Request) -> web.Response:
         generation=controller.policy.generation,
         acting=controller.acting,
         journal_head=controller.journal_head,
+        journal_mark=controller.journal_mark,
         interval_s=fleet.timing.interval_s,
         timeout_s=fleet.timing.timeout_s,
         jitter=fleet.timing.jitter,
@@ -109,6 +112,7 @@ async def _report(request: web.Request) -> web.Response:
         generation=controller.policy.generation,
         acting=controller.acting,
         journal_head=controller.journal_head,
+        journal_mark=controller.journal_mark,
     )
     return web.json_response(to_plain(receipt))
 

@@ -74,6 +74,7 @@ class Vantage:
         self._reports = 0
         self._links = [Link(url=url.rstrip("/")) for url in controllers]
         self._journal_head = 0
+        self._journal_mark = ""
         self._in_force: ProbeList | None = None
         self._prober: ProberSet | None = None
         self._runner: ProbeRunner | None = None
@@ -130,7 +131,7 @@ class Vantage:
             delay = RETRY_FIRST_S
             self._note(link, "")
             link.listed = listed
-            self._learn_head(listed.journal_head)
+            self._learn_head(listed.journal_head, listed.journal_mark)
             await self._use_best_list()
             link.pull.clear()
             try:
@@ -209,7 +210,7 @@ class Vantage:
                 continue
             delay, last_posted = RETRY_FIRST_S, self._clock.now().mono
             self._note(link, "")
-            self._learn_head(receipt.journal_head)
+            self._learn_head(receipt.journal_head, receipt.journal_mark)
             if link.listed is None or receipt.generation != link.listed.generation:
                 link.pull.set()
 
@@ -231,6 +232,7 @@ class Vantage:
             generation=self._in_force.generation if self._in_force else "",
             suspect=self._check.suspect if self._check else "",
             journal_head=self._journal_head,
+            journal_mark=self._journal_mark,
             observations=tuple(aged(observation, ended, now) for ended, observation in batch),
         )
         body = canonical_json(report).encode()
@@ -243,8 +245,9 @@ class Vantage:
 
     # -- small things --------------------------------------------------------------------------------------------------
 
-    def _learn_head(self, head: int) -> None:
-        self._journal_head = max(self._journal_head, head)
+    def _learn_head(self, head: int, mark: str) -> None:
+        if head > self._journal_head:
+            self._journal_head, self._journal_mark = head, mark
 
     def _note(self, link: Link, sentence: str) -> None:
         if sentence != link.trouble:

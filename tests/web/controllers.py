@@ -72,6 +72,7 @@ class SmallController:
     definitions: tuple[ProbeDefinition, ...] = ()
     acting: bool = True
     journal_head: int = 7
+    journal_mark: str = "a mark"
     answer: dict[str, Any] | Exception = field(default_factory=dict)
     commands: list[dict[str, Any]] = field(default_factory=list)
     reports: list[VantageReport] = field(default_factory=list)

@@ -29,13 +29,13 @@ PEACE_S = 70.0
 HOMECOMING_S = 45.0
 """How long people try to fail back what has moved, before a refusal is the answer."""
 LOSSES = ("region-killed", "region-silent", "cluster-killed", "cluster-silent", "datacenter-killed", "region-isolated",
-    "data-plane-refused", "data-plane-500")  # fmt: skip
+    "data-plane-refused", "data-plane-500", "drain-of-the-writer")  # fmt: skip
 """One of these befalls every seed, besides its own faults: loss, recovery and failback are what it is all about."""
 PATIENCE_S = 700.0
 """Longer than a step may wait for its replicas."""
 KINDS_MAX = 8
 FAULTS_MAX = 14
-OF_ITS_TURN = 3
+OF_ITS_TURN = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -249,6 +249,8 @@ class Counts:
         self._result = result
 
     def see(self, event: trace.Event) -> None:
+        if isinstance(event, trace.Said):
+            self._result.refusals.update(set(event.refused))
         if not isinstance(event, trace.Journaled):
             return
         entry = event.entry.entry

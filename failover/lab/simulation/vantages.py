@@ -118,7 +118,7 @@ class Probing:
         for life in world.lives:
             if life.controller is None or not life.alive or not life.clock.running.is_set():
                 continue
-            head = world.heads.get(state.name, 0)
+            head, mark = world.heads.get(state.name, (0, ""))
             report = VantageReport(
                 vantage=told[0].vantage,
                 boot_id=self._boot_id,
@@ -126,11 +126,12 @@ class Probing:
                 generation=self._generation,
                 suspect="its references do not answer" if state.faults.has("suspect") else "",
                 journal_head=head,
+                journal_mark=mark,
                 observations=told,
             )
             life.controller.receive(report)
-            if life.controller.acting:
-                world.heads[state.name] = max(head, life.controller.journal_head)
+            if life.controller.journal_head > head:
+                world.heads[state.name] = (life.controller.journal_head, life.controller.journal_mark)
             for item, observation in zip(arrived, told, strict=True):
                 world.note(
                     trace.Heard(

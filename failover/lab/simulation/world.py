@@ -18,7 +18,7 @@ from failover.model.errors import FailoverError, Refused
 from failover.model.ids import ClusterName, IntentId, RegionName, Subject, VantageName
 from failover.model.journal import IntentRecorded
 from failover.model.observation import Observation, Outcome, ProbeDefinition, Signal
-from failover.model.policy import Policy, Zone
+from failover.model.policy import Policy, WorkloadRef, Zone
 from failover.model.records import RecordSet, RecordType, ZoneChange
 from failover.model.telemetry import TelemetryEvent
 
@@ -127,7 +127,8 @@ class World:
         self.kept_upto = 0
         self.kept: set[str] = set()
         self.lives: list[Life] = []
-        self.heads: dict[str, int] = {}
+        self.heads: dict[str, tuple[int, str]] = {}
+        """The journal entry that each vantage was told of last, and its mark."""
         self.chores: list[asyncio.Future[Any]] = []
         self.clusters = {
             entry.name: SimCluster(entry.name, self.clock, nodes=3, ready_s=1.0)
@@ -145,6 +146,8 @@ class World:
         self._address = {entry.ipv4[0]: entry.name for entry in self.policy.fleet.clusters}
         self._serving: dict[tuple[ClusterName, str], bool] = {}
         self.recovered: list[tuple[str, str, float]] = []
+        self.deleted: set[tuple[str, WorkloadRef]] = set()
+        """What somebody deleted once: its replicas may be no demand any more."""
         self.beaten: dict[tuple[str, str], float] = {}
         """When each controller last heard a heartbeat of a cluster."""
         self._beats = 0

@@ -329,6 +329,7 @@ def object_deleted(world: World) -> Undo:
     cluster = world.clusters[one(world)]
     ref = world.random.choice((WEB, API))
     kept = cluster.workloads.pop(ref, None)
+    world.deleted.add((str(cluster.name), ref))
 
     def undo() -> None:
         if kept is not None and ref not in cluster.workloads:

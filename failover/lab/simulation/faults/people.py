@@ -57,6 +57,12 @@ async def start(world: World, kind: str, overrides: tuple[str, ...] = ()) -> Non
     await world.command("start", kind=kind, domain=domain, reason="a test", overrides=list(overrides))
 
 
+@fault("drain-of-the-writer", "people")
+async def drain_of_the_writer(world: World) -> None:
+    """A planned drain of the region where the single writer runs: the old one must be proven gone before the new one starts."""
+    await world.command("start", kind="drain", domain="region/north", reason="maintenance")
+
+
 @fault("evacuate-by-hand", "people")
 async def evacuate(world: World) -> None:
     await start(world, "evacuation")

@@ -203,7 +203,7 @@ class DoubtWaits(Oracle):
 
     def see(self, event: trace.Event) -> None:
         if isinstance(event, trace.Lived) and event.what == "restored":
-            told = max(self.world.heads.values(), default=0)
+            told = max((head for head, _ in self.world.heads.values()), default=0)
             self.restored = event.at
             self.ahead = told > len(self.world.disk.journal)
         said = event.entry.entry if isinstance(event, trace.Journaled) else None

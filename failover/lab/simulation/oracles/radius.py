@@ -82,7 +82,8 @@ class CapacityFloor(Oracle):
             if not gone:
                 continue
             ready = sum(self._lately(str(name), MOVED[application.name]) for name in self._left(item.after))
-            demand = REPLICAS * len(self.world.clusters)
+            deleted = sum(ref == MOVED[application.name] for _, ref in self.world.deleted)
+            demand = REPLICAS * (len(self.world.clusters) - deleted)
             self.must(
                 ready * 100 >= application.floor * demand,
                 event.at,
