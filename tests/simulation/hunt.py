@@ -1,4 +1,4 @@
-"""Finds the first seed that shows each mutant: `python -m tests.simulation.hunt [SEEDS]`."""
+"""Finds the first seed that shows each mutant: `python -m tests.simulation.hunt [SEEDS [MUTANT...]]`."""
 
 import sys
 from concurrent.futures import ProcessPoolExecutor
@@ -13,8 +13,10 @@ def one(task: tuple[int, int]) -> Catch:
 
 def main() -> None:
     seeds = int(sys.argv[1]) if len(sys.argv) > 1 else 100
+    asked = sys.argv[2:]
+    tasks = [(number, seeds) for number, mutant in enumerate(MUTANTS) if not asked or mutant.name in asked]
     with ProcessPoolExecutor() as pool:
-        for catch in pool.map(one, [(number, seeds) for number in range(len(MUTANTS))]):
+        for catch in pool.map(one, tasks):
             found = (
                 f"seed {catch.seed}, {catch.invariant}: {catch.sentence}"
                 if catch.seed

@@ -72,7 +72,7 @@ MUTANTS = (
     Mutant(name="no-read-back", about="tries again without a look", caught_by=("I19",), patches=breaking.no_read_back, faults=("api-answers-lost", "region-killed", "region-silent")),
     Mutant(name="no-journal", about="goes on without a store", caught_by=("I20", "I16", "I30"), patches=breaking.no_journal, faults=("disk-full", "region-killed", "region-silent")),
     Mutant(name="closes-early", about="calls a run done that is not", caught_by=("I21",), patches=breaking.closes_early, faults=LOST),
-    Mutant(name="forgets-the-fence", about="a stale leader goes on", caught_by=("I22",), patches=breaking.forgets_the_fence, faults=("controller-frozen-and-succeeded", "region-killed", "drain-by-hand", "evacuate-by-hand", "failback-by-hand")),
+    Mutant(name="forgets-the-fence", about="a stale leader goes on", caught_by=("I22",), patches=breaking.forgets_the_fence, faults=("controller-frozen-before-it-sends", "region-killed")),
     Mutant(name="ignores-pause", about="automation goes on while paused", caught_by=("I23",), patches=breaking.ignores_pause, faults=("pause", "region-killed", "region-silent")),
     Mutant(name="hides-overrides", about="automation overrides a rule", caught_by=("I24",), patches=breaking.hides_overrides, faults=LOST),
     Mutant(name="plans-act", about="asking for a plan starts it", caught_by=("I25",), patches=breaking.plans_act, faults=("plan-only", "region-killed")),

@@ -419,8 +419,9 @@ class World:
 
     @property
     def acting(self) -> Life | None:
-        """The life that acts, or any that is alive."""
+        """The life that acts, or any that is alive; one that is frozen only where there is no other."""
         alive = [life for life in self.lives if life.alive and life.controller is not None]
+        alive.sort(key=lambda life: not life.clock.running.is_set())
         leading = [life for life in alive if life.controller is not None and life.controller.acting]
         return next(iter(leading or alive), None)
 

@@ -1,10 +1,12 @@
 """The controller itself: killed, frozen, two at once, its clock and its disk."""
 
+import asyncio
 from datetime import timedelta
 
 from failover.lab.simulation import trace
 from failover.lab.simulation.layers import Undo
 from failover.lab.simulation.world import Life, World
+from failover.model.journal import IntentRecorded
 
 from .registry import fault
 
@@ -56,6 +58,33 @@ def controller_frozen_and_succeeded(world: World) -> Undo | None:
     undo = freeze(world)
     if undo is not None:
         world.boot()
+    return undo
+
+
+@fault("controller-frozen-before-it-sends", "controller", longest_s=120)
+def controller_frozen_before_it_sends(world: World) -> Undo:
+    """Between the journal and the request, for longer than its lease: what it sends when it wakes up is of another time."""
+    caught: list[Life] = []
+
+    def watch(event: trace.Event) -> None:
+        life = next((item for item in world.lives if item.holder == event.holder), None)
+        intent = isinstance(event, trace.Journaled) and isinstance(event.entry.entry, IntentRecorded)
+        if intent and not caught and life is not None and life.clock.running.is_set():
+            caught.append(life)
+            life.clock.running.clear()
+            asyncio.get_running_loop().call_soon(told, life)
+
+    def told(life: Life) -> None:
+        world.note(trace.Lived(at=world.mono, holder=life.holder, what="frozen"))
+        world.boot()
+
+    world.watchers.append(watch)
+
+    def undo() -> None:
+        world.watchers.remove(watch)
+        for life in caught:
+            thaw(world, life)
+
     return undo
 
 
