@@ -9,10 +9,16 @@ WAITS = "awaiting-approval"
 APPROVED_SHARE = 0.7
 
 
-async def bring_home(world: World, seconds: float) -> None:
-    """Ask for the failback of every region from which something was moved; a refusal is tried again until time is over."""
+async def bring_home(world: World, seconds: float, *, on_watch: bool = False) -> None:
+    """Ask for the failback of every region from which something was moved; a refusal is tried again until time is over.
+
+    `on_watch`: go on although nothing is away.
+    """
     ends = world.mono + seconds
-    while (regions := _away(world)) and world.mono < ends:
+    while world.mono < ends:
+        regions = _away(world)
+        if not regions and not on_watch:
+            return
         for region in regions:
             answer = await world.command(
                 "start", kind="failback", domain=f"region/{region}", reason="the region is back"

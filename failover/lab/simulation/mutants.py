@@ -76,7 +76,7 @@ MUTANTS = (
     Mutant(name="ignores-pause", about="automation goes on while paused", caught_by=("I23",), patches=breaking.ignores_pause, faults=("pause", "region-killed", "region-silent")),
     Mutant(name="hides-overrides", about="automation overrides a rule", caught_by=("I24",), patches=breaking.hides_overrides, faults=LOST),
     Mutant(name="plans-act", about="asking for a plan starts it", caught_by=("I25",), patches=breaking.plans_act, faults=("plan-only", "region-killed")),
-    Mutant(name="home-too-soon", about="fails back before the region is stable", caught_by=("I26",), patches=breaking.home_too_soon, faults=("region-killed", "failback-by-hand", "region-back-too-early")),
+    Mutant(name="home-too-soon", about="fails back before the region is stable", caught_by=("I26",), patches=breaking.home_too_soon, faults=("cluster-killed", "failback-without-patience")),
     Mutant(name="tidies-up", about="deletes what runs in the region that was lost", caught_by=("I27",), patches=breaking.tidies_up, faults=LOST),
     Mutant(name="ignores-doubt", about="acts on a restored journal", caught_by=("I28",), patches=breaking.ignores_doubt, faults=("backup-taken", "database-restored", "region-killed", "region-silent", "policy-edited", "cordon-vantage")),
     Mutant(name="half-a-policy", about="plans by a policy that was never in force", caught_by=("I29",), patches=breaking.half_a_policy, faults=LOST),

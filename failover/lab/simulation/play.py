@@ -24,8 +24,10 @@ LEAST_S = 300.0
 """However soon all is well, the world goes on for so long."""
 TROUBLE_S = 170.0
 """How long faults come and go; then everything that does not last is mended."""
-PEACE_S = 70.0
+PEACE_S = 45.0
 """Within this time after the last fault the world must have come to rest."""
+IMPATIENCE_S = 60.0
+"""How long people try that at once, before anything is stable."""
 HOMECOMING_S = 45.0
 """How long people try to fail back what has moved, before a refusal is the answer."""
 LOSSES = ("region-killed", "region-silent", "cluster-killed", "cluster-silent", "datacenter-killed", "region-isolated",
@@ -135,6 +137,7 @@ async def _story(result: Result, trouble_s: float) -> None:
     world.backups[:] = [world.disk.copy()]
     undone = await _trouble(world, result, trouble_s)
     await _mend(world, undone)
+    await bring_home(world, IMPATIENCE_S)
     await come_to_rest(world)
     await bring_home(world, HOMECOMING_S)
     await come_to_rest(world, max(PEACE_S / 10, LEAST_S - world.mono))

@@ -1,11 +1,14 @@
 """People: what they say, at any moment."""
 
+import asyncio
+
 from failover.lab.simulation.fleet import edited
+from failover.lab.simulation.homecoming import bring_home
 from failover.lab.simulation.layers import Undo
 from failover.lab.simulation.world import World
 
 from .clusters import REGIONS
-from .registry import fault
+from .registry import ender, fault
 
 
 @fault("pause", "people", longest_s=40)
@@ -15,8 +18,6 @@ async def pause(world: World) -> Undo:
 
 
 def later(world: World, verb: str, **request: object) -> None:
-    import asyncio
-
     world.chores.append(asyncio.ensure_future(world.command(verb, **request)))
 
 
@@ -55,6 +56,14 @@ async def cordon_vantage(world: World) -> Undo:
 async def start(world: World, kind: str, overrides: tuple[str, ...] = ()) -> None:
     domain = f"region/{world.random.choice(REGIONS)}"
     await world.command("start", kind=kind, domain=domain, reason="a test", overrides=list(overrides))
+
+
+@fault("failback-without-patience", "people", longest_s=120)
+def failback_without_patience(world: World) -> Undo:
+    """Somebody asks again and again for what has moved to come home, however short a time its region has been back."""
+    task = asyncio.ensure_future(bring_home(world, 600.0, on_watch=True))
+    world.chores.append(task)
+    return ender(task)
 
 
 @fault("drain-of-the-writer", "people")
