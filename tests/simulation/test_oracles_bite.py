@@ -6,45 +6,45 @@ from failover.lab.simulation.mutants import MUTANTS, Mutant, hunt
 from failover.lab.simulation.oracles import ORACLES
 
 CAUGHT_BY_SEED = {
-    "unknown-is-down": 1,
+    "unknown-is-down": 2,
     "stale-evidence": 32,
-    "quorum-of-those-that-answer": 2,
-    "no-dissent": 3,
-    "old-failures-convict": 7,
-    "control-plane-is-enough": 1,
-    "local-faults-count": 1,
-    "no-freeze": 1,
-    "wall-clock-for-deadlines": 1,
-    "floor-ignored": 8,
+    "quorum-of-those-that-answer": 1,
+    "no-dissent": 5,
+    "old-failures-convict": 5,
+    "control-plane-is-enough": 2,
+    "local-faults-count": 2,
+    "no-freeze": 6,
+    "no-warm-up": 5,
+    "wall-clock-for-deadlines": 3,
+    "floor-ignored": 5,
     "removes-before-adding": 1,
     "plans-into-the-source": 1,
     "no-velocity": 5,
     "delete-then-create": 1,
     "neighbours-record": 1,
-    "never-verified": 1,
+    "never-verified": 2,
     "skips-fsync": 1,
     "deltas": 1,
-    "no-precondition": 1,
-    "no-read-back": 1,
-    "no-journal": 4,
+    "no-precondition": 2,
+    "no-read-back": 2,
+    "no-journal": 1,
     "closes-early": 1,
+    "forgets-the-fence": 11,
     "ignores-pause": 1,
     "hides-overrides": 1,
     "plans-act": 1,
-    "home-too-soon": 9,
+    "home-too-soon": 3,
     "tidies-up": 1,
-    "ignores-doubt": 11,
+    "ignores-doubt": 1,
     "half-a-policy": 1,
     "tells-twice": 1,
 }
 """The first seed that showed each mutant (`python -m tests.simulation.hunt` finds them anew)."""
-PATIENCE = 40
+PATIENCE = 60
 """Seeds from there on that are tried: a change of the world may move the one that shows it."""
 
-CAUGHT = [mutant for mutant in MUTANTS if mutant.name in CAUGHT_BY_SEED]
 
-
-@pytest.mark.parametrize("mutant", CAUGHT, ids=[mutant.name for mutant in CAUGHT])
+@pytest.mark.parametrize("mutant", MUTANTS, ids=[mutant.name for mutant in MUTANTS])
 def test_a_broken_controller_is_caught(mutant: Mutant) -> None:
     catch = hunt(mutant, first=CAUGHT_BY_SEED[mutant.name], seeds=PATIENCE)
     assert catch.seed is not None, f"{mutant.about}: nobody noticed"
