@@ -22,6 +22,7 @@ def _row(subject: Subject, signal: Signal, result: ProbeResult, address: str = "
 
 def probe_all(policies: Path, output: render.Format) -> int:
     """Returns the exit code: 3 where something does not answer."""
+    from failover.controller.clock import SystemClock
     from failover.controller.wiring import read_text
     from failover.controller.world import workloads_at
     from failover.kube import open_clusters
@@ -30,7 +31,7 @@ def probe_all(policies: Path, output: render.Format) -> int:
     from failover.probes.cluster_state import nodes_result, result_of, workloads_result
 
     policy = load_directory(policies)
-    clusters, problems = open_clusters(policy)
+    clusters, problems = open_clusters(policy, SystemClock())
     for name, sentence in problems.items():
         render.talk(f"{name}: {render.bare(sentence, name)}")
 

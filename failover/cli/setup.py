@@ -50,8 +50,9 @@ async def check_live(policy: Any) -> list[dict[str, Any]]:
     from failover.model.codec import to_plain
     from failover.model.policy import FenceMode
 
-    clusters, problems = open_clusters(policy)
-    zones = open_zones(policy, SystemClock())
+    clock = SystemClock()
+    clusters, problems = open_clusters(policy, clock)
+    zones = open_zones(policy, clock)
     found = [{"target": name, "sentence": sentence, "warning": False} for name, sentence in problems.items()]
     fences = {entry.name: entry.fence is FenceMode.POLICY for entry in policy.fleet.clusters}
     try:

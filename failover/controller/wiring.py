@@ -47,7 +47,7 @@ class OpenPorts:
         Problems are told once each, when they begin.
         """
         ports = self.ports
-        clusters, problems = open_clusters(policy, ports.clusters)  # type: ignore[arg-type]
+        clusters, problems = open_clusters(policy, ports.clock, ports.clusters)  # type: ignore[arg-type]
         zones = open_zones(policy, ports.clock, ports.zones)
         for name, sentence in problems.items():
             if ports.closed.get(name) != sentence:
@@ -89,7 +89,7 @@ async def open_ports(
     clock = SystemClock()
     store = await SQLiteStore.open(state, clock)
     teller = telemetry or SilentTelemetry()
-    clusters, problems = open_clusters(policy)
+    clusters, problems = open_clusters(policy, clock)
     zones = open_zones(policy, clock)
     for sentence in problems.values():
         _tell_closed(teller, clock.now().wall, sentence)

@@ -1,6 +1,5 @@
 """The Cluster port over one API server: identity before the first write, scale with resourceVersion, fence, Events."""
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -26,6 +25,7 @@ from failover.model.journal import RaiseFence, ScaleChange
 from failover.model.permit import Permit
 from failover.model.plan import ScaleField
 from failover.model.policy import WorkloadRef
+from failover.model.ports import Clock
 
 MERGE = "application/merge-patch+json"
 
@@ -43,10 +43,11 @@ class ApiServerAddress:
 class KubeCluster:
     """One cluster. Reads and writes share one client."""
 
-    def __init__(self, name: ClusterName, config: ClusterConfig) -> None:
+    def __init__(self, name: ClusterName, config: ClusterConfig, clock: Clock) -> None:
         self.name = name
         self.config = config
-        self._transport = Transport(config)
+        self._clock = clock
+        self._transport = Transport(config, clock)
         self._reader = Reader(self._transport)
         self._identified: dict[Epoch, str] = {}
 
@@ -62,7 +63,7 @@ class KubeCluster:
 
     async def inventory(self, workloads: Sequence[WorkloadRef]) -> ClusterInventory:
         """A complete look, or an error."""
-        return await self._reader.inventory(self.name, workloads, time.monotonic())
+        return await self._reader.inventory(self.name, workloads, self._clock.now().mono)
 
     async def read_workloads(self, workloads: Sequence[WorkloadRef]) -> tuple[WorkloadState, ...]:
         """The named workloads only."""
@@ -161,7 +162,7 @@ class KubeCluster:
     async def record_event(self, permit: Permit, change: ScaleChange, message: str) -> None:
         """A Kubernetes Event on the object that was touched."""
         ref = change.workload
-        now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        now = f"{self._clock.now().wall:%Y-%m-%dT%H:%M:%SZ}"
         body: dict[str, Any] = {
             "apiVersion": "v1",
             "kind": "Event",
@@ -199,7 +200,7 @@ class KubeCluster:
 
     def _check_permit(self, permit: Permit) -> None:
         """The last look before the send (I22)."""
-        if not permit.still_good(time.monotonic()):
+        if not permit.still_good(self._clock.now().mono):
             raise Conflict(f"{self.name}: the permit ran out before the request was sent", target=self.name)
 
     async def close(self) -> None:

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING
 from failover.model.errors import LocalFault
 from failover.model.ids import ClusterName
 from failover.model.policy import Policy
+from failover.model.ports import Clock
 
 if TYPE_CHECKING:  # the SDK is imported when a cluster is opened, not before
     from failover.kube.cluster import KubeCluster
 
 
 def open_clusters(
-    policy: Policy, already: Mapping[ClusterName, "KubeCluster"] | None = None
+    policy: Policy, clock: Clock, already: Mapping[ClusterName, "KubeCluster"] | None = None
 ) -> tuple[dict[ClusterName, "KubeCluster"], dict[ClusterName, str]]:
     """Clusters by name, and a sentence for each whose access could not be read. Nothing is sent yet.
 
@@ -31,7 +32,7 @@ def open_clusters(
         try:
             config = read_config(entry.name, entry.access)
             if known is None or known.config != config:
-                found[entry.name] = KubeCluster(entry.name, config)
+                found[entry.name] = KubeCluster(entry.name, config, clock)
         except LocalFault as error:
             problems[entry.name] = f"cluster {entry.name}: {error}"
     return found, problems

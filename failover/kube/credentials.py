@@ -5,13 +5,13 @@ import contextlib
 import json
 import os
 import signal
-import time
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from failover.kube.kubeconfig import ClusterConfig, ExecPlugin
 from failover.model.errors import LocalFault
+from failover.model.ports import Clock
 
 PLUGIN_TIMEOUT_S = 10.0
 PLUGIN_OUTPUT_MAX = 64 * 1024
@@ -23,8 +23,9 @@ PASSED_ON = ("HOME", "PATH", "USER", "LANG")
 class Credentials:
     """The token of one cluster, cached until shortly before it expires."""
 
-    def __init__(self, config: ClusterConfig) -> None:
+    def __init__(self, config: ClusterConfig, clock: Clock) -> None:
         self._config = config
+        self._clock = clock
         self._token = config.token
         self._expires = float("inf") if config.token else 0.0
         self._lock = asyncio.Lock()
@@ -33,9 +34,9 @@ class Credentials:
         """The Authorization header, {} where client certificates do. Raises LocalFault."""
         if not (self._config.token or self._config.token_file or self._config.plugin):
             return {}
-        if time.time() >= self._expires:
+        if self._unix() >= self._expires:
             async with self._lock:
-                if time.time() >= self._expires:
+                if self._unix() >= self._expires:
                     await self._refresh()
         return {"Authorization": f"Bearer {self._token}"}
 
@@ -48,16 +49,20 @@ class Credentials:
 
     async def _refresh(self) -> None:
         if self._config.plugin is not None:
-            self._token, self._expires = await run_plugin(self._config.plugin, self._config.name)
+            self._token, self._expires = await run_plugin(self._config.plugin, self._config.name, self._clock)
             return
         try:
             self._token = Path(self._config.token_file).read_text(encoding="utf-8").strip()
         except OSError as error:
             raise LocalFault(f"the token file cannot be read: {error}", target=self._config.name) from None
-        self._expires = time.time() + FILE_EVERY_S
+        self._expires = self._unix() + FILE_EVERY_S
+
+    def _unix(self) -> float:
+        """Tokens expire by the calendar."""
+        return self._clock.now().wall.timestamp()
 
 
-async def run_plugin(plugin: ExecPlugin, target: str) -> tuple[str, float]:
+async def run_plugin(plugin: ExecPlugin, target: str, clock: Clock) -> tuple[str, float]:
     """(token, unix time to refresh at). No shell, no terminal, ten seconds. Raises LocalFault."""
     environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
     environment |= dict(plugin.environment)
@@ -99,7 +104,7 @@ async def run_plugin(plugin: ExecPlugin, target: str) -> tuple[str, float]:
         raise LocalFault(
             f"the credential plugin {plugin.command} failed with {process.returncode}", target=target
         )
-    return _credential(output, plugin, target)
+    return _credential(output, plugin, target, clock.now().wall.timestamp())
 
 
 async def _read_bounded(stream: asyncio.StreamReader) -> bytes:
@@ -117,19 +122,19 @@ async def _end(process: asyncio.subprocess.Process) -> None:
     await process.wait()
 
 
-def _credential(output: bytes, plugin: ExecPlugin, target: str) -> tuple[str, float]:
+def _credential(output: bytes, plugin: ExecPlugin, target: str, now: float) -> tuple[str, float]:
     try:
         status: Any = json.loads(output)["status"]
         token = status["token"]
         if not isinstance(token, str) or not token or not token.isprintable():
             raise ValueError("status.token is no token")
         expires = status.get("expirationTimestamp")
-        at = datetime.fromisoformat(expires).timestamp() - REFRESH_AHEAD_S if expires else time.time() + 300
+        at = datetime.fromisoformat(expires).timestamp() - REFRESH_AHEAD_S if expires else now + 300
     except (ValueError, KeyError, TypeError) as error:
         raise LocalFault(
             f"the credential plugin {plugin.command} printed no ExecCredential: {error}", target=target
         ) from None
-    if at + REFRESH_AHEAD_S < time.time():
+    if at + REFRESH_AHEAD_S < now:
         raise LocalFault(
             f"the credential plugin {plugin.command} gave a token that expired at {expires}", target=target
         )

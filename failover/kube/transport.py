@@ -7,7 +7,6 @@ import json
 import os
 import ssl
 import tempfile
-import time
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from failover.kube.kubeconfig import ClusterConfig
 from failover.kube.responses import error_of_exception, error_of_response
 from failover.kube.sdk import rest_module
 from failover.model.errors import LocalFault, OutcomeUnknown, Unavailable
+from failover.model.ports import Clock
 
 READ_TIMEOUT_S = 10.0
 WRITE_TIMEOUT_S = 10.0
@@ -67,9 +67,10 @@ class _Client(RESTClientObject):  # type: ignore[misc]
 class Transport:
     """Requests to one API server. Opened lazily, inside the event loop."""
 
-    def __init__(self, config: ClusterConfig) -> None:
+    def __init__(self, config: ClusterConfig, clock: Clock) -> None:
         self._config = config
-        self._credentials = Credentials(config)
+        self._clock = clock
+        self._credentials = Credentials(config, clock)
         self._client: _Client | None = None
 
     @property
@@ -116,7 +117,7 @@ class Transport:
         if content_type:
             headers["Content-Type"] = content_type
         timeout = aiohttp.ClientTimeout(total=timeout_s, sock_connect=CONNECT_TIMEOUT_S)
-        if self._config.expired(time.time()):
+        if self._config.expired(self._clock.now().wall.timestamp()):
             sentence = f"the client certificate of {self.target} in its kubeconfig expired; renew it"
             raise LocalFault(sentence, target=self.target)
         try:

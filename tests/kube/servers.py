@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 from aiohttp import web
 
+from failover.controller.clock import SystemClock
 from failover.kube.cluster import KubeCluster
 from failover.kube.kubeconfig import read_config
 from failover.model.ids import ClusterName
@@ -110,7 +111,9 @@ def write_kubeconfig(folder: Path, script: Script, user: dict[str, Any], **clust
 def open_cluster(path: Path, *exec_allowed: str) -> KubeCluster:
     """The shipped adapter over a kubeconfig."""
     return KubeCluster(
-        ClusterName("c"), read_config("c", ClusterAccess(kubeconfig=str(path), exec_allowed=exec_allowed))
+        ClusterName("c"),
+        read_config("c", ClusterAccess(kubeconfig=str(path), exec_allowed=exec_allowed)),
+        SystemClock(),
     )
 
 

@@ -126,7 +126,9 @@ async def the_twin(folder: Path) -> AsyncIterator[Place]:
 
 def open_with(path: Path, context: str = "") -> KubeCluster:
     return KubeCluster(
-        ClusterName("c"), read_config("c", ClusterAccess(kubeconfig=str(path), context=context))
+        ClusterName("c"),
+        read_config("c", ClusterAccess(kubeconfig=str(path), context=context)),
+        SystemClock(),
     )
 
 

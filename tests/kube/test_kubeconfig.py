@@ -2,17 +2,20 @@
 
 import asyncio
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from failover.controller.clock import SystemClock
 from failover.kube import credentials
 from failover.kube.credentials import Credentials, run_plugin
 from failover.kube.kubeconfig import ClusterConfig, ExecPlugin, read_config
 from failover.model.errors import LocalFault
 from failover.model.policy import ClusterAccess
+from failover.model.time import Now
 
 PLUGIN = "/opt/bin/get-token"
 
@@ -134,10 +137,42 @@ def credential(token: str, until: str = "2999-01-01T00:00:00Z") -> str:
 async def test_a_plugin_gives_a_token_that_is_asked_for_once(tmp_path: Path) -> None:
     counted = tmp_path / "count"
     plugin = script(tmp_path, f"open({str(counted)!r}, 'a').write('x')\n" + credential("abc"))
-    made = Credentials(ClusterConfig(name="c", server="https://x", plugin=plugin))
+    made = Credentials(ClusterConfig(name="c", server="https://x", plugin=plugin), SystemClock())
     for _ in range(3):
         assert await made.header() == {"Authorization": "Bearer abc"}
     assert counted.read_text() == "x"
+
+
+class HandClock(SystemClock):
+    """A clock that is moved by hand."""
+
+    def __init__(self) -> None:
+        self.at = Now(mono=0.0, wall=datetime(2026, 1, 1, tzinfo=UTC))
+
+    def now(self) -> Now:
+        return self.at
+
+    def go(self, seconds: float) -> None:
+        self.at = Now(mono=self.at.mono + seconds, wall=self.at.wall + timedelta(seconds=seconds))
+
+
+async def test_a_plugin_is_asked_again_a_minute_before_its_token_ends(tmp_path: Path) -> None:
+    clock, counted = HandClock(), tmp_path / "count"
+    text = f"open({str(counted)!r}, 'a').write('x')\n" + credential("abc", "2026-01-01T01:00:00Z")
+    made = Credentials(ClusterConfig(name="c", server="https://x", plugin=script(tmp_path, text)), clock)
+    for passes, asked in ((0, "x"), (58 * 60, "x"), (61, "xx")):
+        clock.go(passes)
+        await made.header()
+        assert counted.read_text() == asked
+
+
+async def test_a_token_file_that_is_rotated_is_read_again_after_half_a_minute(tmp_path: Path) -> None:
+    clock, file = HandClock(), tmp_path / "token"
+    made = Credentials(ClusterConfig(name="c", server="https://x", token_file=str(file)), clock)
+    for passes, written, given in ((0, "old", "old"), (29, "new", "old"), (2, "new", "new")):
+        clock.go(passes)
+        file.write_text(written)
+        assert await made.header() == {"Authorization": f"Bearer {given}"}
 
 
 async def test_a_plugin_sees_only_what_it_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,7 +180,7 @@ async def test_a_plugin_sees_only_what_it_needs(tmp_path: Path, monkeypatch: pyt
     plugin = script(
         tmp_path, "import os\nassert 'AWS_SECRET_ACCESS_KEY' not in os.environ\n" + credential("abc")
     )
-    assert (await run_plugin(plugin, "c"))[0] == "abc"
+    assert (await run_plugin(plugin, "c", SystemClock()))[0] == "abc"
 
 
 @pytest.mark.parametrize(
@@ -163,7 +198,7 @@ async def test_a_plugin_sees_only_what_it_needs(tmp_path: Path, monkeypatch: pyt
 )
 async def test_a_plugin_that_fails_is_our_fault(tmp_path: Path, text: str, words: str) -> None:
     with pytest.raises(LocalFault, match=words):
-        await run_plugin(script(tmp_path, text), "c")
+        await run_plugin(script(tmp_path, text), "c", SystemClock())
 
 
 async def test_a_plugin_that_hangs_is_ended_with_whatever_it_started(
@@ -175,17 +210,19 @@ async def test_a_plugin_that_hangs_is_ended_with_whatever_it_started(
     (tmp_path / "child.py").write_text(child)
     parent = f"import subprocess, sys\nsubprocess.run([sys.executable, {str(tmp_path / 'child.py')!r}])"
     with pytest.raises(LocalFault, match="took more than"):
-        await run_plugin(script(tmp_path, parent), "c")
+        await run_plugin(script(tmp_path, parent), "c", SystemClock())
     await asyncio.sleep(2.5)
     assert not alive.exists()
 
 
 async def test_a_plugin_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(LocalFault, match="cannot be started"):
-        await run_plugin(ExecPlugin(command=str(tmp_path / "none")), "c")
+        await run_plugin(ExecPlugin(command=str(tmp_path / "none")), "c", SystemClock())
 
 
 async def test_a_token_file_that_vanished_is_our_fault(tmp_path: Path) -> None:
-    made = Credentials(ClusterConfig(name="c", server="https://x", token_file=str(tmp_path / "gone")))
+    made = Credentials(
+        ClusterConfig(name="c", server="https://x", token_file=str(tmp_path / "gone")), SystemClock()
+    )
     with pytest.raises(LocalFault, match="token file cannot be read"):
         await made.header()
