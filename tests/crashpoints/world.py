@@ -27,13 +27,13 @@ VICTIM, CLUSTER = "north", "north-1"
 VANTAGES = ("control", "elsewhere", "south")
 """As few as a quorum with a dissenter outside the victim needs: each more costs a seventh of a cycle's work."""
 TIMING = {
-    "interval": "500ms",
-    "timeout": "500ms",
+    "interval": "1s",
+    "timeout": "1s",
     "fall": 2,
     "rise": 2,
     "confirm": "500ms",
     "inventoryInterval": "1s",
-    "lease": "3s",
+    "lease": "4s",
     "leaseRenew": "1s",
     "leaseMargin": "1s",
     "stable": "1s",
