@@ -6,9 +6,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PYTEST_ARGS ?=
 SEEDS ?= 1..1000
+CRASH_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check bench simulate quality schema kube-servers lock clean
+.PHONY: help install demo test check bench simulate crashpoints quality schema kube-servers lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -44,6 +45,9 @@ bench: $(STAMP) ## measure what the README claims; exit 1 when a figure is misse
 
 simulate: $(STAMP) ## the controller in simulated worlds under faults, 1,000 seeds (SEEDS=A..B for others)
 	$(BIN)/failover simulate --seeds $(SEEDS)
+
+crashpoints: $(STAMP) ## kill, freeze and follow a real controller at every point, hours (CRASH_ARGS="--kinds --variant stop")
+	$(BIN)/python -m tests.crashpoints $(CRASH_ARGS)
 
 quality: $(STAMP) ## detection quality: false alarms, detection times, gray failures, as a table and a picture
 	$(BIN)/python -m tests.quality
