@@ -9,7 +9,7 @@ from failover.controller.context import Context
 from failover.controller.effects import Effect, send
 from failover.execution.admission import is_automatic
 from failover.execution.evidence import source_verdicts
-from failover.execution.machine import back_off
+from failover.execution.machine import back_off, could_go_since
 from failover.execution.rules import refuse
 from failover.execution.safety import HALTING, PATIENCE_S, RULES_ASKED, WAITING, grant
 from failover.model.ids import IntentId, StepId
@@ -78,7 +78,12 @@ async def change_all(
     parallel: int,
     completed: Completed,
 ) -> None:
-    """Carry out several changes at one target: one durable batch of intents, then the sends, then the effects."""
+    """Carry out several changes at one target: one durable batch of intents, then the sends, then the effects.
+
+    What may not go yet stays for another round and holds up nothing beside it. Nothing is composed without a lease.
+    """
+    if context.leadership.epoch is None:
+        return
     run = context.runs.get(run.id, run)  # it may have been halted or aborted while the target was read
     permitted: list[tuple[Intent, Permit]] = []
     refused: list[Entry] = []
@@ -90,7 +95,7 @@ async def change_all(
             permitted.append((intent, answer))
             situation = situation.sending(change.target)
         elif answer.code in WAITING and _patient(context, run, step):
-            break
+            continue
         elif answer.code in HALTING:
             await halt(context, run, answer)
             return
@@ -109,9 +114,13 @@ async def change_all(
 
 
 def _patient(context: Context, run: Run, step: StepId) -> bool:
-    """Whether a step that may not go yet has waited too long. Raising a fence has no step, and no deadline."""
-    progress = run.steps.get(step)
-    return progress is None or (context.now().wall - progress.since).total_seconds() <= PATIENCE_S
+    """Whether a step that may not go yet may wait on. Neither the waits before it nor a halt count; raising a fence has no
+    step, and no deadline.
+    """
+    planned = next((item for item in run.plan.steps if item.id == step), None)
+    if planned is None:
+        return True
+    return (context.now().wall - could_go_since(run, planned)).total_seconds() <= PATIENCE_S
 
 
 async def _send_one(context: Context, intent: Intent, permit: Permit, gate: asyncio.Semaphore) -> Effect:

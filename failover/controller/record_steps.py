@@ -6,10 +6,10 @@ from failover.controller.changing import change_all, settled
 from failover.controller.context import Context
 from failover.controller.effects import Effect
 from failover.controller.retries import Retries
-from failover.execution.machine import Attempt, Observe, ReadBack
+from failover.execution.machine import Attempt, Observe, ReadBack, could_go_since
 from failover.execution.rules import refuse
 from failover.model.errors import TargetError
-from failover.model.ids import IntentId
+from failover.model.ids import Epoch, IntentId
 from failover.model.journal import (
     EffectRecorded,
     EffectResult,
@@ -73,7 +73,10 @@ class RecordSteps:
             if stale is not None:
                 await context.append([(run.id, StepFailed(step=step.id, refusal=stale))])
                 return
-            change = RecordsChange(change=self._zone_change(run, step, state))
+            epoch = context.leadership.epoch
+            if epoch is None:  # the lease was lost while the zone was read
+                return
+            change = RecordsChange(change=self._zone_change(run, step, state, epoch))
             await change_all(context, run, [(step.id, change)], parallel=1, completed=_completed)
 
     async def _already_there(self, run: Run, step: ChangeRecordsStep, intent: Intent | None) -> None:
@@ -89,11 +92,9 @@ class RecordSteps:
             )
         await self._context.append([(run.id, event)])
 
-    def _zone_change(self, run: Run, step: ChangeRecordsStep, state: ZoneState) -> ZoneChange:
+    def _zone_change(self, run: Run, step: ChangeRecordsStep, state: ZoneState, epoch: Epoch) -> ZoneChange:
         """Preconditions are what was read just now: it equals what the plan saw, or `_stale` had refused."""
         context = self._context
-        epoch = context.leadership.epoch
-        assert epoch is not None
         changes = tuple(
             RecordChange(before=state.find(*_key(change)), after=change.after)
             for change in step.changes
@@ -136,7 +137,7 @@ class RecordSteps:
                 context.tell(
                     "dns.silent", f"zone {step.zone}: no answer from {silent}", page=True, run=run.id
                 )
-        elif (now - progress.since).total_seconds() > VERIFY_DEADLINE_S:
+        elif (now - could_go_since(run, step)).total_seconds() > VERIFY_DEADLINE_S:
             wrong = [
                 f"{item.server}: {item.detail or 'another answer'}" for item in answers if not item.matches
             ]

@@ -208,7 +208,7 @@ def _action_for(
         return None, progress.not_before
     if progress.state is StepState.EFFECTED and isinstance(step, ChangeRecordsStep):
         return Observe(step=step), None
-    silent = _silent_for(run, step, progress, heard, now)
+    silent = _silent_for(run, step, heard, now)
     if progress.state is StepState.INTENDED:
         if silent > SILENCE_MAX_S:
             sentence = f"whether it was applied is unknown: {target_of(step)} could not be read back for {silent:.0f} s"
@@ -225,10 +225,16 @@ def _action_for(
     return Attempt(step=step), None
 
 
-def _silent_for(run: Run, step: Step, progress: StepProgress, heard: datetime | None, now: datetime) -> float:
+def _silent_for(run: Run, step: Step, heard: datetime | None, now: datetime) -> float:
     """Seconds since this step could go on and nothing came of its target; a halt does not count."""
-    times = [progress.since, wait_began(run, step), run.resumed_at, heard]
-    return (now - max(time for time in times if time is not None)).total_seconds()
+    since = could_go_since(run, step)
+    return (now - (since if heard is None else max(since, heard))).total_seconds()
+
+
+def could_go_since(run: Run, step: Step) -> datetime:
+    """Since when nothing of the run itself kept a step: its needs are done, no halt, its last attempt is over."""
+    times = [run.steps[step.id].since, wait_began(run, step), run.resumed_at]
+    return max(time for time in times if time is not None)
 
 
 def wait_began(run: Run, step: Step) -> datetime:

@@ -124,16 +124,16 @@ def _on_plan(intent: Intent, run: Run) -> Iterator[Refusal]:
     if not intent.evidence:
         yield refuse("no-evidence", "the intent cites no observation, and no person")
     change = intent.change
+    if run.state in (RunState.HALTED, RunState.AWAITING_APPROVAL):
+        yield refuse("halted", f"run {run.id} is {run.state}")
     if isinstance(change, RaiseFence):
         touched = {step.cluster for step in run.plan.steps if isinstance(step, ScaleStep)}
-        if change.epoch != intent.epoch or change.cluster not in touched:
+        if run.state.final or change.epoch != intent.epoch or change.cluster not in touched:
             yield refuse(
                 "off-plan", f"the plan changes nothing in {change.cluster} with epoch {change.epoch}"
             )
         return
     step = next((item for item in run.plan.steps if item.id == intent.step), None)
-    if run.state in (RunState.HALTED, RunState.AWAITING_APPROVAL):
-        yield refuse("halted", f"run {run.id} is {run.state}")
     if not may_begin(run, intent.step):
         yield refuse("aborted", f"run {run.id} is being aborted: {intent.step} is not begun any more")
     if step is None or run.state.final:

@@ -21,7 +21,7 @@ from failover.store.sqlite import SQLiteStore
 from tests.crashpoints.points import Trace
 from tests.crashpoints.world import CLUSTER, VICTIM, CrashLab
 
-WITHIN_S = 90.0
+WITHIN_S = 180.0
 MORE_A_STRIKE_S = 20.0
 SETTLED_WITHIN_S = 10.0
 STATUS_AGE_MAX_S = 2.5
