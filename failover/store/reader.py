@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from failover.store.processes import provably_gone
-from failover.store.schema import APPLICATION_ID, FILE_NAME, SCHEMA_VERSION, version_of
+from failover.store.schema import APPLICATION_ID, FILE_NAME, SCHEMA_VERSION
 
 TIMEOUT_S = 2.0
 
@@ -42,13 +42,13 @@ class StatusReader:
     def _check(self) -> None:
         if self._query("PRAGMA application_id", ())[0][0] != APPLICATION_ID:
             raise NoStore(f"{self._path} is not a database of failover")
-        if version_of(self._connection) > SCHEMA_VERSION:
+        if self._query("PRAGMA user_version", ())[0][0] > SCHEMA_VERSION:
             raise NoStore(f"{self._path} was written by a newer version of failover: run that version")
 
     def document(self, key: str) -> Any:
         """A document's JSON data, or None."""
         row = self._query("SELECT value FROM documents WHERE key = ?", (key,))
-        return json.loads(row[0][0]) if row else None
+        return self._plain(row[0][0], f"document {key}") if row else None
 
     def leader(self) -> dict[str, Any] | None:
         """Who acts: holder, epoch, process, expiry (wall), released, and whether the process is provably gone."""
@@ -79,7 +79,10 @@ class StatusReader:
             arguments,
         )
         names = ("sequence", "epoch", "at", "run", "text", "previous_hash", "hash")
-        return [{**dict(zip(names, row, strict=True)), "entry": json.loads(row[4])} for row in rows]
+        return [
+            {**dict(zip(names, row, strict=True)), "entry": self._plain(row[4], f"journal entry {row[0]}")}
+            for row in rows
+        ]
 
     def tail(self, count: int) -> list[dict[str, Any]]:
         """The last entries, oldest first."""
@@ -98,6 +101,15 @@ class StatusReader:
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()
+
+    def _plain(self, text: object, what: str) -> Any:
+        """The JSON data that a column holds; a damaged page may hold anything there."""
+        try:
+            return json.loads(str(text))
+        except (ValueError, RecursionError):
+            raise NoStore(
+                f"{self._path} is damaged: {what} is no JSON; `failover audit verify` tells more"
+            ) from None
 
     def _query(self, sql: str, arguments: tuple[Any, ...]) -> list[Any]:
         try:
