@@ -55,6 +55,7 @@ def simulate(
             for name in ("faults", "verdicts", "refusals", "runs", "steps", "checks")
         },
         "never_met": found.never_met(),
+        "below_the_mark": found.below_the_mark(),
     }
     if not render.data(summary, output):
         _show(summary)
@@ -128,13 +129,15 @@ def _one(seed: int, faults: list[str], *, log: bool, shrink: bool, output: rende
 
 
 def _show(summary: dict[str, Any]) -> None:
-    for name in ("runs", "verdicts", "refusals", "checks"):
+    for name in ("runs", "steps", "verdicts", "refusals", "checks"):
         cells = ", ".join(f"{key} {count}" for key, count in summary["coverage"][name].items())
         render.line(f"{name}: {cells}")
     met = summary["coverage"]["faults"]
     render.line(f"faults: {len(met)} kinds, {sum(met.values())} times")
     if summary["never_met"]:
         render.line(f"never met: {', '.join(summary['never_met'])}")
+    if summary["below_the_mark"]:
+        render.line(f"met too seldom: {', '.join(summary['below_the_mark'])}")
     for one in summary["failed"]:
         render.line(f"FAILED seed {one['seed']}: {one['violations'][0]}")
         render.line(f"  {one['replay']}")

@@ -91,7 +91,7 @@ def build_policy(random: Random) -> Policy:
     )
     names = tuple(entry.name for entry in clusters)
     rules = tuple(PlacementRule(cluster=name) for name in names)
-    mode = random.choices((Mode.AUTO, Mode.APPROVE), (0.9, 0.1))[0]
+    mode = random.choices((Mode.AUTO, Mode.APPROVE, Mode.RECOMMEND), (0.86, 0.1, 0.04))[0]
     shop = Application(
         name=ApplicationName("shop"),
         mode=mode,

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 
+from . import coverage
 from .faults import FAULTS
 from .oracles import ORACLES
 from .play import Planned, Result, play, schedule_of
@@ -42,6 +43,12 @@ class Sweep:
         """Fault kinds and oracles that these seeds never exercised."""
         kinds = [f"fault {name}" for name in sorted(FAULTS) if not self.faults[name]]
         return kinds + [f"oracle {one.invariant}" for one in ORACLES if not self.checks[one.invariant]]
+
+    def below_the_mark(self) -> list[str]:
+        """What was met too seldom for so many seeds to prove much; nothing is asked of fewer than a thousand."""
+        if self.seeds < coverage.SEEDS:
+            return []
+        return list(coverage.below_the_mark(self.faults, self.verdicts, self.refusals, self.steps))
 
 
 def sweep(

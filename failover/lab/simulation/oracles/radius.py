@@ -23,7 +23,14 @@ class BlastRadius(Oracle):
         "at most N regions at once, M automatic moves an hour and a day; clock jumps change nothing",
     )
 
+    def __init__(self, world: World, runs: Runs) -> None:
+        super().__init__(world, runs)
+        self.forgotten: set[str] = set()
+
     def see(self, event: trace.Event) -> None:
+        if isinstance(event, trace.Lived) and event.what == "restored":
+            # What the restored journal does not tell of nobody can count; a person has answered for going on.
+            self.forgotten = set(self.runs.by_id) - {entry.run for entry in self.world.disk.journal}
         if not isinstance(event, trace.Journaled) or not isinstance(event.entry.entry, RunOpened):
             return
         run = self.runs.by_id[event.entry.run]
@@ -35,6 +42,7 @@ class BlastRadius(Oracle):
             other
             for other in self.runs.automatic_unplanned()
             if other.id != run.id
+            and other.id not in self.forgotten
             and (other.whole or not run.whole)  # moves of one application count for applications only
             and other.dns_written
             and not {self.world.region_of(name) for name in other.plan.sources} & regions
@@ -49,7 +57,8 @@ class BlastRadius(Oracle):
         unfinished = {
             region
             for other in self.runs.automatic_unplanned()
-            if other.id != run.id and not other.closed and (other.whole or not run.whole)
+            if other.id != run.id and other.id not in self.forgotten
+            if not other.closed and (other.whole or not run.whole)
             for name in other.plan.sources
             if (region := self.world.region_of(name)) not in regions
         }
