@@ -12,11 +12,26 @@ import pytest
 
 from .servers.bind import BindPair
 from .servers.kubernetes.controlplane import ControlPlane, running
-from .servers.tiers import BIND, KUBERNETES, REQUIRE, TIERS, Tier, servers_required
+from .servers.pairs import MixedPair
+from .servers.tiers import (
+    BIND,
+    KNOT,
+    KUBERNETES,
+    OBSERVERS,
+    POWERDNS,
+    REQUIRE,
+    TIERS,
+    Tier,
+    servers_required,
+)
 
 TIER_OF_FIXTURE = {
     "bind_pair": BIND,
     "bind_tier": BIND,
+    "knot_pair": KNOT,
+    "bind_knot_pair": KNOT,
+    "powerdns_pair": POWERDNS,
+    "observers_tier": OBSERVERS,
     "control_plane": KUBERNETES,
     "three_control_planes": KUBERNETES,
     "kubernetes_tier": KUBERNETES,
@@ -73,6 +88,43 @@ def bind_pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BindPair]:
         yield pair
     finally:
         pair.stop()
+
+
+@pytest.fixture(scope="session")
+def observers_tier() -> None:
+    """For a test that looks on with other people's tools."""
+    require_tier(OBSERVERS)
+
+
+def _mixed(factory: pytest.TempPathFactory, primary: str) -> Iterator[MixedPair]:
+    pair = MixedPair(factory.mktemp(primary) / "pair", primary=primary)
+    try:
+        pair.start()
+        yield pair
+    finally:
+        pair.stop()
+
+
+@pytest.fixture(scope="session")
+def knot_pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MixedPair]:
+    """Knot, primary and secondary, with the zone example.test."""
+    require_tier(KNOT)
+    yield from _mixed(tmp_path_factory, "knot")
+
+
+@pytest.fixture(scope="session")
+def bind_knot_pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MixedPair]:
+    """A BIND primary with a Knot secondary, with the zone example.test."""
+    require_tier(BIND)
+    require_tier(KNOT)
+    yield from _mixed(tmp_path_factory, "bind")
+
+
+@pytest.fixture(scope="session")
+def powerdns_pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MixedPair]:
+    """A PowerDNS primary with a Knot secondary, with the zone example.test."""
+    require_tier(POWERDNS)
+    yield from _mixed(tmp_path_factory, "powerdns")
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ..servers.bind import BindPair
-from .worlds import BindWorld, FaultyWorld, LabWorld, TwinWorld, World
+from .worlds import BindWorld, FaultyWorld, LabWorld, PairWorld, TwinWorld, World
 
 
 @pytest.fixture
@@ -15,11 +15,13 @@ def bind_world(bind_pair: BindPair) -> BindWorld:
     return BindWorld(bind_pair)
 
 
-@pytest.fixture(params=["twin", "lab", "bind"])
+@pytest.fixture(params=["twin", "lab", "bind", "knot", "bind_knot", "powerdns"])
 async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[World]:
-    made: TwinWorld | LabWorld | BindWorld
+    made: TwinWorld | LabWorld | PairWorld
     if request.param == "bind":
         made = request.getfixturevalue("bind_world")
+    elif request.param in ("knot", "bind_knot", "powerdns"):
+        made = PairWorld(request.getfixturevalue(f"{request.param}_pair"))
     else:
         made = TwinWorld() if request.param == "twin" else LabWorld(tmp_path)
     await made.start()

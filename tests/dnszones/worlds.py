@@ -1,4 +1,4 @@
-"""The places that the contract of DNSZone is kept in: the twin, the lab's name servers, and BIND."""
+"""The places that the contract of DNSZone is kept in: the twin, the lab's name servers, BIND, Knot and PowerDNS."""
 
 import asyncio
 import base64
@@ -29,6 +29,7 @@ from failover.model.records import FenceRecord, RecordChange, RecordSet, RecordT
 from failover.model.time import Now
 
 from ..servers.bind import BindPair
+from ..servers.pairs import Pair
 
 APEX = "example.test"
 ZONE = ZoneName("example-test")
@@ -169,10 +170,10 @@ class TwinWorld:
         self.world.servers[server].stopped = True
 
 
-class BindWorld(_OnTheWire):
-    """A zone of the two BIND servers that the tests start (primary and secondary, notify-delay 0)."""
+class PairWorld(_OnTheWire):
+    """A zone of two real servers that the tests start: a primary that takes updates, and its secondary."""
 
-    def __init__(self, pair: BindPair) -> None:
+    def __init__(self, pair: Pair) -> None:
         super().__init__()
         self.pair = pair
         self.key = pair.key.keyring()
@@ -185,7 +186,7 @@ class BindWorld(_OnTheWire):
             primary=servers[0],
             authoritative=servers,
             tsig_key_file=str(pair.key_file),
-            timeout_s=3.0,
+            timeout_s=5.0,
         )
 
     async def start(self) -> None:
@@ -212,6 +213,14 @@ class BindWorld(_OnTheWire):
         primary = self.zone.primary
         answer = await dns.asyncquery.tcp(message, primary.address, port=primary.port, timeout=5)
         assert answer.rcode() == dns.rcode.NOERROR, dns.rcode.to_text(answer.rcode())
+
+
+class BindWorld(PairWorld):
+    """A zone of two BIND servers, notify-delay 0."""
+
+    def __init__(self, pair: BindPair) -> None:
+        super().__init__(pair)
+        self.pair: BindPair = pair
 
 
 def batched(names: Sequence[dns.name.Name], size: int) -> Iterator[Sequence[dns.name.Name]]:

@@ -11,25 +11,32 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from .bind import find_named
 from .kubernetes.build import BuildError, build_missing, find_programs, say
-from .tiers import TIERS, servers_required
+from .tiers import DNS_TIERS, TIERS, servers_required
 
-PACKAGES = ("bind9",)
+PACKAGES = (
+    "bind9",
+    "bind9-dnsutils",
+    "knot",
+    "knot-dnsutils",
+    "pdns-server",
+    "pdns-backend-sqlite3",
+    "dnsperf",
+)
 APT_LISTS = Path("/var/lib/apt/lists")
 
 
 def install_packages(packages: Sequence[str], *, lists: Path = APT_LISTS) -> bool:
     """Install Debian packages as root, without starting their services now; say whether that worked."""
     listed = " ".join(packages)
-    # These two keep the installation from starting `named`: the first is what invoke-rc.d goes by where there is no
+    # These two keep the installation from starting the servers: the first is what invoke-rc.d goes by where there is no
     # systemd, the second stops systemctl from talking to it. No file of the system is changed for it.
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1", "SYSTEMD_OFFLINE": "1"}
     apt = ("apt-get", "-q", "-o", "DPkg::Lock::Timeout=120")
     if not any(lists.glob("*Packages*")):
         say("apt-get update: this machine has no package lists yet.")
         subprocess.run([*apt, "update"], env=environment, check=False, stdout=sys.stderr)
-    say(f"apt-get install {listed}: the server tests need it (its service is not started).")
+    say(f"apt-get install {listed}: the server tests need it (their services are not started).")
     command = [*apt, "install", "-y", "--no-install-recommends", *packages]
     done = subprocess.run(command, env=environment, check=False, stdout=sys.stderr)
     if done.returncode != 0:
@@ -39,13 +46,15 @@ def install_packages(packages: Sequence[str], *, lists: Path = APT_LISTS) -> boo
     if done.returncode != 0:
         say(f"apt-get could not install {listed}; its own words are above.")
     elif Path("/run/systemd/system").is_dir():
-        say("`systemctl disable named` keeps it from starting with the machine, where you do not want it to.")
+        say(
+            "`systemctl disable named knot pdns` keeps them from starting with the machine, where you do not want it."
+        )
     return done.returncode == 0
 
 
 def main() -> int:
     """Install and build what may be, then name every tier; exit 1 where a required one cannot run."""
-    if find_named() is None and os.geteuid() == 0 and shutil.which("apt-get"):
+    if any(tier.problem() for tier in DNS_TIERS) and os.geteuid() == 0 and shutil.which("apt-get"):
         install_packages(PACKAGES)
     if servers_required() and find_programs()[1]:
         try:

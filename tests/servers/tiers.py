@@ -4,10 +4,12 @@ A tier that cannot run is skipped with one sentence; under FAILOVER_REQUIRE_SERV
 """
 
 import os
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from .bind import find_named
+from .pairs import missing_knot, missing_powerdns
 from .kubernetes.build import KUBERNETES_VERSION, find_programs
 
 REQUIRE = "FAILOVER_REQUIRE_SERVERS"
@@ -34,6 +36,31 @@ def bind_problem() -> str | None:
     return "The BIND tier needs `named`: run `apt-get install bind9` as root, or `make test` as root, which does it."
 
 
+def knot_problem() -> str | None:
+    """What keeps the Knot tier from running."""
+    if not missing_knot():
+        return None
+    return "The Knot tier needs `knotd`: run `apt-get install knot` as root, or `make test` as root, which does it."
+
+
+def powerdns_problem() -> str | None:
+    """What keeps the PowerDNS tier from running: the server itself, or its Knot secondary."""
+    if missing_powerdns():
+        return (
+            "The PowerDNS tier needs `pdns_server` and its SQLite backend: run `apt-get install pdns-server "
+            "pdns-backend-sqlite3` as root, or `make test` as root, which does it."
+        )
+    return knot_problem()
+
+
+def observers_problem() -> str | None:
+    """What keeps the outside observers from looking."""
+    missing = tuple(name for name in ("nsupdate", "kdig") if shutil.which(name) is None)
+    if not missing:
+        return None
+    return f"The outside observers need {_listed(missing)}: run `apt-get install bind9-dnsutils knot-dnsutils` as root."
+
+
 def kubernetes_problem() -> str | None:
     """What keeps the Kubernetes tier from running."""
     _, missing = find_programs()
@@ -53,4 +80,10 @@ BIND = Tier(name="bind", title="BIND 9, primary and secondary", problem=bind_pro
 KUBERNETES = Tier(
     name="kubernetes", title=f"Kubernetes {KUBERNETES_VERSION} control planes", problem=kubernetes_problem
 )
-TIERS: tuple[Tier, ...] = (BIND, KUBERNETES)
+KNOT = Tier(
+    name="knot", title="Knot, primary and secondary, and BIND with a Knot secondary", problem=knot_problem
+)
+POWERDNS = Tier(name="powerdns", title="PowerDNS with a Knot secondary", problem=powerdns_problem)
+OBSERVERS = Tier(name="observers", title="nsupdate and kdig", problem=observers_problem)
+DNS_TIERS: tuple[Tier, ...] = (BIND, KNOT, POWERDNS, OBSERVERS)
+TIERS: tuple[Tier, ...] = (*DNS_TIERS, KUBERNETES)
