@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from .bind import find_named
-from .pairs import missing_knot, missing_powerdns
 from .kubernetes.build import KUBERNETES_VERSION, find_programs
+from .pairs import missing_knot, missing_powerdns
 
 REQUIRE = "FAILOVER_REQUIRE_SERVERS"
 
