@@ -28,7 +28,7 @@ _TOKEN = re.compile(r'\s*(?:"([^"\n]*)"|([{};])|([^\s"{};]+))')
 def load_key(path: Path) -> dns.tsig.Key:
     """The one key of a file. Raises LocalFault with the file's name and what is wrong; never shows the secret."""
     try:
-        text = _read_private(path).decode("ascii")
+        text = read_private(path).decode("ascii")
     except UnicodeDecodeError:
         raise LocalFault(f"{path}: a TSIG key file is plain ASCII text, this one is not") from None
     return parse_key(text, origin=str(path))
@@ -91,21 +91,21 @@ def _tokens(text: str, origin: str) -> list[str]:
     return tokens
 
 
-def _read_private(path: Path) -> bytes:
-    """The file's bytes, if only its owner (this user or root) can read it. Links are not followed."""
+def read_private(path: Path, what: str = "TSIG key") -> bytes:
+    """The file's bytes, if only its owner (this user or root) can read it. Links are not followed. Raises LocalFault."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
-        raise LocalFault(f"{path}: the TSIG key cannot be read: {error.strerror}") from None
+        raise LocalFault(f"{path}: the {what} cannot be read: {error.strerror}") from None
     try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
-            raise LocalFault(f"{path}: a TSIG key must be a plain file")
+            raise LocalFault(f"{path}: a {what} must be a plain file")
         if status.st_uid not in (os.geteuid(), 0):
-            raise LocalFault(f"{path}: the TSIG key belongs to another user (uid {status.st_uid})")
+            raise LocalFault(f"{path}: the {what} belongs to another user (uid {status.st_uid})")
         if status.st_mode & 0o077:
             mode = stat.S_IMODE(status.st_mode)
-            raise LocalFault(f"{path}: others can read this TSIG key (mode {mode:04o}); run chmod 600 on it")
+            raise LocalFault(f"{path}: others can read this {what} (mode {mode:04o}); run chmod 600 on it")
         data = os.read(descriptor, SIZE_MAX + 1)
     finally:
         os.close(descriptor)

@@ -65,12 +65,29 @@ def record_set_of(rrset: dns.rrset.RRset) -> RecordSet:
 @lru_cache(maxsize=8192)
 def canonical_record_set(record_set: RecordSet) -> RecordSet:
     """The same data as a server would give it back: what two record sets are compared by. Raises Rejected."""
+    values = tuple(sorted(_text(item) for item in rdata_of(record_set)))
+    weights: tuple[int, ...] = ()
+    if record_set.weights:
+        by_value = {canonical_value(record_set, index): w for index, w in enumerate(record_set.weights)}
+        weights = tuple(by_value[value] for value in values)
     return RecordSet(
         name=absolute_name(record_set.name).to_text(),
         record_type=record_set.record_type,
         ttl=record_set.ttl,
-        values=tuple(sorted(_text(item) for item in rdata_of(record_set))),
+        values=values,
+        weights=weights,
     )
+
+
+def canonical_value(record_set: RecordSet, index: int) -> str:
+    """One value of a record set in canonical text. Raises Rejected."""
+    one = RecordSet(
+        name=record_set.name,
+        record_type=record_set.record_type,
+        ttl=record_set.ttl,
+        values=(record_set.values[index],),
+    )
+    return _text(rdata_of(one)[0])
 
 
 def _text(rdata: dns.rdata.Rdata) -> str:

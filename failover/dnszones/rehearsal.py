@@ -66,7 +66,7 @@ async def rehearse(
             f"{len(good)} names: one application may have about {ATOMIC_NAMES} in a zone, for one message is atomic"
         )
     servers = await asyncio.gather(
-        *(_check_server(zone, server, apex, serial) for server in zone.authoritative)
+        *(check_server(zone, server, apex, serial) for server in zone.authoritative)
     )
     warnings += [sentence for sentences in servers for sentence in sentences]
     return tuple(RightProblem(target=zone.name, sentence=item) for item in problems) + tuple(
@@ -169,7 +169,8 @@ async def _check_wildcard(apex: dns.name.Name, ask: Ask) -> list[str]:
     return []
 
 
-async def _check_server(zone: Zone, server: NameServer, apex: dns.name.Name, serial: int) -> list[str]:
+async def check_server(zone: Zone, server: NameServer, apex: dns.name.Name, serial: int | None) -> list[str]:
+    """What is wrong with one authoritative server. `serial`: the primary's, None where serials mean nothing."""
     where = f"name server {server.address} port {server.port}"
     asker = Asker(server, timeout_s=zone.timeout_s)
     try:
@@ -180,6 +181,6 @@ async def _check_server(zone: Zone, server: NameServer, apex: dns.name.Name, ser
         return [str(error)]
     finally:
         await asker.close()
-    if serial_before(theirs, serial):
+    if serial is not None and serial_before(theirs, serial):
         return [f"{where} lags: it has serial {theirs}, the primary {serial}"]
     return []

@@ -21,6 +21,7 @@ from failover.dnszones.answers import (
     refused_update,
     translate,
 )
+from failover.dnszones.conflicts import explain_conflict
 from failover.dnszones.connection import BadAnswer, Connection, NoAnswer, NotSent, open_connection
 from failover.dnszones.fences import fence_text, foreign_fence
 from failover.dnszones.keyfile import load_key
@@ -33,7 +34,7 @@ from failover.dnszones.names import (
     record_set_of,
 )
 from failover.dnszones.rehearsal import rehearse
-from failover.dnszones.update import ATOMIC_NAMES, build_update, refuse_unsound
+from failover.dnszones.update import build_update, refuse_unsound
 from failover.dnszones.verify import verify_server
 from failover.model.errors import (
     Conflict,
@@ -49,9 +50,9 @@ from failover.model.inventory import RightProblem
 from failover.model.permit import Permit
 from failover.model.policy import Zone
 from failover.model.records import (
+    CAPABILITIES,
     FenceRecord,
     RecordSet,
-    RecordType,
     ServerAnswer,
     ZoneCapabilities,
     ZoneChange,
@@ -73,6 +74,9 @@ class RFC2136Zone:
         self.entry = zone
         self._apex = absolute_name(zone.apex)
         self._mono = mono
+        if zone.primary is None:
+            raise LocalFault(f"zone {zone.name}: no `primary` that takes its updates", target=zone.name)
+        self._primary = zone.primary
         self._target = f"zone {zone.name}: primary {zone.primary.address} port {zone.primary.port}"
         self._key: dns.tsig.Key | None = None
         self._connection: Connection | None = None
@@ -84,12 +88,7 @@ class RFC2136Zone:
     @property
     def capabilities(self) -> ZoneCapabilities:
         """Plain record sets: no weights (duplicate records collapse), one message of 64 KiB is atomic."""
-        return ZoneCapabilities(
-            provider="rfc2136",
-            record_types=(RecordType.A, RecordType.AAAA, RecordType.CNAME),
-            weights=False,
-            atomic_names=ATOMIC_NAMES,
-        )
+        return CAPABILITIES["rfc2136"]
 
     async def read(
         self, names: Sequence[RecordSet | tuple[str, str]], applications: Sequence[ApplicationName]
@@ -179,7 +178,7 @@ class RFC2136Zone:
                         f"zone {self.name}: no `tsigKeyFile`: updates are always signed", target=self.name
                     )
                 self._key = load_key(Path(self.entry.tsig_key_file))
-                primary = self.entry.primary
+                primary = self._primary
                 self._connection = await open_connection(
                     primary.address, primary.port, timeout_s=self.entry.timeout_s
                 )
@@ -279,28 +278,7 @@ class RFC2136Zone:
             return Conflict(
                 f"{where}: changed by somebody else ({rcode}); a look failed: {error}", target=self.name
             )
-        fence, ours = state.fence(change.application), change.fence_after
-        if fence is not None and (foreign := foreign_fence(fence, ours)):
-            return FencedOff(f"{where}: {foreign}", target=self.name)
-        if fence_text(fence) == ours.text:
-            return Conflict(f"{where}: this very change is in the zone already ({rcode})", target=self.name)
-        expected = {canonical_record_set(item.after).key: item.before for item in change.changes}
-        actual = {item.key: item for item in state.record_sets}
-        different = sorted(
-            " ".join(key)
-            for key, before in expected.items()
-            if values_of(actual.get(key)) != values_of(before)
-        )
-        aliases = sorted(f"{name} {kind}" for name, kind in actual if (name, kind) not in expected)
-        if fence_text(fence) != fence_text(change.fence_before):
-            different.append(f"the fence ({fence_text(fence) or 'absent'})")
-        different += [f"{alias} in its place" for alias in aliases]
-        what = (
-            ", ".join(different[:5]) or "something that has changed back meanwhile, or another type at a name"
-        )
-        return Conflict(
-            f"{where}: not as it was read ({rcode}): {what}; nothing was changed", target=self.name
-        )
+        return explain_conflict(state, change, rcode)
 
     async def _read_back(self, change: ZoneChange) -> None:
         """NOERROR is not proof: servers answer it and ignore what their rules forbid (facts/dns.md 2.3)."""
@@ -328,8 +306,3 @@ class RFC2136Zone:
                 f"({len(ignored)} of {len(wanted)} names); look for records of other types at these names",
                 target=self.name,
             )
-
-
-def values_of(record_set: RecordSet | None) -> tuple[str, ...]:
-    """Its values in canonical form; () where there is none."""
-    return () if record_set is None else canonical_record_set(record_set).values

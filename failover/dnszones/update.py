@@ -18,9 +18,9 @@ from failover.dnszones.names import (
 from failover.model.errors import FencedOff, Rejected
 from failover.model.permit import Permit
 from failover.model.policy import Zone
-from failover.model.records import RecordChange, RecordType, ZoneChange
+from failover.model.records import CAPABILITIES, RecordChange, RecordSet, RecordType, ZoneChange
 
-ATOMIC_NAMES = 500
+ATOMIC_NAMES = CAPABILITIES["rfc2136"].atomic_names
 """Names that one message surely holds, old and new record sets and the fence included: 64 KiB of TCP (measured)."""
 
 FENCE_TTL_S = 60
@@ -65,6 +65,7 @@ def _refuse_unsound_record(
         raise Rejected(f"{what}: a managed record set is never empty", target=zone.name)
     if item.before is not None and (item.before.key != after.key or not item.before.values):
         raise Rejected(f"{what}: the old record set is of another name or type, or empty", target=zone.name)
+    _refuse_unsound_weights(zone, after, what)
     if not 0 < after.ttl <= TTL_MAX_S:
         raise Rejected(f"{what}: a TTL of {after.ttl} s is not between 1 s and a week", target=zone.name)
     types = seen.setdefault(name, set())
@@ -76,6 +77,24 @@ def _refuse_unsound_record(
         is_cname and (name == apex or len(after.values) != 1)
     ):
         raise Rejected(f"{what}: a CNAME has one value, stands alone and never at the apex", target=zone.name)
+
+
+def _refuse_unsound_weights(zone: Zone, after: RecordSet, what: str) -> None:
+    """All weights 0 would mean an equal split, which is the opposite of what it looks like (facts/dns.md 2.1)."""
+    if not after.weights:
+        return
+    able = CAPABILITIES[zone.provider]
+    if not able.weights:
+        raise Rejected(
+            f"{what}: {zone.provider} has plain record sets without weights; a share there is a subset of addresses",
+            target=zone.name,
+        )
+    if len(after.weights) != len(after.values) or len(set(after.values)) != len(after.values):
+        raise Rejected(f"{what}: each value has one weight", target=zone.name)
+    if not any(after.weights):
+        raise Rejected(f"{what}: all weights are 0, which clients see as an equal split", target=zone.name)
+    if min(after.weights) < 0 or max(after.weights) > able.weight_max:
+        raise Rejected(f"{what}: a weight lies between 0 and {able.weight_max}", target=zone.name)
 
 
 def build_update(zone: Zone, key: dns.tsig.Key, change: ZoneChange) -> dns.update.UpdateMessage:

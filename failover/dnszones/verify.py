@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 
 import dns.asyncquery
 import dns.exception
@@ -20,6 +21,7 @@ from failover.model.policy import NameServer
 from failover.model.records import RecordSet, ServerAnswer
 
 PARALLEL_PER_SERVER = 16
+WEIGHTED_LOOKS = 6
 UDP_SHARE = 0.3
 """Share of the deadline that the answer over UDP may take: one lost datagram must leave time for TCP."""
 
@@ -89,12 +91,23 @@ async def _verify(
 
 async def _look(asker: "Asker", record_set: RecordSet, apex: dns.name.Name) -> str:
     """How the server's answer differs from a wanted record set, "" if it does not."""
+    if not record_set.weights:
+        return await _look_once(asker, record_set, apex)
+    for _ in range(WEIGHTED_LOOKS):  # one answer gives one value: none of them may be a wrong one
+        if difference := await _look_once(asker, record_set, apex):
+            return difference
+    return ""
+
+
+async def _look_once(asker: "Asker", record_set: RecordSet, apex: dns.name.Name) -> str:
     name, kind = absolute_name(record_set.name), rdata_type(record_set.record_type)
     answer = await asker.ask(name, kind)
     found = read_found(answer, name, kind, apex, target=asker.target)
     if found.rrset is None:
         return f"a CNAME to {found.alias[0]}" if found.alias is not None else "no such record set"
     actual = record_set_of(found.rrset)
+    if record_set.weights and actual.values and set(actual.values) <= set(record_set.answered):
+        actual = replace(actual, values=record_set.values)
     if actual.values != record_set.values:
         return f"{', '.join(actual.values)} instead of {', '.join(record_set.values)}"
     if actual.ttl != record_set.ttl:

@@ -9,7 +9,7 @@ import hashlib
 import json
 import types
 from collections.abc import Mapping
-from dataclasses import MISSING, fields, is_dataclass
+from dataclasses import MISSING, Field, field, fields, is_dataclass
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from functools import cache
@@ -20,6 +20,18 @@ T = TypeVar("T")
 
 class DecodeError(ValueError):
     """Data does not fit the type; the message names the path."""
+
+
+def later(default: Any) -> Any:
+    """A dataclass field that came after journals were written: left out where it holds its default.
+
+    So the text, and with it the hash, of every value that says nothing new is what it was before.
+    """
+    return field(default=default, metadata={"later": True})
+
+
+def _written(item: "Field[Any]", value: Any) -> bool:
+    return not (item.metadata.get("later") and value == item.default)
 
 
 def to_plain(value: Any) -> Any:
@@ -35,7 +47,11 @@ def to_plain(value: Any) -> Any:
     if isinstance(value, timedelta):
         return value.total_seconds()
     if is_dataclass(value) and not isinstance(value, type):
-        plain = {item.name: to_plain(getattr(value, item.name)) for item in fields(value)}
+        plain = {
+            item.name: to_plain(found)
+            for item in fields(value)
+            if _written(item, found := getattr(value, item.name))
+        }
         kind = getattr(type(value), "kind", None)
         if isinstance(kind, str) and "kind" not in plain:
             plain["kind"] = str(kind)
@@ -64,18 +80,22 @@ def canonical_json(value: Any) -> str:
 
 
 @cache
-def _shape(cls: type) -> tuple[tuple[str, ...], str]:
-    """Field names of a dataclass, and its tag ("" where it has none, or a field of that name)."""
+def _shape(cls: type) -> tuple[tuple[str, ...], dict[str, Any], str]:
+    """Field names of a dataclass, defaults of its later ones, and its tag ("" without one, or with a field so named)."""
     names = tuple(item.name for item in fields(cls))
+    defaults = {item.name: item.default for item in fields(cls) if item.metadata.get("later")}
     kind = getattr(cls, "kind", None)
-    return names, kind if isinstance(kind, str) and "kind" not in names else ""
+    return names, defaults, kind if isinstance(kind, str) and "kind" not in names else ""
 
 
 def _one_level(value: Any) -> Any:
     """What the JSON encoder does not know by itself, one level deep: it asks again for what lies inside."""
     if is_dataclass(value) and not isinstance(value, type):
-        names, kind = _shape(type(value))
+        names, defaults, kind = _shape(type(value))
         plain = {name: getattr(value, name) for name in names}
+        for name, default in defaults.items():
+            if plain[name] == default:
+                del plain[name]
         if kind:
             plain["kind"] = kind
         return plain

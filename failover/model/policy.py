@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from failover.model.codec import later
 from failover.model.ids import (
     ApplicationName,
     ClusterName,
@@ -240,19 +241,35 @@ class NameServer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Zone:
-    """One DNS zone and how it is changed (RFC 2136). `tsig_key_file`: BIND key file, mode 0600.
+    """One DNS zone at one provider, and how it is changed. Several may have one apex: each is fenced by itself.
 
     `authoritative`: every address that is read back (I15). `adopt`: may a first change claim names without a fence.
+    `resolvers`: recursive servers that are looked at once the TTL is over. `repair`: is drift put right unasked.
+    RFC 2136: `primary`, and `tsig_key_file`, a BIND key file of mode 0600.
+    Route 53, Cloud DNS: `hosted_zone` (the id; the managed zone's name), `project`, `credentials_file` and `profile`
+    (without them the SDK's own chain), `endpoint` (a URL other than the provider's own).
+    `requests_per_s`: what the account may send, of which a part is kept for failovers; 0: the provider's own default.
+    `prepare`: health-checked records beside the plain path (Route 53). `credentials_expire`: ISO date, "" for never.
     """
 
     name: ZoneName
     apex: str
     provider: str = "rfc2136"
-    primary: NameServer
+    primary: NameServer | None = None
     authoritative: tuple[NameServer, ...]
     tsig_key_file: str = ""
     adopt: bool = True
     timeout_s: float = 3.0
+    hosted_zone: str = later("")
+    project: str = later("")
+    credentials_file: str = later("")
+    profile: str = later("")
+    endpoint: str = later("")
+    requests_per_s: float = later(0.0)
+    resolvers: tuple[NameServer, ...] = later(())
+    repair: bool = later(False)
+    prepare: bool = later(False)
+    credentials_expire: str = later("")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -292,7 +309,10 @@ class Workload:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DNSName:
-    """One record set that publishes an application. `clusters`: in order of preference for `first`. `ttl`: seconds."""
+    """One record set that publishes an application, at one provider. `clusters`: in order of preference for `first`.
+
+    `ttl`: seconds. `weighted`: every value carries a weight, so that a ramp gives exact shares.
+    """
 
     name: str
     zone: ZoneName
@@ -300,6 +320,7 @@ class DNSName:
     ttl: int
     publish: Publish = Publish.ALL
     clusters: tuple[ClusterName, ...]
+    weighted: bool = later(False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

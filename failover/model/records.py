@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from failover.model.codec import later
 from failover.model.ids import ApplicationName, Epoch, ZoneName
 
 
@@ -17,12 +18,16 @@ class RecordType(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordSet:
-    """All records of one name and type. `name`: absolute, lower case, with the final dot; `values` sorted; `ttl` seconds."""
+    """All records of one name and type. `name`: absolute, lower case, with the final dot; `values` sorted; `ttl` seconds.
+
+    `weights`: of each value in turn, or () for a plain set, where clients see all values. They are shares of their sum.
+    """
 
     name: str
     record_type: RecordType
     ttl: int
     values: tuple[str, ...]
+    weights: tuple[int, ...] = later(())
 
     @property
     def key(self) -> tuple[str, str]:
@@ -35,7 +40,15 @@ class RecordSet:
             and self.key == other.key
             and self.values == other.values
             and self.ttl == other.ttl
+            and self.weights == other.weights
         )
+
+    @property
+    def answered(self) -> tuple[str, ...]:
+        """The values that clients are ever given."""
+        if not self.weights:
+            return self.values
+        return tuple(value for value, weight in zip(self.values, self.weights, strict=True) if weight)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,10 +175,50 @@ class Verification:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ZoneCapabilities:
-    """What a provider can do. `atomic_names`: names that one atomic change holds. `weights`: weighted record sets."""
+    """What a provider can do.
+
+    `atomic_names`: names of one address each that one atomic change surely holds, old and new and the fence included.
+    `weights`: weighted record sets, of at most `weight_max` a value. `health_checked`: records that the provider itself
+    takes out by a check of its own (`prepare`). `alias`: records that follow a resource of the provider: read, never
+    written. `minimum_ttl` in seconds.
+    """
 
     provider: str
     record_types: tuple[RecordType, ...]
     weights: bool
     atomic_names: int
     minimum_ttl: int = 1
+    weight_max: int = 0
+    health_checked: bool = False
+    alias: bool = False
+    serial: bool = True
+
+
+_TYPES = (RecordType.A, RecordType.AAAA, RecordType.CNAME)
+
+CAPABILITIES = {
+    "rfc2136": ZoneCapabilities(
+        provider="rfc2136",
+        record_types=_TYPES,
+        weights=False,  # duplicate records collapse: there is nothing to weigh
+        atomic_names=500,  # 64 KiB of TCP (measured)
+    ),
+    "route53": ZoneCapabilities(
+        provider="route53",
+        record_types=_TYPES,
+        weights=True,
+        weight_max=255,
+        atomic_names=400,  # 1,000 values a batch, each deleted and created: 499 and the fence, less some room
+        health_checked=True,
+        alias=True,
+        serial=False,
+    ),
+    "clouddns": ZoneCapabilities(
+        provider="clouddns",
+        record_types=_TYPES,
+        weights=True,
+        weight_max=1000,
+        atomic_names=900,  # 1,000 additions a change by default; the project's own quota is read at first use
+    ),
+}
+"""By provider, known without asking anybody: what one cannot do is refused when a policy is read."""

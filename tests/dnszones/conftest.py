@@ -6,7 +6,16 @@ from pathlib import Path
 import pytest
 
 from ..servers.bind import BindPair
-from .worlds import BindWorld, FaultyWorld, LabWorld, PairWorld, TwinWorld, World
+from .worlds import (
+    BindWorld,
+    CloudDNSWorld,
+    FaultyWorld,
+    LabWorld,
+    PairWorld,
+    Route53World,
+    TwinWorld,
+    World,
+)
 
 
 @pytest.fixture
@@ -15,13 +24,15 @@ def bind_world(bind_pair: BindPair) -> BindWorld:
     return BindWorld(bind_pair)
 
 
-@pytest.fixture(params=["twin", "lab", "bind", "knot", "bind_knot", "powerdns"])
+@pytest.fixture(params=["twin", "lab", "bind", "knot", "bind_knot", "powerdns", "route53", "clouddns"])
 async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[World]:
-    made: TwinWorld | LabWorld | PairWorld
+    made: TwinWorld | LabWorld | PairWorld | Route53World | CloudDNSWorld
     if request.param == "bind":
         made = request.getfixturevalue("bind_world")
     elif request.param in ("knot", "bind_knot", "powerdns"):
         made = PairWorld(request.getfixturevalue(f"{request.param}_pair"))
+    elif request.param in ("route53", "clouddns"):
+        made = (Route53World if request.param == "route53" else CloudDNSWorld)(tmp_path)
     else:
         made = TwinWorld() if request.param == "twin" else LabWorld(tmp_path)
     await made.start()

@@ -1,4 +1,4 @@
-"""The contract of DNSZone, word for word the same on the twin, on the lab's name servers and on BIND."""
+"""The contract of DNSZone, word for word the same on the twin, the lab's servers, BIND, Knot, PowerDNS and the stand-ins."""
 
 import asyncio
 from dataclasses import replace
@@ -7,7 +7,7 @@ import pytest
 
 from failover.model.errors import Conflict, FencedOff, Rejected, Unavailable
 from failover.model.ids import ApplicationName
-from failover.model.records import RecordSet, RecordType
+from failover.model.records import CAPABILITIES, RecordSet, RecordType
 
 from .worlds import SHOP, World, Writer, create, record, until_effective, values_at
 
@@ -197,17 +197,18 @@ async def test_names_without_a_fence_are_claimed_only_where_the_policy_adopts(wo
     assert await values_at(zone, [shop]) == {"shop.example.test.": (WEST,)}
 
 
-async def test_five_hundred_names_fit_one_update_and_too_many_are_refused_with_their_number(
+async def test_as_many_names_as_told_fit_one_change_and_too_many_are_refused_with_their_number(
     world: World,
 ) -> None:
     zone = world.open(timeout_s=10.0)
-    names = [record(f"shop{number}", EAST, WEST) for number in range(500)]
+    able = zone.capabilities.atomic_names
+    names = [record(f"shop{number}", EAST) for number in range(able)]
     fence = await create(zone, *names)
     who = Writer()
     moves = [(item, replace(item, values=(NORTH,))) for item in names]
     await zone.change(who.permit(), who.change("plan-1", *moves, fence_before=fence))
     held = await values_at(zone, names)
-    assert len(held) == 500
+    assert len(held) == able
     assert set(held.values()) == {(NORTH,)}
     many = [(None, record(f"more{number}", EAST, WEST)) for number in range(2000)]
     with pytest.raises(Rejected, match="2000 names do not fit"):
@@ -275,7 +276,38 @@ async def test_the_check_names_what_lies_outside(world: World) -> None:
     assert any("outside" in problem.sentence for problem in problems)
 
 
-async def test_capabilities_are_honest(world: World) -> None:
-    capabilities = world.open().capabilities
-    assert not capabilities.weights
-    assert capabilities.atomic_names == 500
+async def test_weights_are_kept_where_there_are_any_and_refused_where_not(world: World) -> None:
+    zone = world.open()
+    who = Writer()
+    plain = record("shop", EAST, WEST)
+    weighted = replace(plain, weights=(5, 95))
+    if not zone.capabilities.weights:
+        with pytest.raises(Rejected, match="plain record sets without weights"):
+            await zone.change(who.permit(), who.change("plan-1", (None, weighted)))
+        return
+    await zone.change(who.permit(), who.change("plan-1", (None, weighted)))
+    assert (await zone.read([plain], [SHOP])).record_sets == (weighted,)
+    await until_effective(zone, weighted)
+    with pytest.raises(Rejected, match="equal split"):
+        await zone.change(
+            who.permit(),
+            who.change(
+                "plan-2", (weighted, replace(plain, weights=(0, 0))), fence_before=who.fence("plan-1")
+            ),
+        )
+    moved = replace(plain, weights=(50, 50))
+    stale = replace(plain, weights=(10, 90))
+    with pytest.raises(Conflict, match="shop"):
+        await zone.change(
+            who.permit(), who.change("plan-2", (stale, moved), fence_before=who.fence("plan-1"))
+        )
+    await zone.change(who.permit(), who.change("plan-2", (weighted, moved), fence_before=who.fence("plan-1")))
+    assert (await zone.read([plain], [SHOP])).record_sets == (moved,)
+    answers = await zone.verify([weighted])
+    assert any("other weights" in answer.detail for answer in answers)
+    await zone.change(who.permit(), who.change("plan-3", (moved, plain), fence_before=who.fence("plan-2")))
+    assert (await zone.read([plain], [SHOP])).record_sets == (plain,)
+
+
+async def test_capabilities_are_those_that_a_policy_is_checked_against(world: World) -> None:
+    assert world.open().capabilities == CAPABILITIES[world.zone.provider]

@@ -17,8 +17,10 @@ import dns.update
 import dns.xfr
 import dns.zone
 
+from failover.dnszones import open_zone
 from failover.dnszones.rfc2136 import RFC2136Zone
 from failover.lab.nameserver import Faults, NameServer, empty_zone, new_key
+from failover.lab.providers import CloudDNSFake, Route53Fake
 from failover.lab.twins.zone import TwinZone, ZoneWorld
 from failover.model.ids import ApplicationName, Epoch, IntentId, ZoneName
 from failover.model.permit import Permit
@@ -221,6 +223,85 @@ class BindWorld(PairWorld):
     def __init__(self, pair: BindPair) -> None:
         super().__init__(pair)
         self.pair: BindPair = pair
+
+
+class ProviderWorld:
+    """A zone at a strict stand-in of a provider with an HTTP API, spoken to by the vendor's own client."""
+
+    zone: Zone
+
+    def __init__(self, fake: Route53Fake | CloudDNSFake) -> None:
+        self.fake = fake
+        self._opened: list[DNSZone] = []
+
+    async def start(self) -> None:
+        await self.fake.start()
+        self.zone = self._entry(
+            tuple(Server(address=item.address, port=item.port) for item in self.fake.behind.servers)
+        )
+
+    def _entry(self, servers: tuple[Server, ...]) -> Zone:
+        raise NotImplementedError
+
+    def open(self, **changed: Any) -> DNSZone:
+        zone = open_zone(replace(self.zone, **changed), mono=time.monotonic)
+        self._opened.append(zone)
+        return zone
+
+    async def close(self) -> None:
+        for zone in self._opened:
+            await zone.close()
+        await self.fake.stop()
+
+    async def outside(self, name: str, kind: str, ttl: int, *values: str) -> None:
+        self.fake.set_records(name, kind, ttl, *values)
+
+
+class Route53World(ProviderWorld):
+    fake: Route53Fake
+
+    def __init__(self, directory: Path, **told: Any) -> None:
+        super().__init__(Route53Fake(APEX, **{"rate": 2000.0, "burst": 2000.0, **told}))
+        self._directory = directory
+
+    def _entry(self, servers: tuple[Server, ...]) -> Zone:
+        path = self._directory / "aws-credentials"
+        path.touch(mode=0o600)
+        (key, secret), *_ = self.fake.keys.items()
+        path.write_text(f"[default]\naws_access_key_id = {key}\naws_secret_access_key = {secret}\n")
+        return Zone(
+            name=ZONE,
+            apex=APEX,
+            provider="route53",
+            authoritative=servers,
+            hosted_zone=self.fake.hosted_zone,
+            credentials_file=str(path),
+            endpoint=self.fake.endpoint,
+            requests_per_s=1000.0,
+            timeout_s=5.0,
+        )
+
+
+class CloudDNSWorld(ProviderWorld):
+    fake: CloudDNSFake
+
+    def __init__(self, directory: Path, **told: Any) -> None:
+        super().__init__(CloudDNSFake(APEX, **{"rate": 2000.0, "burst": 2000.0, **told}))
+        self._directory = directory
+
+    def _entry(self, servers: tuple[Server, ...]) -> Zone:
+        return Zone(
+            name=ZONE,
+            apex=APEX,
+            provider="clouddns",
+            authoritative=servers,
+            hosted_zone=self.fake.managed_zone,
+            project=self.fake.project,
+            credentials_file=str(self.fake.write_credentials(self._directory / "account.json")),
+            endpoint=self.fake.endpoint,
+            requests_per_s=1000.0,
+            timeout_s=5.0,
+        )
 
 
 def batched(names: Sequence[dns.name.Name], size: int) -> Iterator[Sequence[dns.name.Name]]:

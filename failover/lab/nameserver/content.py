@@ -1,5 +1,6 @@
 """A zone's content as a value: questions (RFC 1034 section 4.3.2) and updates (RFC 2136 section 3), pure."""
 
+import random
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -21,10 +22,24 @@ _APEX_KEPT = (dns.rdatatype.SOA, dns.rdatatype.NS)
 
 @dataclass(frozen=True, kw_only=True)
 class Records:
-    """One RRset's content. `ttl` in seconds; `rdatas` never empty."""
+    """One RRset's content. `ttl` in seconds; `rdatas` never empty.
+
+    `choices`: (weight, records) of a weighted set, of which each answer gives one; all weights 0 is an equal split.
+    """
 
     ttl: int
     rdatas: frozenset[dns.rdata.Rdata]
+    choices: tuple[tuple[int, frozenset[dns.rdata.Rdata]], ...] = ()
+
+    @property
+    def given(self) -> frozenset[dns.rdata.Rdata]:
+        """What one answer gives."""
+        if not self.choices:
+            return self.rdatas
+        weights = [weight for weight, _ in self.choices]
+        if not any(weights):
+            weights = [1] * len(weights)
+        return random.choices([rdatas for _, rdatas in self.choices], weights)[0]  # noqa: S311 - a share, no secret
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +84,7 @@ class Content:
         records = self.records.get((name, kind))
         if records is None:
             return None
-        return dns.rrset.from_rdata_list(name, records.ttl, sorted(records.rdatas))
+        return dns.rrset.from_rdata_list(name, records.ttl, sorted(records.given))
 
     def query(self, name: dns.name.Name, kind: dns.rdatatype.RdataType) -> Answer:
         """Answer a question about a name of this zone."""

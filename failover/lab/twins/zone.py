@@ -16,6 +16,7 @@ from failover.model.permit import Permit
 from failover.model.policy import Zone
 from failover.model.ports import Clock
 from failover.model.records import (
+    CAPABILITIES,
     FenceRecord,
     RecordSet,
     RecordType,
@@ -169,12 +170,7 @@ class TwinZone:
     @property
     def capabilities(self) -> ZoneCapabilities:
         """The same as those of the real one."""
-        return ZoneCapabilities(
-            provider="rfc2136",
-            record_types=(RecordType.A, RecordType.AAAA, RecordType.CNAME),
-            weights=False,
-            atomic_names=ATOMIC_NAMES,
-        )
+        return CAPABILITIES["rfc2136"]
 
     async def read(
         self, names: Sequence[RecordSet | tuple[str, str]], applications: Sequence[ApplicationName]

@@ -1,0 +1,95 @@
+"""botocore's errors as ours, each with a sentence that says what to do. Imported without botocore."""
+
+from typing import Any
+
+from failover.model.errors import (
+    Conflict,
+    LocalFault,
+    OutcomeUnknown,
+    Rejected,
+    TargetError,
+    Throttled,
+    Unavailable,
+)
+
+THROTTLED = frozenset(
+    {"Throttling", "ThrottlingException", "TooManyRequestsException", "RequestLimitExceeded"}
+)
+OURS = {
+    "ExpiredToken": "the session token has expired; get new credentials",
+    "ExpiredTokenException": "the session token has expired; get new credentials",
+    "RequestExpired": "the request came too late; set this machine's clock by NTP",
+    "InvalidClientTokenId": "the access key is not known; check the credentials file and the profile",
+    "UnrecognizedClientException": "the access key is not known; check the credentials file and the profile",
+    "MissingAuthenticationToken": "no credentials were sent; name a credentials file or a profile",
+    "SignatureDoesNotMatch": "the secret does not belong to the access key, or this machine's clock is off",
+    "AccessDenied": "the credentials may not do this; grant route53:ChangeResourceRecordSets, ListResourceRecordSets, "
+    "GetHostedZone and GetChange on this hosted zone",
+    "AccessDeniedException": "the credentials may not do this; grant them the hosted zone",
+}
+NO_CREDENTIALS = (
+    "NoCredentialsError",
+    "PartialCredentialsError",
+    "ProfileNotFound",
+    "CredentialRetrievalError",
+    "ConfigParseError",
+    "TokenRetrievalError",
+    "SSOTokenLoadError",
+    "UnauthorizedSSOTokenError",
+)
+NOT_SENT = ("EndpointConnectionError", "ConnectTimeoutError", "ProxyConnectionError", "SSLError")
+
+
+def translate(error: Exception, *, where: str, target: str, sent_changes: bool) -> TargetError:
+    """Our error for one of botocore's. `sent_changes`: the call could have changed something."""
+    name, response = type(error).__name__, getattr(error, "response", None)
+    if isinstance(response, dict) and "Error" in response:
+        return _answered(response, where=where, target=target, sent_changes=sent_changes)
+    if name in NO_CREDENTIALS:
+        return LocalFault(f"{where}: no usable AWS credentials: {sentence_of(error)}", target=target)
+    if name in ("ParamValidationError", "InvalidEndpoint", "InvalidRegionError"):
+        return Rejected(f"{where}: Route 53 would not take this: {sentence_of(error)}", target=target)
+    if isinstance(error, ValueError) and "endpoint" in str(error).lower():
+        return LocalFault(f"{where}: the endpoint is not usable: {error}", target=target)
+    if name in NOT_SENT:
+        return Unavailable(f"{where}: Route 53 cannot be reached: {sentence_of(error)}", target=target)
+    if sent_changes:
+        return OutcomeUnknown(
+            f"{where}: a change was sent and no trustworthy answer came: {name}: {sentence_of(error)}",
+            target=target,
+        )
+    return Unavailable(
+        f"{where}: Route 53 gave no usable answer: {name}: {sentence_of(error)}", target=target
+    )
+
+
+def _answered(response: dict[str, Any], *, where: str, target: str, sent_changes: bool) -> TargetError:
+    code, said = str(response["Error"].get("Code", "")), str(response["Error"].get("Message", ""))[:300]
+    status = int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+    if code in THROTTLED:
+        return Throttled(f"{where}: Route 53 throttles this account ({code}: {said})", target=target)
+    if code == "PriorRequestNotComplete":
+        return Throttled(f"{where}: an earlier change of the hosted zone is still being made", target=target)
+    if code in OURS:
+        return LocalFault(f"{where}: Route 53 says {code}: {OURS[code]}", target=target)
+    if code == "NoSuchHostedZone":
+        return Rejected(
+            f"{where}: there is no such hosted zone in this account; check `hostedZone`", target=target
+        )
+    if code == "InvalidChangeBatch":
+        if "limit" in said and "exceeded" in said:
+            return Rejected(f"{where}: too large for one batch: {said}", target=target)
+        return Conflict(said, target=target)
+    if status >= 500 or not code or not 400 <= status < 500:
+        if sent_changes:
+            return OutcomeUnknown(
+                f"{where}: Route 53 answers {status or 'nonsense'} to a change; it must be read back",
+                target=target,
+            )
+        return Unavailable(f"{where}: Route 53 answers {status} {code}", target=target)
+    return Rejected(f"{where}: Route 53 answers {code}: {said}", target=target)
+
+
+def sentence_of(error: Exception) -> str:
+    """Its first line, bounded."""
+    return (str(error).splitlines() or [type(error).__name__])[0][:300]

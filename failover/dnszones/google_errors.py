@@ -1,0 +1,100 @@
+"""The errors of Google's client as ours, each with a sentence that says what to do. Imported without the client."""
+
+from typing import Any
+
+from failover.model.errors import (
+    Conflict,
+    LocalFault,
+    OutcomeUnknown,
+    Rejected,
+    TargetError,
+    Throttled,
+    Unavailable,
+)
+
+RATE_REASONS = frozenset({"rateLimitExceeded", "userRateLimitExceeded", "dailyLimitExceeded"})
+CONFLICTS = frozenset(
+    {"conditionNotMet", "alreadyExists", "cnameResourceRecordSetConflict", "containerNotEmpty"}
+)
+NOT_SENT = ("ConnectTimeout", "SSLError", "ProxyError", "InvalidURL", "MissingSchema", "InvalidSchema")
+
+
+def translate(error: Exception, *, where: str, target: str, sent_changes: bool) -> TargetError:
+    """Our error for one of theirs. `sent_changes`: the call could have changed something."""
+    name, code = type(error).__name__, getattr(error, "code", None)
+    if type(error).__module__.startswith("google.auth"):
+        return _auth(error, name, where=where, target=target)
+    if isinstance(code, int):
+        return _answered(error, int(code), where=where, target=target, sent_changes=sent_changes)
+    if name in NOT_SENT or (name == "ConnectionError" and _never_connected(error)):
+        return Unavailable(f"{where}: Cloud DNS cannot be reached: {sentence_of(error)}", target=target)
+    if sent_changes:
+        return OutcomeUnknown(
+            f"{where}: a change was sent and no trustworthy answer came: {name}: {sentence_of(error)}",
+            target=target,
+        )
+    return Unavailable(
+        f"{where}: Cloud DNS gave no usable answer: {name}: {sentence_of(error)}", target=target
+    )
+
+
+def _auth(error: Exception, name: str, *, where: str, target: str) -> TargetError:
+    """A token is asked for before the request: nothing was changed."""
+    if name == "TransportError":
+        return Unavailable(
+            f"{where}: the token endpoint cannot be reached: {sentence_of(error)}", target=target
+        )
+    if name == "DefaultCredentialsError":
+        return LocalFault(
+            f"{where}: no Google credentials were found; name a service account file under `credentialsFile`",
+            target=target,
+        )
+    return LocalFault(
+        f"{where}: Google gives no token for these credentials: {sentence_of(error)}; they have expired or were revoked, "
+        "or this machine's clock is off",
+        target=target,
+    )
+
+
+def _never_connected(error: Exception) -> bool:
+    """Whether a requests.ConnectionError came before anything was sent."""
+    return "NewConnectionError" in repr(error) or "NameResolutionError" in repr(error)
+
+
+def _answered(error: Exception, code: int, *, where: str, target: str, sent_changes: bool) -> TargetError:
+    said = str(getattr(error, "message", error))[:300]
+    reasons = {str(item.get("reason", "")) for item in _errors(error)}
+    if code == 429 or reasons & RATE_REASONS:
+        return Throttled(f"{where}: Cloud DNS throttles this project ({said})", target=target)
+    if reasons & CONFLICTS or (code == 404 and "entity.change" in said):
+        return Conflict(said, target=target)
+    if code == 403 and "quotaExceeded" in reasons:
+        return Rejected(f"{where}: over a quota of the project: {said}", target=target)
+    if code == 401:
+        return LocalFault(
+            f"{where}: Cloud DNS does not accept the token; check the credentials", target=target
+        )
+    if code == 403:
+        return LocalFault(
+            f"{where}: the credentials may not do this ({said}); grant them roles/dns.admin on the managed zone",
+            target=target,
+        )
+    if code == 404:
+        return Rejected(f"{where}: {said} Check `project` and `managedZone`", target=target)
+    if code >= 500:
+        if sent_changes:
+            return OutcomeUnknown(
+                f"{where}: Cloud DNS answers {code} to a change; it must be read back", target=target
+            )
+        return Unavailable(f"{where}: Cloud DNS answers {code}", target=target)
+    return Rejected(f"{where}: Cloud DNS answers {code}: {said}", target=target)
+
+
+def _errors(error: Exception) -> list[dict[str, Any]]:
+    found = getattr(error, "errors", ())
+    return [item for item in found if isinstance(item, dict)]
+
+
+def sentence_of(error: Exception) -> str:
+    """Its first line, bounded."""
+    return (str(error).splitlines() or [type(error).__name__])[0][:300]

@@ -1,0 +1,287 @@
+"""What the adapters over a provider's HTTP API share: reading whole or not at all, one writer, budgets, read-back.
+
+The vendors' SDKs are synchronous: they run in a small pool of threads of the zone's own, with deadlines of their own, so
+that a provider that hangs holds up nothing else.
+"""
+
+import asyncio
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeVar
+
+from failover.dnszones.conflicts import explain_conflict
+from failover.dnszones.fences import fence_text
+from failover.dnszones.held import Held, Key, fence_key, fences_of, record_sets_of
+from failover.dnszones.limits import AccountBudget
+from failover.dnszones.names import absolute_name, canonical_record_set, fence_rdata, rdata_type
+from failover.dnszones.surveying import survey
+from failover.dnszones.update import FENCE_TTL_S, refuse_unsound
+from failover.dnszones.verify import verify_server
+from failover.model.errors import Conflict, FencedOff, OutcomeUnknown, Rejected, TargetError, Throttled
+from failover.model.ids import ApplicationName
+from failover.model.inventory import RightProblem
+from failover.model.permit import Permit
+from failover.model.policy import Zone
+from failover.model.records import (
+    CAPABILITIES,
+    RecordSet,
+    ServerAnswer,
+    ZoneCapabilities,
+    ZoneChange,
+    ZoneState,
+)
+
+THREADS = 4
+PATIENCE_S = 30.0
+"""How long a change that is refused as too many, or as one too early, is offered again. Nothing was changed by it."""
+
+OFFER_FIRST_S, OFFER_MAX_S = 0.05, 2.0
+URGENT_AFTER_CHANGE_S = 60.0
+"""After a change, what is read belongs to it, and may use what is kept for failovers."""
+
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delta:
+    """One atomic change in the provider's own objects: what is deleted exactly as it is, and what is created."""
+
+    deletions: tuple[Any, ...]
+    additions: tuple[Any, ...]
+
+
+class ProviderZone(ABC):
+    """The DNSZone port over an HTTP API. Subclasses speak to it, synchronously, in the pool's threads."""
+
+    def __init__(self, zone: Zone, *, mono: Callable[[], float]) -> None:
+        self.name = zone.name
+        self.entry = zone
+        self.apex = absolute_name(zone.apex).to_text()
+        self.where = f"zone {zone.name}"
+        self._mono = mono
+        self._pool: ThreadPoolExecutor | None = None
+        self._writing = asyncio.Lock()
+        self._seen: dict[Key, Held] = {}
+        self._changed_at = float("-inf")
+        self._last_change = ""
+
+    @property
+    def capabilities(self) -> ZoneCapabilities:
+        """As the provider documents it."""
+        return CAPABILITIES[self.entry.provider]
+
+    # -- what a provider says, in its own words: synchronous, raising our errors ---------------------------------------
+
+    @abstractmethod
+    def _budget(self) -> AccountBudget: ...
+
+    @abstractmethod
+    async def _fetch(self, keys: Sequence[Key], *, urgent: bool) -> dict[Key, Held]:
+        """What stands at these names (any type of ours, and TXT), complete. Raises Unavailable and the like."""
+
+    @abstractmethod
+    def _objects_of(self, record_set: RecordSet) -> tuple[Any, ...]:
+        """The provider's objects of a record set as we write it."""
+
+    @abstractmethod
+    def _fence_object(self, name: str, text: str, ttl: int) -> Any: ...
+
+    @abstractmethod
+    def _refuse_oversize(self, change: ZoneChange, delta: Delta) -> None:
+        """Raise Rejected where one atomic change cannot hold it."""
+
+    @abstractmethod
+    def _submit(self, delta: Delta, permitted: Callable[[], None]) -> str:
+        """Send it once, after `permitted()`; the provider's id of the change. Conflict: nothing was changed."""
+
+    @abstractmethod
+    def _is_settled(self, change: str) -> bool:
+        """Whether the provider says that its name servers have it, which is no proof yet."""
+
+    @abstractmethod
+    def _describe(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """(names of the zone's name servers, sentences about quota and credentials). Raises for a zone not there."""
+
+    # -- the port ------------------------------------------------------------------------------------------------------
+
+    async def read(
+        self, names: Sequence[RecordSet | tuple[str, str]], applications: Sequence[ApplicationName]
+    ) -> ZoneState:
+        """The asked record sets and fences, each whole; a CNAME or a foreign kind of record in their place as well."""
+        pairs = [item.key if isinstance(item, RecordSet) else item for item in names]
+        asked = list(dict.fromkeys((self._own(name), kind) for name, kind in pairs if rdata_type(kind)))
+        fences = [fence_key(item, self.apex) for item in applications]
+        held = await self._fetch([*asked, *fences], urgent=self._is_urgent())
+        for key in [*asked, *fences]:
+            self._seen.pop(key, None)
+        self._seen.update(held)
+        return ZoneState(
+            zone=self.name,
+            record_sets=record_sets_of(held, asked),
+            fences=fences_of(held, applications, self.apex),
+            serial=0,
+            read_mono=self._mono(),
+        )
+
+    async def change(self, permit: Permit, change: ZoneChange) -> None:
+        """One atomic change, fence included: the old ones deleted exactly as they are, the new ones created.
+
+        Raises Conflict or FencedOff (nothing changed), Rejected, LocalFault, Throttled, Unavailable, OutcomeUnknown.
+        """
+        refuse_unsound(self.entry, permit, change)
+        delta = self._delta(change)
+        self._refuse_oversize(change, delta)
+
+        def permitted() -> None:
+            if not permit.still_good(self._mono()):
+                raise FencedOff(
+                    f"{self.where}: the permit for {permit.intent} has expired (the lease ends soon or ended); "
+                    "nothing was sent",
+                    target=self.name,
+                )
+
+        async with self._writing:
+            self._changed_at = self._mono()
+            try:
+                self._last_change = await self._offer(delta, permitted)
+            except Conflict as error:
+                raise await self._why_not(change, str(error)) from None
+            finally:
+                for item in change.changes:
+                    self._seen.pop(item.after.key, None)
+                self._seen.pop(fence_key(change.application, self.apex), None)
+
+    async def verify(self, record_sets: Sequence[RecordSet]) -> tuple[ServerAnswer, ...]:
+        """Ask every authoritative address, and the provider where it alone can tell: weights, and what is under way."""
+        wanted = tuple(canonical_record_set(item) for item in record_sets)
+        apex = absolute_name(self.entry.apex)
+        answers = await asyncio.gather(
+            *(
+                verify_server(server, wanted, apex, timeout_s=self.entry.timeout_s, expected_serial=None)
+                for server in self.entry.authoritative
+            )
+        )
+        return (*answers, *await self._asked_itself(wanted))
+
+    async def check(self, names: Sequence[tuple[str, str]]) -> tuple[RightProblem, ...]:
+        """Everything that a failover would need of this zone, asked without changing anything."""
+        return await survey(self.entry, names, read=self.read, describe=partial(self._call, self._describe))
+
+    async def close(self) -> None:
+        """End the threads; the zone may be used again afterwards."""
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    # -- how it is done ------------------------------------------------------------------------------------------------
+
+    def _own(self, name: str) -> str:
+        absolute = absolute_name(name)
+        if not absolute.is_subdomain(absolute_name(self.entry.apex)):
+            raise Rejected(f"{self.where}: {name} lies outside {self.entry.apex}", target=self.name)
+        return absolute.to_text()
+
+    def _is_urgent(self) -> bool:
+        return self._mono() - self._changed_at < URGENT_AFTER_CHANGE_S
+
+    async def _call(self, function: Callable[..., Answer], *arguments: Any, urgent: bool = False) -> Answer:
+        """Run one request in the pool, within the account's budget."""
+        budget = self._budget()
+        await budget.take(urgent=urgent)
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix=f"dns-{self.name}")
+        loop = asyncio.get_running_loop()
+        try:
+            return await loop.run_in_executor(self._pool, partial(function, *arguments))
+        except Throttled:
+            budget.drained()
+            raise
+
+    async def _offer(self, delta: Delta, permitted: Callable[[], None]) -> str:
+        """Send it, again where the provider took nothing of it because of its limits."""
+        deadline, wait_s = time.monotonic() + PATIENCE_S, OFFER_FIRST_S
+        while True:
+            try:
+                return await self._call(self._submit, delta, permitted, urgent=True)
+            except Throttled:
+                if time.monotonic() + wait_s > deadline:
+                    raise
+            await asyncio.sleep(wait_s)
+            wait_s = min(wait_s * 2, OFFER_MAX_S)
+
+    def _delta(self, change: ZoneChange) -> Delta:
+        """What was read is deleted as it stands in the provider's own objects; what was not read, as we would write it."""
+        deletions: list[Any] = []
+        additions: list[Any] = []
+        for item in change.changes:
+            if item.before is not None:
+                deletions += self._raw_of(item.before)
+            additions += self._objects_of(canonical_record_set(item.after))
+        name, _ = fence_key(change.application, self.apex)
+        if change.fence_before is not None:
+            seen = self._seen.get((name, "TXT"))
+            if seen is not None and fence_text(seen.fence(change.application)) == fence_text(
+                change.fence_before
+            ):
+                deletions += seen.raw
+            else:
+                deletions.append(
+                    self._fence_object(name, fence_rdata(change.fence_before).to_text(), FENCE_TTL_S)
+                )
+        additions.append(self._fence_object(name, fence_rdata(change.fence_after).to_text(), FENCE_TTL_S))
+        return Delta(deletions=tuple(deletions), additions=tuple(additions))
+
+    def _raw_of(self, before: RecordSet) -> Iterable[Any]:
+        wanted = canonical_record_set(before)
+        seen = self._seen.get(wanted.key)
+        if seen is not None and wanted.same_data(seen.record_set()):
+            return seen.raw
+        return self._objects_of(wanted)
+
+    async def _why_not(self, change: ZoneChange, said: str) -> TargetError:
+        """After a precondition failed: a newer or foreign fence means stop, everything else means decide again."""
+        keys = [item.after.key for item in change.changes]
+        try:
+            state = await self.read(keys, [change.application])
+        except TargetError as error:
+            return Conflict(
+                f"{self.where}: changed by somebody else ({said}); a look failed: {error}", target=self.name
+            )
+        return explain_conflict(state, change, said)
+
+    async def _asked_itself(self, wanted: Sequence[RecordSet]) -> tuple[ServerAnswer, ...]:
+        """The provider's own word, where it stands against: a change under way, or other weights than intended.
+
+        One answer gives one value of a weighted set, so that only the API can tell the weights (facts/dns.md 2.3).
+        """
+        server, found = f"{self.entry.provider} API", []
+        try:
+            if self._last_change and not await self._call(self._is_settled, self._last_change, urgent=True):
+                found.append(f"change {self._last_change} is under way")
+            elif self._last_change:
+                self._last_change = ""
+            weighted = [item for item in wanted if item.weights]
+            held = await self._fetch([item.key for item in weighted], urgent=True) if weighted else {}
+            found += [
+                f"{item.name} {item.record_type} has other weights"
+                for item in weighted
+                if (seen := held.get(item.key)) is None or not item.same_data(seen.record_set())
+            ]
+        except TargetError as error:
+            return (ServerAnswer(server=server, answered=False, matches=False, detail=str(error)),)
+        return (
+            (ServerAnswer(server=server, answered=True, matches=False, detail="; ".join(found)),)
+            if found
+            else ()
+        )
+
+
+def unknown_outcome(error: Exception, *, where: str, target: str) -> OutcomeUnknown:
+    """A change was sent and no trustworthy answer came."""
+    return OutcomeUnknown(
+        f"{where}: a change was sent and no trustworthy answer came: {error}", target=target
+    )

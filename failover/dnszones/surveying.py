@@ -1,0 +1,78 @@
+"""What a failover would need of a zone at a provider with an API, asked without changing anything."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, date, datetime, timedelta
+
+from failover.dnszones.names import absolute_name, rdata_type
+from failover.dnszones.rehearsal import check_server
+from failover.model.errors import TargetError
+from failover.model.ids import ApplicationName
+from failover.model.inventory import RightProblem
+from failover.model.policy import Zone
+from failover.model.records import CAPABILITIES, RecordSet, RecordType, ZoneState
+
+Read = Callable[[Sequence[RecordSet | tuple[str, str]], Sequence[ApplicationName]], Awaitable[ZoneState]]
+Describe = Callable[[], Awaitable[tuple[tuple[str, ...], tuple[str, ...]]]]
+EXPIRY_WARNING = timedelta(days=14)
+
+
+async def survey(
+    zone: Zone, names: Sequence[tuple[str, str]], *, read: Read, describe: Describe
+) -> tuple[RightProblem, ...]:
+    """Every problem that can be found now; never raises TargetError."""
+    apex = absolute_name(zone.apex)
+    problems: list[str] = []
+    good: list[tuple[str, str]] = []
+    for name, kind in dict.fromkeys(names):
+        try:
+            rdata_type(kind)
+            inside = absolute_name(name).is_subdomain(apex)
+        except TargetError as error:
+            problems.append(str(error))
+            continue
+        if inside:
+            good.append((absolute_name(name).to_text(), kind))
+        else:
+            problems.append(f"{name} lies outside the zone {zone.apex}")
+    warnings: list[str] = [*expiry(zone.credentials_expire, datetime.now(UTC).date())]
+    try:
+        servers, said = await describe()
+        state = await read(good, ())
+    except TargetError as error:
+        problems.append(str(error))
+        return _found(zone, problems, warnings)
+    warnings += said
+    if len(servers) > len(zone.authoritative):
+        warnings.append(
+            f"{zone.apex} has {len(servers)} name servers ({', '.join(servers)}), and only {len(zone.authoritative)} "
+            "addresses are under `authoritative`: a change is effective when all that clients may ask are read back"
+        )
+    asked = set(good)
+    for item in state.record_sets:
+        if item.record_type is RecordType.CNAME and item.key not in asked:
+            problems.append(
+                f"{item.name}: a CNAME to {item.values[0]} stands where other records shall be; remove it first"
+            )
+    able = CAPABILITIES[zone.provider].atomic_names
+    if len(good) > able:
+        warnings.append(f"{len(good)} names: one atomic change surely holds {able}; more go in several parts")
+    looks = await asyncio.gather(*(check_server(zone, server, apex, None) for server in zone.authoritative))
+    warnings += [sentence for sentences in looks for sentence in sentences]
+    return _found(zone, problems, warnings)
+
+
+def expiry(until: str, today: date) -> tuple[str, ...]:
+    """A sentence about credentials that end soon or have ended. `until`: ISO date, "" for never."""
+    if not until:
+        return ()
+    day = date.fromisoformat(until)
+    if day < today:
+        return (f"the credentials expired on {day}",)
+    return (f"the credentials expire on {day}",) if day - today <= EXPIRY_WARNING else ()
+
+
+def _found(zone: Zone, problems: Sequence[str], warnings: Sequence[str]) -> tuple[RightProblem, ...]:
+    return tuple(RightProblem(target=zone.name, sentence=item) for item in problems) + tuple(
+        RightProblem(target=zone.name, sentence=item, warning=True) for item in warnings
+    )

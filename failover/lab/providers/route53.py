@@ -1,0 +1,300 @@
+"""Route 53 on loopback, as strict as the documented one: spoken to by boto3 with its own signatures (facts/dns.md 2.1)."""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from failover.lab.providers.behind import Bucket, ProviderFaults, ServedBy
+from failover.lab.providers.route53_checks import HealthCheck
+from failover.lab.providers.route53_records import Batch, Invalid, RRSet, parse_batch, served, sort_key
+from failover.lab.providers.signatures import signature_problem
+from failover.lab.providers.xml import element, error_body, parse
+
+PAGE_MAX = 300
+RECORDS_MAX = 10_000
+
+
+@dataclass(slots=True, kw_only=True)
+class _Change:
+    id: str
+    submitted_at: float
+    insync_at: float
+
+
+class Route53Fake:
+    """One hosted zone with its name servers, health checks and limits.
+
+    `rate`, `burst`: requests of the account (10 a second, 50 at once, as documented since July 2026). `settle_s`: how long
+    a change is processed, during which the next one meets PriorRequestNotComplete; `insync_s`: from PENDING to INSYNC,
+    when the name servers have it.
+    """
+
+    def __init__(
+        self,
+        apex: str,
+        *,
+        hosted_zone: str = "Z0FAILOVERLAB",
+        keys: dict[str, str] | None = None,
+        rate: float = 10.0,
+        burst: float = 50.0,
+        settle_s: float = 0.0,
+        insync_s: float = 0.0,
+        ports: Iterable[int] = (0, 0),
+        mono: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.apex = apex.rstrip(".").lower() + "."
+        self.hosted_zone = hosted_zone
+        self.keys = keys or {"AKIDFAILOVERLAB": "lab-secret"}
+        self.faults = ProviderFaults()
+        self.behind = ServedBy(self.apex, ports=ports)
+        self.settle_s, self.insync_s = settle_s, insync_s
+        self.requests = 0
+        self.changes_made = 0
+        self.port = 0
+        self._bucket = Bucket(rate=rate, burst=burst)
+        self._mono = mono
+        self._changes: dict[str, _Change] = {}
+        self._busy_until = float("-inf")
+        self._runner: web.AppRunner | None = None
+        self.checks: dict[str, HealthCheck] = {}
+        self.rrsets: dict[tuple[str, str, str], RRSet] = {}
+        for kind, values in (
+            ("NS", self.behind.names),
+            ("SOA", (f"{self.behind.names[0]} host. 1 2 3 4 5",)),
+        ):
+            self.rrsets[(self.apex, kind, "")] = RRSet(
+                name=self.apex, kind=kind, ttl=900, values=tuple(values)
+            )
+
+    @property
+    def endpoint(self) -> str:
+        """The URL for boto3's `endpoint_url`."""
+        return f"http://127.0.0.1:{self.port}"
+
+    async def start(self, port: int = 0) -> None:
+        """Open the API and the name servers. Raises OSError."""
+        await self.behind.start()
+        application = web.Application(client_max_size=2**24)
+        application.router.add_route("*", "/{tail:.*}", self._serve)
+        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", port)
+        await site.start()
+        self.port = self._runner.addresses[0][1]
+        self.publish()
+
+    async def stop(self) -> None:
+        """Close everything."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+        await self.behind.stop()
+
+    def set_records(self, name: str, kind: str, ttl: int, *values: str) -> None:
+        """Change a record set as somebody in the console would: no values remove it."""
+        name = name if name.endswith(".") else f"{name}.{self.apex}"
+        for key in [key for key in self.rrsets if key[:2] == (name, kind)]:
+            del self.rrsets[key]
+        if values:
+            self.rrsets[(name, kind, "")] = RRSet(name=name, kind=kind, ttl=ttl, values=tuple(values))
+        self.publish()
+
+    def publish(self) -> None:
+        """Serve what is there now, health checks applied."""
+        if not self.faults.frozen:
+            self.behind.publish(served(self.rrsets.values(), self.checks, apex=self.apex))
+
+    # -- the API -------------------------------------------------------------------------------------------------------
+
+    async def _serve(self, request: web.Request) -> web.StreamResponse:
+        body = await request.read()
+        self.requests += 1
+        faults = self.faults
+        if faults.down:
+            assert request.transport is not None
+            request.transport.close()
+        if faults.down or faults.hang:
+            await asyncio.sleep(3600)
+        if faults.garbage:
+            return web.Response(text="<html>welcome to the hotel's network</html>", content_type="text/html")
+        if faults.errors:
+            return _error(500, "InternalFailure", "An internal error has occurred.")
+        refused = self._refused(request, body)
+        if refused is not None:
+            return refused
+        return await self._route(request, body)
+
+    def _refused(self, request: web.Request, body: bytes) -> web.Response | None:
+        """What is answered before the request is looked at: credentials, then the rate."""
+        if self.faults.expired:
+            return _error(403, "ExpiredToken", "The security token included in the request is expired")
+        problem = signature_problem(request.method, request.raw_path, request.headers, body, self.keys)
+        if problem is not None:
+            return _error(403, *problem)
+        throttled = not self._bucket.take(self._mono())
+        if self.faults.throttle > 0:
+            self.faults.throttle -= 1
+            throttled = True
+        return _error(400, "Throttling", "Rate exceeded") if throttled else None
+
+    async def _route(self, request: web.Request, body: bytes) -> web.StreamResponse:
+        parts = [part for part in request.path.split("/") if part][1:]
+        match (request.method, parts):
+            case ("POST", ["hostedzone", zone, "rrset"]) if zone == self.hosted_zone:
+                return await self._change(request, body)
+            case ("GET", ["hostedzone", zone, "rrset"]) if zone == self.hosted_zone:
+                return self._list(request)
+            case ("GET", ["hostedzone", zone]) if zone == self.hosted_zone:
+                return self._zone()
+            case ("GET", ["hostedzonelimit", zone, "MAX_RRSETS_BY_ZONE"]) if zone == self.hosted_zone:
+                return _answer(
+                    "GetHostedZoneLimitResponse",
+                    element("Limit", Type="MAX_RRSETS_BY_ZONE", Value=RECORDS_MAX),
+                    element("Count", len(self.rrsets)),
+                )
+            case (_, ["hostedzone" | "hostedzonelimit", zone, *_]):
+                return _error(404, "NoSuchHostedZone", f"No hosted zone found with ID: {zone}")
+            case ("GET", ["change", number]):
+                return self._get_change(number)
+            case (method, ["healthcheck", *rest]):
+                return self._health_check(method, rest, body)
+        return _error(404, "UnknownOperationException", f"{request.method} {request.path}")
+
+    async def _change(self, request: web.Request, body: bytes) -> web.StreamResponse:
+        if self.faults.denied:
+            return _error(
+                403, "AccessDenied", "User is not authorized to perform: route53:ChangeResourceRecordSets"
+            )
+        now = self._mono()
+        busy = now < self._busy_until
+        if self.faults.busy > 0:
+            self.faults.busy -= 1
+            busy = True
+        if busy:
+            return _error(
+                400,
+                "PriorRequestNotComplete",
+                "The request was rejected because Route 53 was still processing a prior request.",
+            )
+        if self.faults.drop_changes > 0:
+            self.faults.drop_changes -= 1
+            await self._leave(request)
+        try:
+            batch: Batch = parse_batch(body)
+            after = batch.applied_to(self.rrsets, apex=self.apex, checks=self.checks)
+        except Invalid as error:
+            return _error(400, error.code, error.sentence)
+        self.rrsets = after
+        self.changes_made += 1
+        change = _Change(id=f"C{self.changes_made:08d}", submitted_at=now, insync_at=now + self.insync_s)
+        self._changes[change.id] = change
+        self._busy_until = now + self.settle_s
+        if self.insync_s:
+            asyncio.get_running_loop().call_later(self.insync_s, self.publish)
+        else:
+            self.publish()
+        if self.faults.lose_answers > 0:
+            self.faults.lose_answers -= 1
+            await self._leave(request)
+        return _answer("ChangeResourceRecordSetsResponse", self._info(change))
+
+    async def _leave(self, request: web.Request) -> None:
+        assert request.transport is not None
+        request.transport.close()
+        await asyncio.sleep(3600)
+
+    def _info(self, change: _Change) -> str:
+        done = self._mono() >= change.insync_at and not self.faults.frozen
+        status = "INSYNC" if done else "PENDING"
+        return element(
+            "ChangeInfo", Id=f"/change/{change.id}", Status=status, SubmittedAt="2026-01-01T00:00:00Z"
+        )
+
+    def _get_change(self, number: str) -> web.Response:
+        change = self._changes.get(number)
+        if change is None:
+            return _error(404, "NoSuchChange", f"A change with id {number} does not exist.")
+        return _answer("GetChangeResponse", self._info(change))
+
+    def _list(self, request: web.Request) -> web.Response:
+        query = request.query
+        limit = min(int(query.get("maxitems", PAGE_MAX)), PAGE_MAX)
+        start = sort_key(query.get("name", "."), query.get("type", ""), query.get("identifier", ""))
+        listed = sorted(self.rrsets.values(), key=lambda one: sort_key(one.name, one.kind, one.identifier))
+        if "name" in query:
+            listed = [one for one in listed if sort_key(one.name, one.kind, one.identifier) >= start]
+        page, rest = listed[:limit], listed[limit:]
+        following = ""
+        if rest:
+            following = element("NextRecordName", rest[0].name) + element("NextRecordType", rest[0].kind)
+            if rest[0].identifier:
+                following += element("NextRecordIdentifier", rest[0].identifier)
+        return _answer(
+            "ListResourceRecordSetsResponse",
+            f"<ResourceRecordSets>{''.join(one.xml() for one in page)}</ResourceRecordSets>",
+            element("IsTruncated", "true" if rest else "false"),
+            following,
+            element("MaxItems", limit),
+        )
+
+    def _zone(self) -> web.Response:
+        servers = "".join(element("NameServer", name.rstrip(".")) for name in self.behind.names)
+        zone = (
+            f"<HostedZone>{element('Id', f'/hostedzone/{self.hosted_zone}')}{element('Name', self.apex)}"
+            f"{element('CallerReference', 'lab')}<Config><PrivateZone>false</PrivateZone></Config>"
+            f"{element('ResourceRecordSetCount', len(self.rrsets))}</HostedZone>"
+        )
+        return _answer(
+            "GetHostedZoneResponse",
+            zone,
+            f"<DelegationSet><NameServers>{servers}</NameServers></DelegationSet>",
+        )
+
+    def _health_check(self, method: str, rest: list[str], body: bytes) -> web.Response:
+        """Create (POST), read (GET) and update (POST with an id): what the prepared path needs."""
+        if method == "GET" and not rest:
+            listed = "".join(check.xml() for check in self.checks.values())
+            return _answer(
+                "ListHealthChecksResponse",
+                f"<HealthChecks>{listed}</HealthChecks>",
+                element("Marker", ""),
+                element("IsTruncated", "false"),
+                element("MaxItems", 100),
+            )
+        if method == "POST" and not rest:
+            asked = HealthCheck.created(parse(body), number=len(self.checks) + 1)
+            known = next((one for one in self.checks.values() if one.reference == asked.reference), None)
+            if known is not None and known.config != asked.config:
+                return _error(
+                    409, "HealthCheckAlreadyExists", "A health check with this caller reference exists"
+                )
+            check = known or asked
+            self.checks[check.id] = check
+            answer = _answer("CreateHealthCheckResponse", check.xml(), status=201)
+            answer.headers["Location"] = f"{self.endpoint}/2013-04-01/healthcheck/{check.id}"
+            return answer
+        found = self.checks.get(rest[0]) if rest else None
+        if found is None:
+            return _error(404, "NoSuchHealthCheck", "No health check exists with the specified ID")
+        if method == "POST":
+            updated = found.updated(parse(body))
+            if updated is None:
+                return _error(409, "HealthCheckVersionMismatch", "The version is not the current one")
+            self.checks[found.id] = found = updated
+            self.publish()
+            return _answer("UpdateHealthCheckResponse", found.xml())
+        return _answer("GetHealthCheckResponse", found.xml())
+
+
+def _answer(name: str, *parts: str, status: int = 200) -> web.Response:
+    text = (
+        f'<?xml version="1.0"?><{name} xmlns="https://route53.amazonaws.com/doc/2013-04-01/">'
+        f"{''.join(parts)}</{name}>"
+    )
+    return web.Response(text=text, status=status, content_type="text/xml")
+
+
+def _error(status: int, code: str, sentence: str) -> web.Response:
+    return web.Response(text=error_body(code, sentence), status=status, content_type="text/xml")
