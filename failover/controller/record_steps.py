@@ -24,7 +24,7 @@ from failover.model.journal import (
 from failover.model.plan import ChangeRecordsStep
 from failover.model.ports import DNSZone
 from failover.model.reasons import Refusal
-from failover.model.records import RecordChange, RecordType, Verification, ZoneChange, ZoneState
+from failover.model.records import RecordChange, RecordSet, RecordType, Verification, ZoneChange, ZoneState
 
 VERIFY_EVERY_S = 0.1
 VERIFY_DEADLINE_S = 120.0
@@ -164,13 +164,18 @@ def _stale(step: ChangeRecordsStep, state: ZoneState) -> Refusal | None:
         found = state.find(*_key(change))
         if change.after.same_data(found):
             continue
-        expected = change.before.values if change.before else ()
-        current = found.values if found else ()
-        if expected != current:
+        if _data(change.before) != _data(found):
             return refuse(
                 "stale-plan",
                 f"{change.after.name} {change.after.record_type} changed since the plan was made",
-                f"plan saw {', '.join(expected) or 'nothing'}",
-                f"now {', '.join(current) or 'nothing'}",
+                f"plan saw {', '.join(_data(change.before)) or 'nothing'}",
+                f"now {', '.join(_data(found)) or 'nothing'}",
             )
     return None
+
+
+def _data(held: RecordSet | None) -> tuple[str, ...]:
+    """Values, each with its weight where it has one."""
+    if held is None or not held.weights:
+        return held.values if held is not None else ()
+    return tuple(f"{value} (weight {w})" for value, w in zip(held.values, held.weights, strict=True))

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from failover.execution.evidence import absolute_name
 from failover.execution.rules import refuse
 from failover.execution.situation import Situation
-from failover.model.ids import ApplicationName
+from failover.model.ids import ApplicationName, ZoneName
 from failover.model.journal import Intent, RecordsChange, Run
 from failover.model.plan import RunKind
 from failover.model.policy import Application, ClusterEntry, DNSName, Publish
@@ -50,8 +50,8 @@ def _names(
 ) -> Iterator[Refusal]:
     after = item.after
     zone = next((zone for zone in situation.policy.zones if zone.name == change.zone), None)
-    name = _dns_name(item, application)
-    if name is None or name.zone != change.zone or zone is None:
+    name = _dns_name(item, application, change.zone)
+    if name is None or zone is None:
         yield refuse("own-names", f"{after.name} {after.record_type} is no name of {application.name} there")
         return
     apex = absolute_name(zone.apex)
@@ -64,11 +64,16 @@ def _names(
         yield refuse("own-names", f"{item.before.name} would become {after.name}")
 
 
-def _dns_name(item: RecordChange, application: Application) -> DNSName | None:
-    """The policy's entry of a record set. Its types are A, AAAA and CNAME: never NS, SOA, DS."""
+def _dns_name(item: RecordChange, application: Application, zone: ZoneName | None = None) -> DNSName | None:
+    """The policy's entry of a record set, in a zone or in any. Its types are A, AAAA and CNAME: never NS, SOA, DS."""
     key = (absolute_name(item.after.name), item.after.record_type)
     return next(
-        (name for name in application.dns if (absolute_name(name.name), name.record_type) == key), None
+        (
+            name
+            for name in application.dns
+            if (absolute_name(name.name), name.record_type) == key and zone in (None, name.zone)
+        ),
+        None,
     )
 
 
@@ -76,9 +81,13 @@ def _values(
     item: RecordChange, application: Application, run: Run, situation: Situation
 ) -> Iterator[Refusal]:
     kind = item.after.record_type
-    after = {canonical(kind, value) for value in item.after.values}
-    before = {canonical(kind, value) for value in item.before.values} if item.before else set()
     what = f"{item.after.name} {kind}"
+    if len(item.after.weights) not in (0, len(item.after.values)):
+        yield refuse("never-empty", f"{what} would hold values without a weight")
+        return
+    # What has weight 0 is given to nobody: it has left. All of them 0 would be an equal split, the very opposite.
+    after = {canonical(kind, value) for value in item.after.answered}
+    before = {canonical(kind, value) for value in item.before.answered} if item.before else set()
     if not after or (kind is RecordType.CNAME and len(after) > 1):
         yield refuse("never-empty", f"{what} would hold {len(after)} values")
     for value in sorted(after - before):

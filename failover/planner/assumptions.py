@@ -130,7 +130,10 @@ def _counts(cluster: ClusterName, state: WorkloadState) -> dict[str, str]:
 
 def _text(held: RecordSet | None) -> str:
     """A record set on one line; the TTL belongs to it."""
-    return ABSENT if held is None else f"{held.ttl} {' '.join(sorted(held.values))}"
+    if held is None:
+        return ABSENT
+    weights = f" weights {' '.join(map(str, held.weights))}" if held.weights else ""
+    return f"{held.ttl} {' '.join(sorted(held.values))}{weights}"
 
 
 def _word(assumption: Assumption) -> str:

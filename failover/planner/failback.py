@@ -174,14 +174,16 @@ def _steps(
     records: list[Step] = []
     for index, stage in enumerate(ramp.stages):
         changes = [
-            build.change_records(
+            step
+            for zone, zone_changes in stage.changes
+            for step in build.change_records_in_parts(
+                world,
                 zone,
                 zone_changes,
                 traffic_percent=stage.real_percent[zone],
                 needs=needs,
                 reason=stage.reason,
             )
-            for zone, zone_changes in stage.changes
         ]
         ttl = old_ttl_s(change for _, zone_changes in stage.changes for change in zone_changes)
         last = index == len(ramp.stages) - 1

@@ -1,7 +1,8 @@
 """Bringing clients home: which record sets change, in which stages, and what share each stage really gives.
 
-Plain record sets have no weights: a share is made of a subset of the home's addresses (facts/dns.md section 2.3),
-so a stage takes the number of addresses that comes nearest, and says the share that comes of it.
+Weighted record sets give the share asked for. Plain ones have no weights: a share is made of a subset of the home's
+addresses (facts/dns.md section 2.3), so a stage takes the number of addresses that comes nearest, and says the share
+that comes of it.
 """
 
 from collections.abc import Iterable
@@ -15,9 +16,11 @@ from failover.model.reasons import Refusal
 from failover.model.records import RecordChange, RecordSet, RecordType
 from failover.model.snapshot import Displacement
 from failover.planner.traffic import (
+    WHOLE,
     current_set,
     publishes_one,
     record_set,
+    unreadable_beside,
     values_of,
     zone_unreadable,
 )
@@ -46,12 +49,12 @@ class Ramp:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Way:
-    """One name's way: the sets of values of its stages, the last one being the goal."""
+    """One name's way: its record set at each stage, the last one being the goal."""
 
     name: DNSName
     held: RecordSet | None
     home: frozenset[str]
-    stages: tuple[frozenset[str], ...]
+    stages: tuple[RecordSet, ...]
 
 
 def plan_ramp(
@@ -71,7 +74,11 @@ def plan_ramp(
         if not removed and not added:
             continue
         if name.zone not in world.zones:
-            return Ramp(refusal=zone_unreadable(application.name, name.zone))
+            note = unreadable_beside(world, application, name)
+            if note is None:
+                return Ramp(refusal=zone_unreadable(application.name, name.zone))
+            notes.append(note)
+            continue
         way = _way(world, application, name, removed, added, emptied)
         if way.stages:
             ways.append(way)
@@ -80,7 +87,7 @@ def plan_ramp(
                 f"{absolute(name.name)} {name.record_type} publishes one cluster: it returns in one step"
             )
     stages = _stages(application, ways)
-    net = tuple(RecordChange(before=way.held, after=record_set(way.name, way.stages[-1])) for way in ways)
+    net = tuple(RecordChange(before=way.held, after=way.stages[-1]) for way in ways)
     return Ramp(stages=stages, net=net, notes=tuple(notes))
 
 
@@ -128,7 +135,8 @@ def _way(
         if single and staying:
             home = frozenset()
         goal = (staying | home) if home else current
-        return _Way(name=name, held=held, home=home, stages=(goal,) if goal != current else ())
+        stages = (record_set(name, goal),) if goal != current else ()
+        return _Way(name=name, held=held, home=home, stages=stages)
     leaving = frozenset(
         value for value in added if set(world.owners.get((name.record_type, value), ("",))) <= set(emptied)
     )
@@ -139,9 +147,13 @@ def _way(
     if not home or goal == current:
         return _Way(name=name, held=held, home=home, stages=())
     others = len(current - home)
-    counts = [_nearest(percent, len(order), others) for percent in _percents(application)]
-    stages = (*(current | frozenset(order[:count]) for count in counts), goal)
-    return _Way(name=name, held=held, home=home, stages=stages)
+    if name.weighted and others:
+        weights = [_weight(percent, len(home), others) for percent in _percents(application)]
+        parts = [record_set(name, current | home, dict.fromkeys(home, weight)) for weight in weights]
+    else:
+        counts = [_nearest(percent, len(order), others) for percent in _percents(application)]
+        parts = [record_set(name, current | frozenset(order[:count])) for count in counts]
+    return _Way(name=name, held=held, home=home, stages=(*parts, record_set(name, goal)))
 
 
 def _percents(application: Application) -> list[int]:
@@ -159,6 +171,15 @@ def _nearest(percent: int, home: int, others: int) -> int:
         return home
     wanted = Fraction(percent * home, 100 * (home + others))
     return min(range(1, home + 1), key=lambda count: (abs(Fraction(count, count + others) - wanted), -count))
+
+
+def _weight(percent: int, home: int, others: int) -> int:
+    """The weight of each of `home` values beside `others` of WHOLE that gives `percent` of what all of home would get.
+
+    w * home / (w * home + WHOLE * others) = percent / 100 * home / (home + others), solved for w.
+    """
+    weight = Fraction(WHOLE * percent * others, 100 * (home + others) - percent * home)
+    return max(1, round(weight))
 
 
 def _homes(world: World, name: DNSName, removed: frozenset[str]) -> list[tuple[str, ...]]:
@@ -185,6 +206,26 @@ def _in_turn(homes: list[tuple[str, ...]]) -> list[str]:
     return list(dict.fromkeys(turns))
 
 
+def _share(after: RecordSet, home: frozenset[str]) -> int:
+    """Percent of the clients that home gets: of its weights, or of the addresses, which clients spread over evenly."""
+    weights = after.weights or (1,) * len(after.values)
+    kind = after.record_type
+    mine = sum(
+        weight for value, weight in zip(after.values, weights, strict=True) if canonical(kind, value) in home
+    )
+    return round(100 * mine / sum(weights))
+
+
+def _said(way: _Way, after: RecordSet, share: int) -> str:
+    if after.weights:
+        return f"weights in {after.name} {after.record_type} give home {share} % of the answers"
+    count = len(values_of(way.name, after) & way.home)
+    return (
+        f"{count} of {len(way.home)} home addresses in {after.name} {after.record_type}, "
+        f"{share} % of what it publishes"
+    )
+
+
 def _key(way: _Way) -> tuple[str, str, str]:
     return (way.name.zone, way.name.name, way.name.record_type)
 
@@ -192,9 +233,7 @@ def _key(way: _Way) -> tuple[str, str, str]:
 def _stages(application: Application, ways: list[_Way]) -> tuple[Stage, ...]:
     """Stages of all names together; one that changes nothing is left out."""
     stages: list[Stage] = []
-    held: dict[tuple[str, str, str], tuple[RecordSet | None, frozenset[str]]] = {
-        _key(way): (way.held, values_of(way.name, way.held)) for way in ways
-    }
+    held: dict[tuple[str, str, str], RecordSet | None] = {_key(way): way.held for way in ways}
     for index, percent in enumerate([*_percents(application), 100]):
         zones: dict[ZoneName, tuple[RecordChange, ...]] = {}
         real: dict[ZoneName, int] = {}
@@ -202,20 +241,17 @@ def _stages(application: Application, ways: list[_Way]) -> tuple[Stage, ...]:
         for way in ways:
             if len(way.stages) == 1 and percent != 100:
                 continue
-            values = way.stages[0] if len(way.stages) == 1 else way.stages[index]
+            after = way.stages[0] if len(way.stages) == 1 else way.stages[index]
             key = _key(way)
-            before, now = held[key]
-            if values == now:
+            before = held[key]
+            values = values_of(way.name, after)
+            if values == values_of(way.name, before) and before and after.weights == before.weights:
                 continue
-            after = record_set(way.name, values)
-            held[key] = (after, values)
+            held[key] = after
             zones[way.name.zone] = (*zones.get(way.name.zone, ()), RecordChange(before=before, after=after))
-            share = round(100 * len(values & way.home) / len(values))
+            share = _share(after, way.home)
             real[way.name.zone] = max(share, real.get(way.name.zone, 0))
-            said.append(
-                f"{len(values & way.home)} of {len(way.home)} home addresses in {after.name} "
-                f"{after.record_type}, {share} % of what it publishes"
-            )
+            said.append(_said(way, after, share))
         if zones:
             stages.append(
                 Stage(

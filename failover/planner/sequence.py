@@ -133,13 +133,15 @@ class StepOrder:
     def _records(self, needs: tuple[StepId, ...]) -> list[Step]:
         names = ", ".join(sorted(self.world.sources))
         return [
-            self.build.change_records(
+            step
+            for zone, changes in self.traffic.by_zone().items()
+            for step in self.build.change_records_in_parts(
+                self.world,
                 zone,
                 changes,
                 needs=needs,
                 reason=f"clients leave {names}, and reach the clusters that carry on",
             )
-            for zone, changes in self.traffic.by_zone().items()
         ]
 
     def _release(self, records: list[Step], ready: tuple[StepId, ...]) -> list[Step]:

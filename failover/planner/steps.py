@@ -17,7 +17,9 @@ from failover.model.plan import (
     WaitStep,
 )
 from failover.model.policy import WorkloadRef
-from failover.model.records import RecordChange
+from failover.model.records import CAPABILITIES, RecordChange
+from failover.planner.parts import in_parts
+from failover.planner.world import World
 
 WAIT_MARGIN_S = 5.0
 """Added to the old TTL before a drained source is taken away: resolvers count from their own answer (I15)."""
@@ -177,6 +179,32 @@ class Builder:
             needs=tuple(needs),
             reason=reason,
         )
+
+    def change_records_in_parts(
+        self,
+        world: World,
+        zone: ZoneName,
+        changes: tuple[RecordChange, ...],
+        *,
+        traffic_percent: int | None = None,
+        needs: Iterable[StepId] = (),
+        reason: str,
+    ) -> tuple[ChangeRecordsStep, ...]:
+        """One atomic change where the zone's provider can hold it, else several one after another, removals last."""
+        parts = in_parts(changes, CAPABILITIES[world.policy.zone(zone).provider].atomic_names)
+        steps: list[ChangeRecordsStep] = []
+        for number, part in enumerate(parts, start=1):
+            counted = f" (part {number} of {len(parts)}: one atomic change cannot hold it)"
+            steps.append(
+                self.change_records(
+                    zone,
+                    part,
+                    traffic_percent=traffic_percent,
+                    needs=(*needs, *ids(steps[-1:])),
+                    reason=reason + (counted if len(parts) > 1 else ""),
+                )
+            )
+        return tuple(steps)
 
     def wait(self, seconds: float, *, needs: Iterable[StepId], reason: str) -> WaitStep:
         """Wait after everything that it needs is done."""

@@ -1,6 +1,6 @@
 """The record sets that follow: sources out, carrying clusters in, never empty, no serving member lost on the way."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from failover.model.ids import ApplicationName, ClusterName, ZoneName
@@ -9,6 +9,9 @@ from failover.model.policy import Application, DNSName, Publish
 from failover.model.reasons import Refusal
 from failover.model.records import RecordChange, RecordSet, RecordType
 from failover.planner.world import World, absolute, canonical
+
+WHOLE = 100
+"""The weight of a value that gets its whole share; a ramp gives less."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +56,11 @@ def plan_traffic(
         if not (world.sources | added) & set(name.clusters) and not _publishes_source(world, name):
             continue
         if name.zone not in world.zones:
-            return Traffic(refusal=zone_unreadable(application.name, name.zone))
+            note = unreadable_beside(world, application, name)
+            if note is None:
+                return Traffic(refusal=zone_unreadable(application.name, name.zone))
+            notes[note] = None
+            continue
         before = current_set(world, name)
         for value in foreign_values(world, name, before):
             notes[
@@ -76,10 +83,16 @@ def current_set(world: World, name: DNSName) -> RecordSet | None:
     return world.record_sets.get((name.zone, absolute(name.name), name.record_type.value))
 
 
-def record_set(name: DNSName, values: frozenset[str]) -> RecordSet:
-    """The record set with these values and the policy's TTL."""
+def record_set(name: DNSName, values: frozenset[str], weights: Mapping[str, int] | None = None) -> RecordSet:
+    """The record set with these values and the policy's TTL. `weights`: where they are not all the same."""
+    ordered = tuple(sorted(values))
+    shares = tuple((weights or {}).get(value, WHOLE) for value in ordered) if name.weighted else ()
     return RecordSet(
-        name=absolute(name.name), record_type=name.record_type, ttl=name.ttl, values=tuple(sorted(values))
+        name=absolute(name.name),
+        record_type=name.record_type,
+        ttl=name.ttl,
+        values=ordered,
+        weights=shares,
     )
 
 
@@ -113,6 +126,27 @@ def source_values(world: World, name: DNSName) -> frozenset[str]:
 def publishes_one(name: DNSName) -> bool:
     """A CNAME holds one value; `first` publishes one cluster."""
     return name.publish is Publish.FIRST or name.record_type is RecordType.CNAME
+
+
+def unreadable_beside(world: World, application: Application, name: DNSName) -> str | None:
+    """What to note where a zone cannot be read and the same name can at another provider: that one goes ahead.
+
+    None where nothing goes ahead: there is no other, or a drain would take the source away from clients of this one.
+    """
+    if world.request.run_kind is RunKind.DRAIN:
+        return None
+    key = (name.name, name.record_type)
+    others = sorted(
+        other.zone
+        for other in application.dns
+        if (other.name, other.record_type) == key and other.zone in world.zones
+    )
+    if not others:
+        return None
+    return (
+        f"zone {name.zone} could not be read: {absolute(name.name)} {name.record_type} changes at "
+        f"{', '.join(others)} only; `failover dns repair {name.zone}` catches it up"
+    )
 
 
 def zone_unreadable(application: ApplicationName, zone: ZoneName) -> Refusal:

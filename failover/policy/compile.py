@@ -52,6 +52,7 @@ from failover.policy.documents import (
     FleetDocument,
     FleetSpec,
     GuardsDocument,
+    NameServerDocument,
     Probe,
     ScheduleDocument,
     WorkloadDocument,
@@ -231,12 +232,26 @@ def _zone(item: Parsed) -> Zone:
         name=ZoneName(item.document.metadata.name),
         apex=absolute(spec.apex),
         provider=spec.provider,
-        primary=NameServer(address=spec.primary.address, port=spec.primary.port),
-        authoritative=tuple(NameServer(address=one.address, port=one.port) for one in spec.authoritative),
+        primary=_name_server(spec.primary) if spec.primary is not None else None,
+        authoritative=tuple(_name_server(one) for one in spec.authoritative),
         tsig_key_file=path_of(item, spec.tsig_key_file),
         adopt=spec.adopt,
         timeout_s=spec.timeout,
+        hosted_zone=spec.hosted_zone or spec.managed_zone,
+        project=spec.project,
+        credentials_file=path_of(item, spec.credentials_file),
+        profile=spec.profile,
+        endpoint=spec.endpoint,
+        requests_per_s=spec.requests_per_second,
+        resolvers=tuple(_name_server(one) for one in spec.resolvers),
+        repair=spec.repair,
+        prepare=spec.prepare,
+        credentials_expire=spec.credentials_expire,
     )
+
+
+def _name_server(one: NameServerDocument) -> NameServer:
+    return NameServer(address=one.address, port=one.port)
 
 
 def absolute(name: str) -> str:
@@ -252,7 +267,7 @@ def _application(item: Parsed) -> Application:
         name=ApplicationName(item.document.metadata.name),
         mode=Mode(spec.mode),
         workloads=workloads,
-        dns=tuple(_dns(one, placed) for one in spec.dns),
+        dns=tuple(name for one in spec.dns for name in _dns(one, placed)),
         floor=spec.floor,
         on_shortage=OnShortage(spec.on_shortage),
         traffic=TrafficOrder(spec.traffic),
@@ -283,15 +298,25 @@ def workloads_of(document: WorkloadDocument) -> list[Workload]:
     ]
 
 
-def _dns(one: DNSDocument, placed: tuple[ClusterName, ...]) -> DNSName:
-    return DNSName(
-        name=absolute(one.name),
-        zone=ZoneName(one.zone),
-        record_type=RecordType(one.type),
-        ttl=int(one.ttl),
-        publish=Publish(one.publish),
-        clusters=tuple(ClusterName(name) for name in one.clusters) or placed,
-    )
+def zones_of(one: DNSDocument) -> list[str]:
+    """The zones that a record set is published in, as written."""
+    return [*([one.zone] if one.zone is not None else []), *one.zones]
+
+
+def _dns(one: DNSDocument, placed: tuple[ClusterName, ...]) -> list[DNSName]:
+    """The record set at each provider: each is changed, fenced and read back by itself."""
+    return [
+        DNSName(
+            name=absolute(one.name),
+            zone=ZoneName(zone),
+            record_type=RecordType(one.type),
+            ttl=int(one.ttl),
+            publish=Publish(one.publish),
+            clusters=tuple(ClusterName(name) for name in one.clusters) or placed,
+            weighted=one.weights,
+        )
+        for zone in zones_of(one)
+    ]
 
 
 def _guards(found: list[Parsed], profile: Profile) -> GuardSettings:

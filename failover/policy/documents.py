@@ -182,16 +182,37 @@ class NameServerDocument(Document):
 
 
 class ZoneSpec(Document):
-    """One DNS zone and how it is changed."""
+    """One DNS zone at one provider, and how it is changed. Several zones may have one apex (two providers)."""
 
     apex: HostName
-    provider: Literal["rfc2136"] = "rfc2136"
-    primary: NameServerDocument
+    provider: Literal["rfc2136", "route53", "clouddns"] = "rfc2136"
+    primary: NameServerDocument | None = Field(None, description="rfc2136: the server that takes updates")
     authoritative: list[NameServerDocument] = Field(
         min_length=1, description="every server that is read back"
     )
-    tsig_key_file: Line = Field(min_length=1, description="BIND key file, mode 0600")
+    tsig_key_file: Line = Field("", description="rfc2136: BIND key file, mode 0600")
+    hosted_zone: Line = Field("", max_length=64, description="route53: the hosted zone's id")
+    project: Line = Field("", max_length=64, description="clouddns: the project's id")
+    managed_zone: Line = Field("", max_length=64, description="clouddns: the managed zone's name")
+    credentials_file: Line = Field(
+        "", description="route53: shared credentials file; clouddns: service account file; mode 0600"
+    )
+    profile: Line = Field("", max_length=128, description="route53: the profile in the credentials file")
+    credentials_expire: Line = Field("", description="YYYY-MM-DD; told from 14 days before on")
+    endpoint: Line = Field(
+        "", max_length=256, description="URL of the API, where it is not the provider's own"
+    )
+    requests_per_second: float = Field(
+        0.0, ge=0, le=10_000, description="what the account may send; 0: 10, of which 40 % are for failovers"
+    )
+    resolvers: list[NameServerDocument] = Field(
+        [], description="recursive servers that are looked at once the TTL is over"
+    )
     adopt: bool = Field(True, description="may a first change claim names that carry no fence")
+    repair: bool = Field(False, description="is drift put right by the controller, unasked")
+    prepare: bool = Field(
+        False, description="route53: health-checked records beside the plain ones, flipped without its API"
+    )
     timeout: Duration = 3.0
 
 
@@ -219,10 +240,14 @@ class DNSDocument(Document):
     """One record set that publishes the application."""
 
     name: HostName
-    zone: Name
+    zone: Name | None = Field(None, description="the zone that it lies in")
+    zones: list[Name] = Field([], description="the same zone at several providers, each of which gets it")
     type: Literal["A", "AAAA", "CNAME"] = "A"
     ttl: Duration = 60.0
     publish: Literal["all", "first"] = "all"
+    weights: bool = Field(
+        False, description="weighted records: exact shares on the way home, where the provider has them"
+    )
     clusters: list[Name] = Field([], description="in order of preference; those of the placements by default")
 
 

@@ -4,7 +4,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from failover.model.reasons import Problem
-from failover.policy.compile import Parsed, absolute
+from failover.model.records import CAPABILITIES
+from failover.policy.compile import Parsed, absolute, zones_of
 from failover.policy.lint_names import Known
 from failover.policy.lint_paths import check_probe
 
@@ -94,7 +95,7 @@ def _dns(
 ) -> Iterator[Problem]:
     path = ("spec", "dns", number)
     name = absolute(one.name)
-    yield from _in_zone(item, path, one, known)
+    yield from _zones(item, path, one, known)
     if name.startswith(FENCE_PREFIX):
         yield item.marked.problem((*path, "name"), "names under _failover-fence are the fence's own")
     if one.ttl < 1 or one.ttl != int(one.ttl):
@@ -105,24 +106,78 @@ def _dns(
     yield from _published(item, path, one, known)
 
 
-def _in_zone(item: Parsed, path: tuple[str | int, ...], one: Any, known: Known) -> Iterator[Problem]:
+def _zones(item: Parsed, path: tuple[str | int, ...], one: Any, known: Known) -> Iterator[Problem]:
+    """One zone, or the same zone at several providers: then at all of them, for clients ask any."""
+    written = zones_of(one)
+    if one.zone is not None and one.zones:
+        yield item.marked.problem((*path, "zones"), "say zone, or zones, one of them")
+    if not written:
+        yield item.marked.problem(path, "zone is missing")
+    for at, zone in enumerate(written):
+        here = (*path, "zone") if one.zone is not None else (*path, "zones", at)
+        if zone in written[:at]:
+            yield item.marked.problem(here, f"{zone} stands twice")
+            continue
+        yield from _in_zone(item, path, here, one, zone, known)
+        yield from _can(item, path, one, zone, known)
+    apexes = {known.zones.get(zone, "") for zone in written}
+    if len(apexes - {""}) > 1:
+        yield item.marked.problem((*path, "zones"), "are the same zone at several providers: one apex")
+    elif apexes and (apex := next(iter(apexes))):
+        others = [zone for zone, found in known.zones.items() if found == apex and zone not in written]
+        if others:
+            field = "zone" if one.zone is not None else "zones"
+            sentence = (
+                f"{apex} is served by {', '.join(sorted(others))} as well, and clients ask any of them: "
+                f"zones: [{', '.join(sorted({*written, *others}))}]"
+            )
+            yield item.marked.problem((*path, field), sentence)
+
+
+def _can(item: Parsed, path: tuple[str | int, ...], one: Any, zone: str, known: Known) -> Iterator[Problem]:
+    """What the provider cannot do is refused here, with the reason, and never emulated in silence."""
+    able = CAPABILITIES.get(known.providers.get(zone, ""))
+    if able is None:
+        return
+    if one.weights and not able.weights:
+        sentence = (
+            f"zone {zone} is at {able.provider}, whose plain record sets have no weights; without weights a ramp "
+            "gives a share by a subset of the addresses, and says which"
+        )
+        yield item.marked.problem((*path, "weights"), sentence)
+    elif one.weights and one.publish == "first":
+        yield item.marked.problem((*path, "weights"), "weigh several clusters, and publish: first has one")
+    if one.type not in able.record_types:
+        yield item.marked.problem((*path, "type"), f"{able.provider} cannot hold {one.type} records")
+    if one.ttl < able.minimum_ttl:
+        yield item.marked.problem((*path, "ttl"), f"{able.provider} takes {able.minimum_ttl}s at least")
+
+
+def _in_zone(
+    item: Parsed,
+    path: tuple[str | int, ...],
+    here: tuple[str | int, ...],
+    one: Any,
+    zone: str,
+    known: Known,
+) -> Iterator[Problem]:
     """The zone is there, holds the name, and no other zone that is declared lies between them."""
-    if sentence := known.no_zone(one.zone):
-        yield item.marked.problem((*path, "zone"), sentence)
+    if sentence := known.no_zone(zone):
+        yield item.marked.problem(here, sentence)
     zones, name = known.zones, absolute(one.name)
-    apex = zones.get(one.zone)
+    apex = zones.get(zone)
     if not apex:
         return
     if not _lies_in(name, apex):
-        yield item.marked.problem((*path, "name"), f"{name} does not lie in zone {one.zone} ({apex})")
+        yield item.marked.problem((*path, "name"), f"{name} does not lie in zone {zone} ({apex})")
         return
     if name == apex and one.type == "CNAME":
         yield item.marked.problem((*path, "type"), "the apex of a zone cannot be a CNAME")
     nearest = max((other for other in zones.values() if other and _lies_in(name, other)), key=len)
     if nearest != apex:
-        other = next(zone for zone, found in zones.items() if found == nearest)
-        sentence = f"{name} lies in zone {other} ({nearest}): what {one.zone} says about it is never asked"
-        yield item.marked.problem((*path, "zone"), sentence)
+        other = next(item for item, found in zones.items() if found == nearest)
+        sentence = f"{name} lies in zone {other} ({nearest}): what {zone} says about it is never asked"
+        yield item.marked.problem(here, sentence)
 
 
 def _lies_in(name: str, apex: str) -> bool:

@@ -34,8 +34,8 @@ class Known:
     """Names of the fleet and its zones. `fleet`: only where its document is valid.
 
     `domains`: None where some may be missing, because the Fleet could not be read; then nobody is told that one is unknown.
-    `zones`: zone name -> apex, "" where that is not valid; `all_zones`: no other document may be one. `fences`: cluster ->
-    what the file says, or None.
+    `zones`: zone name -> apex, "" where that is not valid; `all_zones`: no other document may be one; `providers`: of the
+    valid ones. `fences`: cluster -> what the file says, or None.
     """
 
     fleet: Fleet | None
@@ -43,12 +43,13 @@ class Known:
     clusters: frozenset[str] = frozenset()
     zones: dict[str, str] = field(default_factory=dict)
     all_zones: bool = True
+    providers: dict[str, str] = field(default_factory=dict)
     fences: dict[str, str | None] = field(default_factory=dict)
 
     @classmethod
     def of(cls, fleet: Parsed | None, zones: Iterable[Parsed], broken: Sequence[Marked]) -> "Known":
         """Collected from the valid documents, and from what the broken ones name."""
-        domains = _domains(fleet, broken)
+        domains, zones = _domains(fleet, broken), list(zones)
         named = [marked.get("metadata", "name") for marked in broken if marked.get("kind") == "DNSZone"]
         apexes = {name: "" for name in named if isinstance(name, str)}
         apexes |= {item.document.metadata.name: absolute(item.document.spec.apex) for item in zones}
@@ -59,6 +60,7 @@ class Known:
             zones=apexes,
             all_zones=all(isinstance(name, str) for name in named)
             and all(marked.get("kind") in tuple(KINDS) for marked in broken),
+            providers={item.document.metadata.name: item.document.spec.provider for item in zones},
             fences={one.name: one.fence for _, one in clusters_with_paths(fleet)} if fleet else {},
         )
 
