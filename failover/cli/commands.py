@@ -6,12 +6,20 @@ from typing import Any
 
 import typer
 
-from failover.cli import commands_lab, commands_look, commands_move, commands_rule, commands_setup, exits
+from failover.cli import (
+    commands_dns,
+    commands_lab,
+    commands_look,
+    commands_move,
+    commands_rule,
+    commands_setup,
+    exits,
+)
 from failover.cli.frame import app
 
 # typer carries a click of its own and exports BadParameter only; its base is every error of the command line.
 UsageError: Any = typer.BadParameter.__mro__[1]
-REGISTERED = (commands_look, commands_move, commands_rule, commands_setup, commands_lab)
+REGISTERED = (commands_look, commands_dns, commands_move, commands_rule, commands_setup, commands_lab)
 COMPLETION = ("--show-completion", "--install-completion")
 
 

@@ -21,6 +21,10 @@ audit_app = typer.Typer(help="The hash-chained journal.", no_args_is_help=True)
 lab_app = typer.Typer(
     help="Simulated regions, a name server and faults, on this machine.", no_args_is_help=True
 )
+dns_app = typer.Typer(
+    help="DNS zones: what stands there, who serves it, and putting it right.", no_args_is_help=True
+)
+app.add_typer(dns_app, name="dns", rich_help_panel=LOOK)
 app.add_typer(audit_app, name="audit", rich_help_panel=LOOK)
 app.add_typer(lab_app, name="lab", rich_help_panel=SETUP)
 

@@ -164,8 +164,13 @@ class Commands:
         except ValueError:
             kinds = ", ".join(RunKind)
             raise UsageError(f"there is no kind of run {request.get('kind')!r}; there are {kinds}") from None
-        domain = self.find_domain(str(request.get("domain", "")))
-        sources = tuple(sorted(entry.name for entry in self._context.policy.fleet.clusters_in(domain)))
+        if kind.about_names:
+            domain = self._zone(str(request.get("domain", "")))
+            sources: tuple[ClusterName, ...] = ()
+        else:
+            domain = self.find_domain(str(request.get("domain", "")))
+            inside = self._context.policy.fleet.clusters_in(domain)
+            sources = tuple(sorted(entry.name for entry in inside))
         overrides = tuple(str(item) for item in request.get("overrides", ()))
         wrong = unknown_overrides(overrides)
         if wrong:
@@ -190,6 +195,14 @@ class Commands:
                 hint = f"; did you mean {close[0]}?" if close else f"; there are {', '.join(sorted(known))}"
                 raise UsageError(f"there is no application {name!r}{hint}")
         return tuple(ApplicationName(name) for name in asked)
+
+    def _zone(self, text: str) -> Domain:
+        """The zone that a person means. Raises UsageError with what there is."""
+        name = text.removeprefix("zone/")
+        known = [str(zone.name) for zone in self._context.policy.zones]
+        if name not in known:
+            raise UsageError(f"there is no zone {text!r}; there are {', '.join(known) or 'none'}")
+        return Domain(kind=DomainKind.ZONE, name=name)
 
     def find_domain(self, text: str) -> Domain:
         """The one domain that a person means. Raises UsageError with what there is."""

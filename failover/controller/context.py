@@ -11,7 +11,15 @@ from failover.controller.people import PEOPLE_KEY, People
 from failover.controller.ports import Ports
 from failover.controller.steady import SLEW, SteadyWall
 from failover.controller.world import World
-from failover.execution.runs import apply, displacements, moved_away, shifted, summarise, surplus
+from failover.execution.runs import (
+    apply,
+    displacements,
+    intended_records,
+    moved_away,
+    shifted,
+    summarise,
+    surplus,
+)
 from failover.execution.situation import Situation
 from failover.health import HealthState
 from failover.model.errors import Conflict, StoreError
@@ -226,6 +234,7 @@ class Context:
             demands=self.world.demand.demands(self.policy, self.world.inventories),
             cordons=self.people.cordons,
             displacements=displacements(list(self.runs.values())),
+            intended=intended_records(self.runs.values()),
             busy=self.busy(),
             away=moved_away(list(self.runs.values())),
         )

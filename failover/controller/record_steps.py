@@ -62,7 +62,9 @@ class RecordSteps:
             return
         self._retries.well(step.zone)
         intent = run.steps[step.id].intent
-        if all(change.after.same_data(state.find(*_key(change))) for change in step.changes):
+        if step.adopt:
+            await self._adopt(run, step, state, intent if settling else None)
+        elif all(change.after.same_data(state.find(*_key(change))) for change in step.changes):
             await self._already_there(run, step, intent if settling else None)
         elif settling and intent is not None:
             await context.append(
@@ -77,6 +79,23 @@ class RecordSteps:
             if epoch is None:  # the lease was lost while the zone was read
                 return
             change = RecordsChange(change=self._zone_change(run, step, state, epoch))
+            await change_all(context, run, [(step.id, change)], parallel=1, completed=_completed)
+
+    async def _adopt(
+        self, run: Run, step: ChangeRecordsStep, state: ZoneState, intent: Intent | None
+    ) -> None:
+        """The names stay, and the fence comes: it is the change, so that equal record sets are no reason to be done."""
+        context, fence = self._context, state.fence(step.application)
+        if fence is not None and fence.owner == context.policy.fleet.name:
+            await self._already_there(run, step, intent)
+        elif intent is not None:
+            await context.append(
+                [(run.id, settled(intent, landed=False, note="read back: there is no fence"))]
+            )
+        elif stale := _stale(step, state):
+            await context.append([(run.id, StepFailed(step=step.id, refusal=stale))])
+        else:
+            change = RecordsChange(change=self._zone_change(run, step, state))
             await change_all(context, run, [(step.id, change)], parallel=1, completed=_completed)
 
     async def _already_there(self, run: Run, step: ChangeRecordsStep, intent: Intent | None) -> None:
@@ -98,7 +117,7 @@ class RecordSteps:
         changes = tuple(
             RecordChange(before=state.find(*_key(change)), after=change.after)
             for change in step.changes
-            if not change.after.same_data(state.find(*_key(change)))
+            if step.adopt or not change.after.same_data(state.find(*_key(change)))
         )
         return ZoneChange(
             zone=step.zone,
@@ -112,6 +131,7 @@ class RecordSteps:
                 epoch=epoch,
                 holder=context.ports.identity.holder,
             ),
+            adopt=step.adopt,
         )
 
     def _unowned(self, run: Run, step: ChangeRecordsStep, state: ZoneState) -> Refusal | None:

@@ -42,7 +42,7 @@ def refuse_unsound(zone: Zone, permit: Permit, change: ZoneChange) -> None:
     if before is not None:
         if foreign := foreign_fence(before, change.fence_after):
             raise FencedOff(f"{where}: {foreign}", target=zone.name)
-    elif not zone.adopt and any(item.before is not None for item in change.changes):
+    elif not (zone.adopt or change.adopt) and any(item.before is not None for item in change.changes):
         raise Rejected(
             f"{where}: its names exist without a fence record, and `adopt: false` forbids to claim them",
             target=zone.name,

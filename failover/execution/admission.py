@@ -33,7 +33,7 @@ def check_run(plan: Plan, situation: Situation, *, actor: str) -> tuple[Refusal,
         found += gone_by_quorum(plan, situation) if automatic else serves_still(plan, situation)
     elif plan.run_kind is RunKind.FAILBACK:
         found += returned(plan, situation)
-    else:
+    elif not plan.run_kind.about_names:
         found += both_sides_alive(plan, situation)
     found += blast_radius(plan, situation, automatic=automatic)
     return tuple(item for item in found if not overridden(item, plan, automatic=automatic))

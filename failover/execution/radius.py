@@ -23,7 +23,7 @@ def blast_radius(plan: Plan, situation: Situation, *, automatic: bool) -> Iterat
     A steering of one application that is broken at one cluster is no steering of a region: it counts for that
     application alone, so that one broken application never holds up another, nor a region's evacuation.
     """
-    if plan.run_kind is RunKind.FAILBACK:
+    if plan.run_kind is RunKind.FAILBACK or plan.run_kind.about_names:
         return
     history = tuple(_relevant(plan, situation.history))
     regions = {situation.region_of(name) for name in plan.sources}
@@ -63,7 +63,7 @@ def regions_away(history: Iterable[RunSummary], situation: Situation) -> set[str
     known = {application.name for application in situation.policy.applications}
     away: set[str] = set()
     for item in history:
-        if item.run_kind is RunKind.FAILBACK:
+        if item.run_kind is RunKind.FAILBACK or item.run_kind.about_names:
             continue
         if not item.state.final or (known & set(item.moved)) - _brought_home(item, history):
             away |= set(item.regions)

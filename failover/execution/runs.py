@@ -28,6 +28,7 @@ from failover.model.journal import (
 )
 from failover.model.plan import ChangeRecordsStep, Phase, Plan, RunKind, ScaleStep, Step, WaitReadyStep
 from failover.model.policy import Fleet, WorkloadRef
+from failover.model.records import RecordSet
 from failover.model.snapshot import Displacement
 
 AUTOMATION = "automation"
@@ -387,6 +388,19 @@ def _returned(run: Run) -> tuple[ApplicationName, ...]:
         return ()
     open_ = {step.application for step in run.plan.steps if run.steps[step.id].state is not StepState.DONE}
     return tuple(name for name in run.applications if name not in open_)
+
+
+def intended_records(runs: Iterable[Run]) -> tuple[RecordSet, ...]:
+    """What runs made of each name and type last, in whichever zone it landed: several providers are to say the same."""
+    found: dict[tuple[str, str], RecordSet] = {}
+    for run in sorted(runs, key=lambda one: one.opened_at):
+        for step in run.plan.steps:
+            if not isinstance(step, ChangeRecordsStep):
+                continue
+            progress = run.steps[step.id]
+            if progress.result is not None and progress.result.landed:
+                found.update({change.after.key: change.after for change in step.changes})
+    return tuple(found[key] for key in sorted(found))
 
 
 def displacements(runs: Sequence[Run]) -> tuple[Displacement, ...]:

@@ -1,6 +1,7 @@
 """Carries out a scenario's steps against a running lab and judges its end by the truth, not by the controller's word."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -12,7 +13,7 @@ from failover.execution.runs import fold
 from failover.lab.faults import switch
 from failover.lab.processes import LabError, LabProcesses
 from failover.lab.scenario import Scenario
-from failover.lab.truth import Watch, check_home, check_moved
+from failover.lab.truth import Watch, check_home, check_moved, fence_epoch
 from failover.model.codec import from_plain, to_plain
 from failover.model.journal import JournalEntry, Run
 from failover.store.reader import NoStore, StatusReader
@@ -192,6 +193,18 @@ class Director:
         self.say("a new controller starts")
         self.lab.start_controller()
 
+    def _freeze_controller(self, _: Any) -> None:
+        self.say("the controller stands still (SIGSTOP), in the middle of what it does")
+        self.lab.send_signal("controller", signal.SIGSTOP)
+
+    def _thaw_controller(self, _: Any) -> None:
+        self.say("the first controller wakes up, with the plan that it had")
+        self.lab.send_signal("controller", signal.SIGCONT)
+
+    def _start_standby(self, _: Any) -> None:
+        self.say("a second controller starts; it acts once the lease has run out")
+        self.lab.start_controller("standby")
+
     def _command(self, argument: list[str]) -> None:
         self.say(f"$ failover {' '.join(argument)}")
         environment = {
@@ -267,6 +280,23 @@ class Director:
             "seconds": round(time.monotonic() - self._began, 1),
         }
 
+    def _stale_writes(self) -> list[str]:
+        """What a leader that was succeeded still wrote: into the journal, or past its successor's fence in DNS."""
+        epochs = _epochs(self._entries())
+        wrong = []
+        if epochs != sorted(epochs):
+            wrong.append(f"an older epoch wrote after a newer one: {epochs}")
+        if len(set(epochs)) < 2:
+            wrong.append("no second controller ever acted")
+        for application in self.lab.lab.applications:
+            for server in range(len(self.lab.lab.dns_ports)):
+                found = fence_epoch(self.lab, application.name, server)
+                if found is not None and found < max(epochs):
+                    wrong.append(
+                        f"name server {server} has {application.name}'s fence of epoch {found}, the last was {max(epochs)}"
+                    )
+        return wrong
+
     def _unmet(self, runs: list[Run]) -> list[str]:
         """Every expectation that does not hold."""
         expect, wrong = self.scenario.expect, []
@@ -295,9 +325,16 @@ class Director:
             wrong.append(f"{expect['held-down']} is not held down")
         if expect.get("resumed") and len({int(entry.epoch) for entry in self._entries() if entry.run}) < 2:
             wrong.append("the run was not finished by another epoch than the one that opened it")
+        if expect.get("fenced"):
+            wrong += self._stale_writes()
         if expect.get("paused") and not status.get("pause"):
             wrong.append("automation is not paused")
         return wrong
+
+
+def _epochs(entries: list[JournalEntry]) -> list[int]:
+    """The epoch of each entry, in the journal's order."""
+    return [int(entry.epoch) for entry in entries]
 
 
 _ORDER = (

@@ -7,6 +7,7 @@ from typing import Any
 
 from failover.lab.nameserver.faults import Faults
 from failover.lab.processes import LabError, LabProcesses
+from failover.lab.providers import ProviderFaults
 
 Fault = Callable[[LabProcesses, str, bool, dict[str, Any]], None]
 NAME_SERVERS = {"0": 0, "primary": 0, "1": 1, "secondary": 1}
@@ -82,6 +83,18 @@ def name_server(lab: LabProcesses, target: str, on: bool, options: dict[str, Any
     lab.tell("names", {"server": NAME_SERVERS[target], "faults": faults})
 
 
+def dns_provider(lab: LabProcesses, target: str, on: bool, options: dict[str, Any]) -> None:
+    """A DNS provider is dead, API and name servers; or its API does what the options say, such as `throttle=20`."""
+    if target not in lab.lab.dns:
+        raise LabError(f"there is no DNS provider {target!r} in this lab; there are {', '.join(lab.lab.dns)}")
+    _only(options, {item.name: None for item in fields(ProviderFaults)})
+    number = lab.lab.dns.index(target)
+    dead = on and not options
+    lab.tell("names", {"provider": number, "dead": dead, "faults": options if on else {}})
+    servers = {2 * number, 2 * number + 1}
+    lab.dead_servers = lab.dead_servers | servers if dead else lab.dead_servers - servers
+
+
 def _tell_clusters(lab: LabProcesses, domain: str, told: dict[str, Any]) -> None:
     clusters = lab.lab.in_domain(domain)
     if not clusters:
@@ -122,6 +135,7 @@ FAULTS: dict[str, Fault] = {
     "path": path,
     "throttle": cluster_faults("api", {"throttle": 5}),
     "name-server": name_server,
+    "dns-provider": dns_provider,
     "never-ready": cluster_faults("kubelets", {"never_ready": True}),
 }
 

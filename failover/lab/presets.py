@@ -22,9 +22,15 @@ REPLICAS_PER_CLUSTER = 2
 
 
 def make_lab(preset: str = "three-regions", **changes: Any) -> Lab:
-    """A lab with free ports. `changes`: fields of Lab; `applications` as (name, deployments, replicas[, mode]) rows."""
+    """A lab with free ports. `changes`: fields of Lab; `dns`: its providers; `standby`: room for a second controller;
+    `applications` as (name, deployments, replicas[, mode]) rows.
+    """
     places = PRESETS[preset]
-    ports = free_port(len(places) + 4)
+    dns = tuple(changes.pop("dns", ["rfc2136"]))
+    ports = free_port(len(places) + 3 + 3 * len(dns))
+    standby_port = ports.pop() if changes.pop("standby", False) else 0
+    dns_api_ports = tuple(0 if provider == "rfc2136" else ports.pop() for provider in dns)
+    dns_ports = tuple(ports.pop() for _ in range(2 * len(dns)))
     endpoint_port = ports.pop()
     clusters = tuple(
         LabCluster(
@@ -60,6 +66,9 @@ def make_lab(preset: str = "three-regions", **changes: Any) -> Lab:
         vantages=vantages,
         applications=applications,
         listen_port=ports[-1],
-        dns_ports=(ports[-2], ports[-3]),
+        dns_ports=dns_ports,
+        dns=dns,
+        dns_api_ports=dns_api_ports,
+        standby_port=standby_port,
         **changes,
     )

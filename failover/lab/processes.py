@@ -17,7 +17,7 @@ from typing import Any
 import yaml
 
 from failover.lab.certificates import LabCertificates, write_certificates
-from failover.lab.topology import ZONE, Lab, workload_names, write_policies
+from failover.lab.topology import ZONE, Lab, credentials_path, workload_names, write_policies
 from failover.model.errors import FailoverError
 
 KEY_NAME = "failover-lab"
@@ -37,6 +37,8 @@ class LabProcesses:
     certificates: LabCertificates | None = None
     running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     tokens: dict[str, Path] = field(default_factory=dict)
+    dead_servers: set[int] = field(default_factory=set)
+    """Name servers of a DNS provider that is dead: nothing can be asked of them."""
 
     @property
     def state(self) -> Path:
@@ -141,7 +143,15 @@ class LabProcesses:
         values = sorted(one.address for one in self.lab.clusters)
         return {
             "apex": ZONE,
-            "ports": list(self.lab.dns_ports),
+            "providers": [
+                {
+                    "provider": provider,
+                    "ports": list(self.lab.dns_ports[2 * number : 2 * number + 2]),
+                    "api_port": self.lab.dns_api_ports[number],
+                    "credentials": str(credentials_path(self.folder, provider)),
+                }
+                for number, provider in enumerate(self.lab.dns)
+            ],
             "key_name": KEY_NAME,
             "secret": secret,
             "records": [
@@ -179,21 +189,26 @@ class LabProcesses:
             f"vantage-{name}",
             [
                 *("-m", "failover", "vantage", "--name", name),
-                *("--controller", f"https://127.0.0.1:{self.lab.listen_port}"),
+                *(word for url in self._controllers() for word in ("--controller", url)),
                 *("--token-file", str(self.tokens[name]), "--ca-file", str(self.certificates.authority)),
                 *("--source-address", vantage.source),
             ],
         )
 
-    def start_controller(self) -> None:
-        """The shipped controller, as a user would start it."""
+    def _controllers(self) -> list[str]:
+        ports = [self.lab.listen_port, *([self.lab.standby_port] if self.lab.standby_port else [])]
+        return [f"https://127.0.0.1:{port}" for port in ports]
+
+    def start_controller(self, name: str = "controller") -> None:
+        """The shipped controller, as a user would start it; `standby` is a second one beside it."""
         assert self.certificates is not None
         own = next(one for one in self.lab.vantages if one.controller)
+        port = self.lab.standby_port if name == "standby" else self.lab.listen_port
         self._spawn(
-            "controller",
+            name,
             [
                 *("-m", "failover", "run", "--state", str(self.state), "--policies", str(self.policies)),
-                *("--listen", f"127.0.0.1:{self.lab.listen_port}", "--source-address", own.source),
+                *("--listen", f"127.0.0.1:{port}", "--source-address", own.source),
                 *("--tls-cert", str(self.certificates.certificate), "--tls-key", str(self.certificates.key)),
             ],
         )

@@ -19,10 +19,24 @@ STEPS = (
     "sleep",
     "kill-controller",
     "start-controller",
+    "freeze-controller",
+    "start-standby",
+    "thaw-controller",
     "command",
     "wait-frozen",
 )
-EXPECTATIONS = ("verdict", "runs", "state", "moved", "frozen", "held-down", "home", "resumed", "paused")
+EXPECTATIONS = (
+    "verdict",
+    "runs",
+    "state",
+    "moved",
+    "frozen",
+    "held-down",
+    "home",
+    "resumed",
+    "paused",
+    "fenced",
+)
 
 
 class ScenarioError(UsageError):

@@ -49,13 +49,21 @@ class LabApplication:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lab:
-    """One lab. `ready_s`: how long a pod takes to be ready; `timing`: policy timings over the profile's."""
+    """One lab. `ready_s`: how long a pod takes to be ready; `timing`: policy timings over the profile's.
+
+    `dns`: the providers that serve the zone, two name servers each (`dns_ports`, in order) and an API (`dns_api_ports`, 0
+    where there is none). `standby_port`: where a second controller would listen, 0 for none.
+    """
 
     clusters: tuple[LabCluster, ...]
     vantages: tuple[LabVantage, ...]
     applications: tuple[LabApplication, ...]
     listen_port: int
-    dns_ports: tuple[int, int]
+    dns_ports: tuple[int, ...]
+    dns: tuple[str, ...] = ("rfc2136",)
+    dns_api_ports: tuple[int, ...] = (0,)
+    weights: bool = False
+    standby_port: int = 0
     profile: str = "fast"
     ready_s: float = 1.0
     floor: int = 100
@@ -72,6 +80,12 @@ class Lab:
         """Bare names, widest first."""
         levels = ("provider", "region", "datacenter", "name")
         return tuple(dict.fromkeys(getattr(one, level) for level in levels for one in self.clusters))
+
+    def zone_names(self) -> tuple[str, ...]:
+        """The policy's zone at each provider."""
+        first, *rest = self.dns
+        del first
+        return ("lab-test", *(f"lab-test-{provider}" for provider in rest))
 
     def in_domain(self, name: str) -> tuple[LabCluster, ...]:
         """Clusters of a domain by its bare name."""
@@ -104,7 +118,10 @@ def write_policies(
             tokens[vantage.name], digests[vantage.name] = path, token_digest(token)
     documents = {
         "fleet.yaml": [_document("Fleet", "lab", _fleet(lab, digests, ca_file, kubeconfig))],
-        "dns.yaml": [_document("DNSZone", "lab-test", _zone(lab, tsig_key))],
+        "dns.yaml": [
+            _document("DNSZone", name, _zone(lab, number, folder, tsig_key))
+            for number, name in enumerate(lab.zone_names())
+        ],
         "applications.yaml": [
             _document("Application", one.name, _application(lab, one)) for one in lab.applications
         ],
@@ -180,16 +197,30 @@ def _vantage(lab: Lab, vantage: LabVantage, digests: dict[str, str]) -> dict[str
     return found
 
 
-def _zone(lab: Lab, tsig_key: Path) -> dict[str, Any]:
-    servers = [{"address": "127.0.0.1", "port": port} for port in lab.dns_ports]
-    return {
+def credentials_path(folder: Path, provider: str) -> Path:
+    """Where a provider's stand-in leaves what its client needs."""
+    return folder / f"{provider}.credentials"
+
+
+def _zone(lab: Lab, number: int, folder: Path, tsig_key: Path) -> dict[str, Any]:
+    provider = lab.dns[number]
+    servers = [{"address": "127.0.0.1", "port": port} for port in lab.dns_ports[2 * number : 2 * number + 2]]
+    common = {
         "apex": ZONE,
-        "provider": "rfc2136",
-        "primary": servers[0],
+        "provider": provider,
         "authoritative": servers,
-        "tsigKeyFile": str(tsig_key),
+        "adopt": True,
         "timeout": "2s",
     }
+    if provider == "rfc2136":
+        return {**common, "primary": servers[0], "tsigKeyFile": str(tsig_key)}
+    access = {
+        "credentialsFile": str(credentials_path(folder, provider)),
+        "endpoint": f"http://127.0.0.1:{lab.dns_api_ports[number]}",
+    }
+    if provider == "route53":
+        return {**common, **access, "hostedZone": "Z0FAILOVERLAB"}
+    return {**common, **access, "project": "failover-lab", "managedZone": "lab"}
 
 
 def _application(lab: Lab, one: LabApplication) -> dict[str, Any]:
@@ -209,10 +240,11 @@ def _application(lab: Lab, one: LabApplication) -> dict[str, Any]:
         "dns": [
             {
                 "name": f"{one.name}.{ZONE}",
-                "zone": "lab-test",
+                "zones": list(lab.zone_names()),
                 "type": "A",
                 "ttl": "5s",
                 "publish": "all",
+                **({"weights": True} if lab.weights else {}),
             }
         ],
     }

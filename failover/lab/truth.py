@@ -19,6 +19,7 @@ from failover.lab.processes import LabProcesses
 from failover.lab.topology import ZONE, workload_names
 
 ASK_EVERY_S = 0.1
+WEIGHTED_LOOKS = 60
 
 
 def answers(lab: LabProcesses, application: str, server: int = 0) -> tuple[str, ...] | None:
@@ -30,6 +31,23 @@ def answers(lab: LabProcesses, application: str, server: int = 0) -> tuple[str, 
             sorted(item.address for rrset in answer.answer for item in rrset if hasattr(item, "address"))
         )
     return None
+
+
+def fence_epoch(lab: LabProcesses, application: str, server: int) -> int | None:
+    """The epoch in an application's fence as a name server gives it; None without an answer or a fence."""
+    question = dns.message.make_query(f"_failover-fence.{application}.{ZONE}", dns.rdatatype.TXT)
+    with contextlib.suppress(dns.exception.DNSException, OSError):
+        answer = dns.query.udp(question, "127.0.0.1", port=lab.lab.dns_ports[server], timeout=1.0)
+        texts = [b"".join(item.strings).decode() for rrset in answer.answer for item in rrset]
+        found = [word for text in texts for word in text.split() if word.startswith("epoch=")]
+        return int(found[0].partition("=")[2]) if found else None
+    return None
+
+
+def _seen(lab: LabProcesses, application: str, server: int) -> tuple[str, ...]:
+    """Every address that a weighted set gives in many answers, of which each has one."""
+    found = (answers(lab, application, server) for _ in range(WEIGHTED_LOOKS))
+    return tuple(sorted({address for one in found for address in one or ()}))
 
 
 def workloads(lab: LabProcesses, cluster: str) -> dict[str, tuple[int, int]] | None:
@@ -88,8 +106,10 @@ class Watch:
         known = {cluster.address for cluster in self.lab.lab.clusters}
         while not self._stop.is_set():
             for app in self.lab.lab.applications:
-                found = answers(self.lab, app.name)
+                server = self.asked % len(self.lab.lab.dns_ports)
+                found = answers(self.lab, app.name, server) if server not in self.lab.dead_servers else None
                 if found is None:
+                    self.asked += server in self.lab.dead_servers
                     continue
                 self.asked += 1
                 if not found:
@@ -108,8 +128,12 @@ def check_moved(lab: LabProcesses, moved: list[str]) -> list[str]:
     wrong: list[str] = []
     serving = sorted(one.address for one in lab.lab.clusters if one.name not in moved)
     for app in lab.lab.applications:
-        for server in (0, 1):
+        for server in range(len(lab.lab.dns_ports)):
+            if server in lab.dead_servers:
+                continue
             found = answers(lab, app.name, server)
+            if lab.lab.weights:
+                found = _seen(lab, app.name, server)
             if found != tuple(serving):
                 wrong.append(
                     f"name server {server} answers {found} for {app.name}, expected {', '.join(serving)}"

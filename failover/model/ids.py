@@ -20,12 +20,13 @@ Epoch = NewType("Epoch", int)
 
 
 class DomainKind(StrEnum):
-    """The levels of the failure-domain tree, widest first."""
+    """The levels of the failure-domain tree, widest first; and a DNS zone, which is no level: what a repair is about."""
 
     PROVIDER = "provider"
     REGION = "region"
     DATACENTER = "datacenter"
     CLUSTER = "cluster"
+    ZONE = "zone"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import ClassVar, TypeAlias
 
-from failover.model.codec import canonical_json, digest
+from failover.model.codec import canonical_json, digest, later
 from failover.model.ids import ApplicationName, ClusterName, Domain, RunId, StepId, ZoneName
 from failover.model.policy import Mode, WorkloadRef
 from failover.model.reasons import Refusal
@@ -22,6 +22,15 @@ class RunKind(StrEnum):
     DRAIN = "drain"
     FAILBACK = "failback"
     DRILL = "drill"
+    REPAIR = "repair"
+    """A zone gets what runs have decided: drift is put right, a provider that was away is caught up."""
+    ADOPTION = "adoption"
+    """Names that exist get our fence, and stay as they are."""
+
+    @property
+    def about_names(self) -> bool:
+        """It moves nothing away from a cluster: it makes a zone say what is decided already."""
+        return self in (RunKind.REPAIR, RunKind.ADOPTION)
 
 
 class Phase(StrEnum):
@@ -89,6 +98,7 @@ class ChangeRecordsStep:
     """One atomic change of one application's record sets in one zone, then read-back everywhere.
 
     `traffic_percent`: the real share of addresses that the affected domain holds afterwards (failback ramps), or None.
+    `adopt`: the names stay as they are and get our fence, as a person asked.
     """
 
     kind: ClassVar[str] = "change-records"
@@ -100,6 +110,7 @@ class ChangeRecordsStep:
     traffic_percent: int | None = None
     needs: tuple[StepId, ...] = ()
     reason: str = ""
+    adopt: bool = later(False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

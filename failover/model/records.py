@@ -132,13 +132,17 @@ class RecordChange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ZoneChange:
-    """One atomic update of one application's names in one zone, fence included (compare-and-swap)."""
+    """One atomic update of one application's names in one zone, fence included (compare-and-swap).
+
+    `adopt`: a person said that names without a fence become ours.
+    """
 
     zone: ZoneName
     application: ApplicationName
     changes: tuple[RecordChange, ...]
     fence_before: FenceRecord | None
     fence_after: FenceRecord
+    adopt: bool = later(False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ from datetime import datetime
 from failover.model.ids import ApplicationName, ClusterName, Domain, RunId
 from failover.model.inventory import ClusterInventory, Demand
 from failover.model.plan import Plan
-from failover.model.records import ZoneState
+from failover.model.records import RecordSet, ZoneState
 from failover.model.time import Now
 from failover.model.verdict import Judgement, Verdict
 
@@ -38,7 +38,8 @@ class Snapshot:
     `inventories`: the latest complete look at each cluster, however old (age = now.mono - taken_mono decides its use);
     a cluster never seen is absent. `zones`: only zones that were read whole; an absent one is unknown.
     `busy`: applications with an unfinished run, by run. `away`: applications, and the clusters that finished runs moved them
-    away from: what is still wanted there is no demand.
+    away from: what is still wanted there is no demand. `intended`: what runs made of each record set last, by whichever
+    zone: what a repair brings back.
     """
 
     now: Now
@@ -51,6 +52,7 @@ class Snapshot:
     displacements: tuple[Displacement, ...] = ()
     busy: tuple[tuple[ApplicationName, RunId], ...] = field(default=())
     away: frozenset[tuple[ClusterName, ApplicationName]] = frozenset()
+    intended: tuple[RecordSet, ...] = ()
 
     def inventory(self, cluster: ClusterName) -> ClusterInventory | None:
         return next((item for item in self.inventories if item.cluster == cluster), None)

@@ -28,6 +28,8 @@ def _summary(plan: Plan, part: ApplicationPlan) -> str:
     names = len(part.records)
     verb = "return" if plan.run_kind is RunKind.FAILBACK else "are placed again"
     rest = f"{part.capacity_after} of {part.demand} replicas wanted are then ready or added elsewhere"
+    if plan.run_kind.about_names:
+        return f"{part.application}: {names} record set{'' if names == 1 else 's'}"
     moved = f"{part.replaced} of {part.lost} replicas {verb}" if part.lost else "no replica has to be ordered"
     return (
         f"{part.application}: {moved}, {rest}; "
@@ -52,6 +54,13 @@ def blast_radius(plan: Plan, policy: Policy) -> tuple[str, ...]:
         for change in step.changes
     }
     share = round(100 * len(sources) / max(1, len(entries)))
+    if plan.run_kind.about_names:
+        verb = "get our fence and stay as they are" if plan.run_kind is RunKind.ADOPTION else "change"
+        listed = ", ".join(sorted(names)) or "none"
+        return (
+            f"{plan.run_kind} of {plan.domain}: {len(names)} names {verb} ({listed}); no replica moves",
+            *_last_serving(plan, policy),
+        )
     sentences = [
         (
             f"{plan.run_kind} of {plan.domain}: {len(sources)} of {len(entries)} clusters ({share} % of the fleet) "

@@ -14,6 +14,7 @@ from failover.planner.capacity import FreeCapacity
 from failover.planner.eligibility import target_refusal, target_refusals
 from failover.planner.failback import plan_return
 from failover.planner.forward import Part, plan_forward
+from failover.planner.repairing import plan_names
 from failover.planner.returning import displaced
 from failover.planner.shares import within_share
 from failover.planner.world import World, see
@@ -25,6 +26,8 @@ def plan(snapshot: Snapshot, policy: Policy, request: PlanRequest) -> Plan:
     Applications are taken in the policies' order, and each takes from the room that the ones before it left.
     """
     world = see(snapshot, policy, request)
+    if request.run_kind.about_names:
+        return plan_names(world)
     refusals = _run_refusals(world)
     free = FreeCapacity(world.inventories)
     if request.run_kind is RunKind.FAILBACK:

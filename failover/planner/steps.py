@@ -167,6 +167,7 @@ class Builder:
         traffic_percent: int | None = None,
         needs: Iterable[StepId] = (),
         reason: str,
+        adopt: bool = False,
     ) -> ChangeRecordsStep:
         """One atomic change of all of the application's names in a zone."""
         return ChangeRecordsStep(
@@ -178,6 +179,7 @@ class Builder:
             traffic_percent=traffic_percent,
             needs=tuple(needs),
             reason=reason,
+            adopt=adopt,
         )
 
     def change_records_in_parts(

@@ -62,6 +62,13 @@ def plan_traffic(
             notes[note] = None
             continue
         before = current_set(world, name)
+        state = world.zones[name.zone]
+        if (
+            before is not None
+            and state.fence(application.name) is None
+            and not world.policy.zone(name.zone).adopt
+        ):
+            return Traffic(refusal=not_adopted(application.name, name.zone))
         for value in foreign_values(world, name, before):
             notes[
                 f"{absolute(name.name)} {name.record_type} holds {value}, which is no cluster's endpoint: kept"
@@ -146,6 +153,19 @@ def unreadable_beside(world: World, application: Application, name: DNSName) -> 
     return (
         f"zone {name.zone} could not be read: {absolute(name.name)} {name.record_type} changes at "
         f"{', '.join(others)} only; `failover dns repair {name.zone}` catches it up"
+    )
+
+
+def not_adopted(application: ApplicationName, zone: ZoneName) -> Refusal:
+    """Names that exist without our fence are somebody's: a person says that they are ours."""
+    return Refusal(
+        code="own-names",
+        sentence=(
+            f"the names of {application} exist in zone {zone} without our fence, and the zone says adopt: false; "
+            f"`failover dns adopt {zone}` shows them and makes them ours"
+        ),
+        application=application,
+        overridable=False,
     )
 
 

@@ -265,10 +265,7 @@ class Route53World(ProviderWorld):
         self._directory = directory
 
     def _entry(self, servers: tuple[Server, ...]) -> Zone:
-        path = self._directory / "aws-credentials"
-        path.touch(mode=0o600)
-        (key, secret), *_ = self.fake.keys.items()
-        path.write_text(f"[default]\naws_access_key_id = {key}\naws_secret_access_key = {secret}\n")
+        path = self.fake.write_credentials(self._directory / "aws-credentials")
         return Zone(
             name=ZONE,
             apex=APEX,

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 from aiohttp import web
 
@@ -73,6 +74,13 @@ class Route53Fake:
     def endpoint(self) -> str:
         """The URL for boto3's `endpoint_url`."""
         return f"http://127.0.0.1:{self.port}"
+
+    def write_credentials(self, path: Path) -> Path:
+        """A shared credentials file of the first key, private."""
+        (key, secret), *_ = self.keys.items()
+        path.touch(mode=0o600)
+        path.write_text(f"[default]\naws_access_key_id = {key}\naws_secret_access_key = {secret}\n")
+        return path
 
     async def start(self, port: int = 0) -> None:
         """Open the API and the name servers. Raises OSError."""

@@ -1,0 +1,164 @@
+"""`dns status`, `dns verify`, `dns history`: look. `dns plan`, `dns repair`, `dns adopt`: put right, fenced like any run."""
+
+from typing import Annotated
+
+import typer
+
+from failover.cli import exits, render
+from failover.cli.exits import Stop
+from failover.cli.frame import (
+    Applications,
+    DryRun,
+    Output,
+    Overrides,
+    Policies,
+    Reason,
+    State,
+    TakeOver,
+    Wait,
+    Yes,
+    dns_app,
+    place_of,
+)
+from failover.cli.places import actor, policy_directory, state_directory
+
+ZoneArgument = Annotated[str, typer.Argument(metavar="ZONE", help="As the policy names it.")]
+Zones = Annotated[list[str] | None, typer.Argument(metavar="[ZONE]...", help="All where none is named.")]
+
+
+@dns_app.command("status")
+def dns_status(zones: Zones = None, policies: Policies = None, output: Output = render.Format.TABLE) -> None:
+    """Each zone at its provider: what it can do, whose fences, drift between providers, lame servers, keys, quota."""
+    from failover.cli.zones import show_status
+
+    raise Stop(show_status(policy_directory(policies), list(zones or ()), output))
+
+
+@dns_app.command("verify")
+def dns_verify(zones: Zones = None, policies: Policies = None, output: Output = render.Format.TABLE) -> None:
+    """Ask every authoritative server, and the resolvers that the policy names, for what each zone holds. Exit 3 if any differs."""
+    from failover.cli.zones import show_verification
+
+    raise Stop(show_verification(policy_directory(policies), list(zones or ()), output))
+
+
+@dns_app.command("history")
+def dns_history(
+    name: Annotated[str, typer.Argument(metavar="[NAME]", help="Only this name, or this zone.")] = "",
+    state: State = None,
+    output: Output = render.Format.TABLE,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=10_000)] = 50,
+) -> None:
+    """Every change of record sets that the journal holds: when, in which zone, from what to what, by which run and epoch."""
+    from failover.cli.zones import show_history
+
+    show_history(state_directory(state), name, limit, output)
+
+
+@dns_app.command("plan")
+def dns_plan(
+    zone: ZoneArgument,
+    override: Overrides = None,
+    application: Applications = None,
+    state: State = None,
+    policies: Policies = None,
+    output: Output = render.Format.TABLE,
+) -> None:
+    """What `dns repair` would change, and why. Changes nothing."""
+    from failover.cli.plans import plan_only, show_plan
+
+    answer = plan_only(
+        place_of(state, policies),
+        kind="repair",
+        domain=zone,
+        person=actor(),
+        overrides=list(override or ()),
+        applications=list(application or ()),
+        assume_down=False,
+    )
+    show_plan(answer, output)
+    raise Stop(exits.REFUSED if answer["refusals"] else exits.DONE)
+
+
+@dns_app.command("repair")
+def dns_repair(
+    zone: ZoneArgument,
+    reason: Reason = "",
+    override: Overrides = None,
+    application: Applications = None,
+    yes: Yes = False,
+    dry_run: DryRun = False,
+    wait: Wait = True,
+    take_over: TakeOver = False,
+    state: State = None,
+    policies: Policies = None,
+    output: Output = render.Format.TABLE,
+) -> None:
+    """Make a zone hold what runs have decided: after drift, or after its provider was away."""
+    _move(
+        "repair", zone, reason, override, application, yes, dry_run, wait, take_over, state, policies, output
+    )
+
+
+@dns_app.command("adopt")
+def dns_adopt(
+    zone: ZoneArgument,
+    reason: Reason = "",
+    override: Overrides = None,
+    application: Applications = None,
+    yes: Yes = False,
+    dry_run: DryRun = False,
+    wait: Wait = True,
+    take_over: TakeOver = False,
+    state: State = None,
+    policies: Policies = None,
+    output: Output = render.Format.TABLE,
+) -> None:
+    """Show names that exist without our fence, and make them ours as they are."""
+    _move(
+        "adoption",
+        zone,
+        reason,
+        override,
+        application,
+        yes,
+        dry_run,
+        wait,
+        take_over,
+        state,
+        policies,
+        output,
+    )
+
+
+def _move(
+    kind: str,
+    zone: str,
+    reason: str,
+    override: list[str] | None,
+    application: list[str] | None,
+    yes: bool,
+    dry_run: bool,
+    wait: bool,
+    take_over: bool,
+    state: State,
+    policies: Policies,
+    output: render.Format,
+) -> None:
+    from failover.cli.plans import move
+
+    raise Stop(
+        move(
+            place_of(state, policies, take_over),
+            kind=kind,
+            domain=zone,
+            person=actor(),
+            reason=reason,
+            overrides=list(override or ()),
+            applications=list(application or ()),
+            yes=yes,
+            dry_run=dry_run,
+            wait=wait,
+            output=output,
+        )
+    )

@@ -1,0 +1,229 @@
+"""What `dns status`, `dns verify` and `dns history` show. Looks with its own eyes; needs no controller."""
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from failover.cli import exits, render
+from failover.controller.clock import SystemClock
+from failover.controller.world import zone_names
+from failover.dnszones import open_zones
+from failover.dnszones.delegation import servers_of
+from failover.dnszones.resolving import resolver_answers
+from failover.model.codec import to_plain
+from failover.model.errors import TargetError, UsageError
+from failover.model.policy import Policy, Zone
+from failover.model.ports import DNSZone
+from failover.model.records import RecordSet, ZoneState
+from failover.policy import load_directory
+
+
+def show_status(policies: Path, zones: Sequence[str], output: render.Format) -> int:
+    """One row a zone, then every problem. Exit 3 where something is wrong."""
+    policy = load_directory(policies)
+    found = asyncio.run(_each(policy, _chosen(policy, zones), _status))
+    differing = _differences(policy, found)
+    for row in found:
+        row.pop("state")
+    rows = [{**row, "differs": differing.get(row["zone"], [])} for row in found]
+    if not render.data(rows, output):
+        render.table(
+            ["ZONE", "PROVIDER", "APEX", "NAMES", "FENCES", "CAN", "STATE"],
+            [
+                (
+                    row["zone"],
+                    row["provider"],
+                    row["apex"],
+                    len(row["names"]),
+                    f"{len(row['fences'])} of {row['applications']}",
+                    row["can"],
+                    _word(row),
+                )
+                for row in rows
+            ],
+        )
+        for row in rows:
+            for item in row["problems"]:
+                word = "warning: " if item["warning"] else ""
+                render.line(f"{row['zone']}: {word}{render.bare(item['sentence'], row['zone'])}")
+            for sentence in row["differs"]:
+                render.line(f"{row['zone']}: {sentence}")
+    wrong = any(row["differs"] or any(not item["warning"] for item in row["problems"]) for row in rows)
+    return exits.UNHEALTHY if wrong else exits.DONE
+
+
+def _word(row: dict[str, Any]) -> str:
+    if any(not item["warning"] for item in row["problems"]):
+        return "cannot be changed"
+    if row["differs"]:
+        return "differs"
+    return "warnings" if row["problems"] else "ok"
+
+
+async def _status(policy: Policy, entry: Zone, zone: DNSZone) -> dict[str, Any]:
+    names, applications = zone_names(policy.applications, entry.name)
+    problems = list(await zone.check(names))
+    state: ZoneState | None = None
+    try:
+        state = await zone.read(names, applications)
+    except TargetError as error:
+        if not any(not item.warning for item in problems):
+            problems = [*problems, *await zone.check(names)]
+        said = f"could not be read: {error}"
+        return _row(entry, zone, problems, state, applications) | {"unread": said}
+    return _row(entry, zone, problems, state, applications)
+
+
+def _row(
+    entry: Zone, zone: DNSZone, problems: Sequence[Any], state: ZoneState | None, applications: Sequence[str]
+) -> dict[str, Any]:
+    able = zone.capabilities
+    can = ["weights"] if able.weights else ["shares by subset"]
+    can += ["health checks"] if able.health_checked and entry.prepare else []
+    return {
+        "zone": str(entry.name),
+        "provider": entry.provider,
+        "apex": entry.apex,
+        "can": ", ".join([*can, f"{able.atomic_names} names at once"]),
+        "applications": len(applications),
+        "names": [to_plain(item) for item in state.record_sets] if state else [],
+        "fences": [item.text for item in state.fences] if state else [],
+        "problems": [to_plain(item) for item in problems],
+        "state": state,
+    }
+
+
+def _differences(policy: Policy, found: Sequence[dict[str, Any]]) -> dict[str, list[str]]:
+    """By zone: record sets that another provider of the same apex holds otherwise, and TTLs other than the policy's."""
+    states: dict[str, ZoneState] = {row["zone"]: row["state"] for row in found if row["state"] is not None}
+    differing: dict[str, list[str]] = {}
+    for application in policy.applications:
+        for name in application.dns:
+            state = states.get(name.zone)
+            held = state.find(name.name, name.record_type) if state else None
+            if held is not None and held.ttl != name.ttl:
+                sentence = f"{name.name} {name.record_type} has a TTL of {held.ttl} s, not {name.ttl} s"
+                differing.setdefault(name.zone, []).append(sentence)
+            for other in application.dns:
+                if (other.name, other.record_type) != (
+                    name.name,
+                    name.record_type,
+                ) or other.zone <= name.zone:
+                    continue
+                if other.zone not in states or state is None:
+                    continue
+                theirs = states[other.zone].find(other.name, other.record_type)
+                if _answers(theirs) != _answers(held):
+                    sentence = (
+                        f"{name.name} {name.record_type} holds {_answers(held)}, and {_answers(theirs)} at {other.zone}; "
+                        f"`failover dns plan {name.zone}` and `failover dns plan {other.zone}` say which is as decided"
+                    )
+                    differing.setdefault(name.zone, []).append(sentence)
+    return differing
+
+
+def _answers(held: RecordSet | None) -> str:
+    return ", ".join(held.answered) if held is not None else "nothing"
+
+
+def show_verification(policies: Path, zones: Sequence[str], output: render.Format) -> int:
+    """One row a server. Exit 3 where one that answers differs, or none answers."""
+    policy = load_directory(policies)
+    found = asyncio.run(_each(policy, _chosen(policy, zones), _verify))
+    if not render.data(found, output):
+        rows = []
+        for row in found:
+            rows += [(row["zone"], item["server"], _said(item), item["detail"]) for item in row["servers"]]
+            rows += [(row["zone"], item["server"], _said(item), item["detail"]) for item in row["resolvers"]]
+        render.table(["ZONE", "SERVER", "ANSWERS", "DETAIL"], rows)
+        for row in found:
+            for sentence in row["sentences"]:
+                render.line(f"{row['zone']}: {sentence}")
+    fine = all(row["effective"] and not row["sentences"] for row in found)
+    return exits.DONE if fine else exits.UNHEALTHY
+
+
+def _said(item: dict[str, Any]) -> str:
+    if not item["answered"]:
+        return "silent"
+    return "as intended" if item["matches"] else "differs"
+
+
+async def _verify(policy: Policy, entry: Zone, zone: DNSZone) -> dict[str, Any]:
+    names, applications = zone_names(policy.applications, entry.name)
+    row: dict[str, Any] = {"zone": str(entry.name), "servers": [], "resolvers": [], "sentences": []}
+    try:
+        state = await zone.read(names, applications)
+        servers = await zone.verify(state.record_sets)
+    except TargetError as error:
+        return row | {
+            "sentences": [f"could not be read, so what is intended is unknown: {error}"],
+            "effective": False,
+        }
+    missing = [
+        f"{name} {kind} does not exist"
+        for name, kind in names
+        if (name, kind) not in {i.key for i in state.record_sets}
+    ]
+    resolvers = await resolver_answers(entry, state.record_sets)
+    delegation = await servers_of(entry)
+    answered = [item for item in servers if item.answered]
+    return row | {
+        "servers": [to_plain(item) for item in servers],
+        "resolvers": [to_plain(item) for item in resolvers],
+        "sentences": [*missing, *delegation.problems],
+        "effective": bool(answered) and all(item.matches for item in answered),
+    }
+
+
+def show_history(state: Path, name: str, limit: int, output: render.Format) -> None:
+    """Newest last."""
+    from failover.cli.runs import load_entries
+
+    rows = []
+    for entry in load_entries(state):
+        event = to_plain(entry.entry)
+        if event["kind"] != "intent" or event["intent"]["change"]["kind"] != "records":
+            continue
+        change = event["intent"]["change"]["change"]
+        for item in change["changes"]:
+            if name and name.rstrip(".") not in (item["after"]["name"].rstrip("."), change["zone"]):
+                continue
+            rows.append(
+                {
+                    "at": to_plain(entry.at),
+                    "zone": change["zone"],
+                    "name": item["after"]["name"],
+                    "type": item["after"]["record_type"],
+                    "before": item["before"]["values"] if item["before"] else [],
+                    "after": item["after"]["values"],
+                    "run": entry.run,
+                    "epoch": event["intent"]["epoch"],
+                    "by": event["intent"]["actor"],
+                }
+            )
+    rows = rows[-limit:]
+    if not render.data(rows, output):
+        render.table(
+            ["AT", "ZONE", "NAME", "TYPE", "BEFORE", "AFTER", "RUN", "EPOCH", "BY"],
+            [tuple(row.values()) for row in rows],
+        )
+
+
+def _chosen(policy: Policy, zones: Sequence[str]) -> list[Zone]:
+    """Raises UsageError for a zone that there is not."""
+    known = {str(zone.name): zone for zone in policy.zones}
+    for name in zones:
+        if name not in known:
+            raise UsageError(f"there is no zone {name!r}; there are {', '.join(known) or 'none'}")
+    return [known[name] for name in zones] or list(known.values())
+
+
+async def _each(policy: Policy, entries: Sequence[Zone], ask: Any) -> list[dict[str, Any]]:
+    """Ask every zone at once, and close them. One that hangs holds up no other for longer than its timeouts."""
+    opened = open_zones(policy, SystemClock())
+    try:
+        return list(await asyncio.gather(*(ask(policy, entry, opened[entry.name]) for entry in entries)))
+    finally:
+        await asyncio.gather(*(zone.close() for zone in opened.values()))
