@@ -39,7 +39,7 @@ THREADS = 4
 PATIENCE_S = 30.0
 """How long a change that is refused as too many, or as one too early, is offered again. Nothing was changed by it."""
 
-OFFER_FIRST_S, OFFER_MAX_S = 0.05, 2.0
+OFFER_FIRST_S, OFFER_MAX_S = 0.05, 0.25
 URGENT_AFTER_CHANGE_S = 60.0
 """After a change, what is read belongs to it, and may use what is kept for failovers."""
 

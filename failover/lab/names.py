@@ -58,10 +58,12 @@ async def _start(told: dict[str, Any], one: dict[str, Any]) -> Provider:
     if one["provider"] == "route53":
         fake = Route53Fake(told["apex"], ports=one["ports"], settle_s=0.1, insync_s=0.5)
     else:
-        fake = CloudDNSFake(told["apex"], ports=one["ports"], settle_s=0.3, behind_s=0.3)
+        fake = CloudDNSFake(told["apex"], ports=one["ports"], settle_s=0.3)
     await fake.start(one["api_port"])
     for record in told["records"]:
         fake.set_records(record["name"], "A", record["ttl"], *record["values"])
+    if isinstance(fake, CloudDNSFake):
+        fake.behind.lag_s = 0.3  # from now on: what was there at first is served from the start
     credentials.unlink(missing_ok=True)
     fake.write_credentials(credentials)
     return fake

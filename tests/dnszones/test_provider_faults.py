@@ -1,0 +1,268 @@
+"""What the HTTP APIs do wrong, and what we make of it: a typed error, what to do about it, and a state that is known."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from failover.dnszones.limits import AccountBudget
+from failover.model.errors import (
+    Conflict,
+    FencedOff,
+    LocalFault,
+    OutcomeUnknown,
+    Rejected,
+    TargetError,
+    Throttled,
+    Unavailable,
+)
+from failover.model.ids import ApplicationName
+from failover.model.records import CAPABILITIES, RecordType
+
+from .worlds import SHOP, CloudDNSWorld, Route53World, Writer, create, record, until_effective, values_at
+
+EAST, WEST = "192.0.2.10", "198.51.100.10"
+SHOP_EAST, SHOP_WEST = record("shop", EAST), record("shop", WEST)
+Provider = Route53World | CloudDNSWorld
+
+
+@pytest.fixture(params=["route53", "clouddns"])
+async def provider(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Provider]:
+    made: Provider = (Route53World if request.param == "route53" else CloudDNSWorld)(tmp_path)
+    await made.start()
+    yield made
+    made.fake.faults.hang = made.fake.faults.down = False
+    await made.close()
+
+
+async def test_a_lost_answer_is_unknown_and_the_read_back_tells_that_it_landed(provider: Provider) -> None:
+    zone, who = provider.open(), Writer()
+    fence = await create(zone, SHOP_EAST)
+    provider.fake.faults.lose_answers = 1
+    change = who.change("plan-1", (SHOP_EAST, SHOP_WEST), fence_before=fence)
+    with pytest.raises(OutcomeUnknown):
+        await zone.change(who.permit(), change)
+    state = await zone.read([SHOP_EAST], [SHOP])
+    assert state.record_sets == (SHOP_WEST,)
+    assert state.fence(SHOP) == change.fence_after
+    with pytest.raises(Conflict, match="already"):  # a blind retry does no harm
+        await zone.change(who.permit(), change)
+
+
+async def test_a_dropped_change_is_unknown_too_and_the_read_back_tells_that_it_did_not(
+    provider: Provider,
+) -> None:
+    zone, who = provider.open(), Writer()
+    fence = await create(zone, SHOP_EAST)
+    provider.fake.faults.drop_changes = 1
+    change = who.change("plan-1", (SHOP_EAST, SHOP_WEST), fence_before=fence)
+    with pytest.raises(OutcomeUnknown):
+        await zone.change(who.permit(), change)
+    assert await values_at(zone, [SHOP_EAST]) == {SHOP_EAST.name: (EAST,)}
+    await zone.change(who.permit(), change)
+    assert await values_at(zone, [SHOP_EAST]) == {SHOP_EAST.name: (WEST,)}
+
+
+async def test_throttling_and_a_change_under_way_are_waited_out_and_nothing_is_sent_twice(
+    provider: Provider,
+) -> None:
+    zone, who = provider.open(), Writer()
+    fence = await create(zone, SHOP_EAST)
+    provider.fake.faults.throttle, provider.fake.faults.busy = 1, 2
+    await zone.change(who.permit(), who.change("plan-1", (SHOP_EAST, SHOP_WEST), fence_before=fence))
+    assert await values_at(zone, [SHOP_EAST]) == {SHOP_EAST.name: (WEST,)}
+
+
+async def test_a_permit_that_ends_while_we_wait_stops_the_change(provider: Provider) -> None:
+    zone, who = provider.open(), Writer()
+    fence = await create(zone, SHOP_EAST)
+    provider.fake.faults.busy = 10_000
+    change = who.change("plan-1", (SHOP_EAST, SHOP_WEST), fence_before=fence)
+    with pytest.raises(FencedOff, match="expired"):
+        await zone.change(who.permit(seconds=0.6), change)
+    assert await values_at(zone, [SHOP_EAST]) == {SHOP_EAST.name: (EAST,)}
+
+
+async def test_a_throttled_read_says_so_and_is_nobodys_outage(provider: Provider) -> None:
+    zone = provider.open()
+    await create(zone, SHOP_EAST)
+    provider.fake.faults.throttle = 1
+    with pytest.raises(Throttled, match="throttles"):
+        await zone.read([SHOP_EAST], [SHOP])
+
+
+@pytest.mark.parametrize(
+    ("fault", "sentence"),
+    [("down", "answer|reached"), ("hang", "answer"), ("garbage", "answer|unreadable"), ("errors", "50[03]")],
+)
+async def test_what_cannot_be_read_is_an_error_and_never_empty(
+    provider: Provider, fault: str, sentence: str
+) -> None:
+    zone, who = provider.open(timeout_s=0.5), Writer()
+    fence = await create(zone, SHOP_EAST)
+    setattr(provider.fake.faults, fault, True)
+    with pytest.raises(Unavailable, match=sentence):
+        await zone.read([SHOP_EAST], [SHOP])
+    change = who.change("plan-1", (SHOP_EAST, SHOP_WEST), fence_before=fence)
+    with pytest.raises((OutcomeUnknown, Unavailable)):  # unknown where it was sent, else it never left
+        await zone.change(who.permit(), change)
+    problems = await zone.check([(SHOP_EAST.name, "A")])
+    assert [problem.warning for problem in problems] == [False]
+    setattr(provider.fake.faults, fault, False)
+    assert await values_at(zone, [SHOP_EAST]) == {SHOP_EAST.name: (EAST,)}
+
+
+async def test_an_api_that_is_not_there_was_never_sent_anything(provider: Provider) -> None:
+    zone, who = provider.open(endpoint="http://127.0.0.1:9", timeout_s=1.0), Writer()
+    with pytest.raises(Unavailable, match="cannot be reached"):
+        await zone.read([SHOP_EAST], [SHOP])
+    with pytest.raises(Unavailable, match="cannot be reached"):
+        await zone.change(who.permit(), who.change("plan-1", (None, SHOP_EAST)))
+
+
+async def test_credentials_that_have_expired_or_may_not_are_our_fault_with_what_to_do(
+    provider: Provider,
+) -> None:
+    zone, who = provider.open(), Writer()
+    fence = await create(zone, SHOP_EAST)
+    provider.fake.faults.denied = True
+    change = who.change("plan-1", (SHOP_EAST, SHOP_WEST), fence_before=fence)
+    with pytest.raises(LocalFault, match="grant"):
+        await zone.change(who.permit(), change)
+    provider.fake.faults.denied, provider.fake.faults.expired = False, True
+    with pytest.raises(LocalFault, match="expired|credentials"):
+        await provider.open().read([SHOP_EAST], [SHOP])
+    provider.fake.faults.expired = False
+    assert await values_at(zone, [SHOP_EAST]) == {SHOP_EAST.name: (EAST,)}
+
+
+async def test_credentials_files_that_are_missing_open_or_nonsense_are_our_fault(
+    provider: Provider, tmp_path: Path
+) -> None:
+    nonsense, public = tmp_path / "nonsense", tmp_path / "public"
+    for path, mode in ((nonsense, 0o600), (public, 0o644)):
+        path.write_text("no credentials at all\n")
+        path.chmod(mode)
+    for path, sentence in (
+        (tmp_path / "missing", "cannot be read"),
+        (public, "chmod 600"),
+        (nonsense, "credentials"),
+    ):
+        with pytest.raises(LocalFault, match=sentence):
+            await provider.open(credentials_file=str(path)).read([SHOP_EAST], [SHOP])
+
+
+async def test_a_zone_that_is_not_there_or_another_is_named(provider: Provider) -> None:
+    with pytest.raises(Rejected, match="check|Check"):
+        await provider.open(hosted_zone="Z0NOBODY").read([SHOP_EAST], [SHOP])
+    problems = await provider.open(apex="example.org").check([])
+    assert any("not example.org" in problem.sentence for problem in problems)
+
+
+async def test_what_is_over_the_limits_is_refused_before_it_is_sent(provider: Provider) -> None:
+    zone, who = provider.open(), Writer()
+    before = provider.fake.requests
+    many = [(None, record(f"shop{number}", EAST)) for number in range(1001)]
+    with pytest.raises(Rejected, match="1001 names do not fit"):
+        await zone.change(who.permit(), who.change("plan-1", *many))
+    assert provider.fake.requests == before
+
+
+async def test_what_the_provider_accepted_and_does_not_serve_is_not_effective(provider: Provider) -> None:
+    zone, who = provider.open(timeout_s=1.0), Writer()
+    fence = await create(zone, SHOP_EAST)
+    await until_effective(zone, SHOP_EAST)
+    provider.fake.faults.frozen = True
+    await zone.change(who.permit(), who.change("plan-1", (SHOP_EAST, SHOP_WEST), fence_before=fence))
+    answers = await zone.verify([SHOP_WEST])
+    assert not any(answer.matches for answer in answers)
+    assert any("under way" in answer.detail for answer in answers)
+
+
+async def test_a_wrong_secret_is_our_fault(tmp_path: Path) -> None:
+    world = Route53World(tmp_path)
+    await world.start()
+    try:
+        path = tmp_path / "wrong"
+        text = Path(world.zone.credentials_file).read_text()
+        path.touch(mode=0o600)
+        path.write_text(re.sub(r"secret_access_key = .*", "secret_access_key = another", text))
+        with pytest.raises(LocalFault, match="SignatureDoesNotMatch"):
+            await world.open(credentials_file=str(path)).read([SHOP_EAST], [SHOP])
+        with pytest.raises(LocalFault, match="no usable AWS credentials"):
+            await world.open(profile="nobody").read([SHOP_EAST], [SHOP])
+    finally:
+        await world.close()
+
+
+async def test_what_we_cannot_write_is_read_honestly_and_never_replaced(tmp_path: Path) -> None:
+    """An alias, or a record with a health check of somebody's, belongs to no cluster, and is no missing name either."""
+    world = Route53World(tmp_path)
+    await world.start()
+    try:
+        zone, who = world.open(), Writer()
+        key = ("shop.example.test.", "A", "theirs")
+        plain = world.fake.rrsets[("example.test.", "NS", "")]
+        world.fake.checks["c1"] = None  # type: ignore[assignment]
+        world.fake.rrsets[key] = replace(
+            plain, name=key[0], kind="A", values=(EAST,), identifier="theirs", weight=1, check="c1"
+        )
+        found = (await zone.read([SHOP_EAST], [])).find(SHOP_EAST.name, RecordType.A)
+        assert found is not None
+        assert found.values == ("health-checked record theirs",)
+        with pytest.raises(Rejected, match="not a value"):
+            await zone.change(who.permit(), who.change("plan-1", (found, SHOP_WEST)))
+        with pytest.raises(Conflict):
+            await zone.change(who.permit(), who.change("plan-1", (None, SHOP_WEST)))
+        assert world.fake.rrsets[key].values == (EAST,)
+    finally:
+        world.fake.checks.clear()
+        await world.close()
+
+
+async def test_a_listing_in_pages_is_whole(tmp_path: Path) -> None:
+    world = Route53World(tmp_path)
+    await world.start()
+    try:
+        names = [record(f"app{number}", EAST) for number in range(350)]
+        for item in names:
+            world.fake.rrsets[(item.name, "A", "")] = replace(
+                world.fake.rrsets[("example.test.", "NS", "")], name=item.name, kind="A", ttl=60, values=(EAST,)
+            )
+        state = await world.open().read(names, [SHOP])
+        assert set(state.record_sets) == set(names)
+    finally:
+        await world.close()
+
+
+async def test_looking_never_uses_up_what_is_kept_for_a_failover() -> None:
+    budget = AccountBudget(rate=0.001, burst=10.0)
+    for _ in range(6):
+        await budget.take(urgent=False)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.05):
+            await budget.take(urgent=False)
+    for _ in range(4):
+        await budget.take(urgent=True)
+    assert budget.left < 0.1
+    budget.drained()
+    assert budget.left < 1e-3
+
+
+async def test_every_error_names_its_zone(provider: Provider) -> None:
+    provider.fake.faults.errors = True
+    try:
+        await provider.open().read([SHOP_EAST], [ApplicationName("shop")])
+    except TargetError as error:
+        assert str(provider.zone.name) in str(error)
+    else:
+        pytest.fail("an API that answers 500 was read")
+
+
+def test_a_provider_says_what_it_cannot_do() -> None:
+    assert not CAPABILITIES["rfc2136"].weights
+    assert not CAPABILITIES["clouddns"].health_checked
+    assert CAPABILITIES["route53"].health_checked
