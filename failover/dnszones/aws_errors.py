@@ -1,4 +1,4 @@
-"""botocore's errors as ours, each with a sentence that says what to do. Imported without botocore."""
+"""botocore's errors as ours, each with a sentence that says what to do."""
 
 from typing import Any
 
@@ -38,6 +38,23 @@ NO_CREDENTIALS = (
     "UnauthorizedSSOTokenError",
 )
 NOT_SENT = ("EndpointConnectionError", "ConnectTimeoutError", "ProxyConnectionError", "SSLError")
+
+
+def known_errors() -> tuple[type[Exception], ...]:
+    """Everything that botocore raises on its own: it has no common root."""
+    from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+    from botocore.parsers import ResponseParserError
+
+    return (
+        BotoCoreError,
+        ClientError,
+        HTTPClientError,
+        ResponseParserError,
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+    )
 
 
 def translate(error: Exception, *, where: str, target: str, sent_changes: bool) -> TargetError:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from failover.dnszones.google_errors import sentence_of, translate
+from failover.dnszones.google_errors import known_errors, sentence_of, translate
 from failover.dnszones.held import Held, Key
 from failover.dnszones.keyfile import read_private
 from failover.dnszones.limits import AccountBudget, budget_of
@@ -58,7 +58,7 @@ class CloudDNSZone(ProviderZone):
                 )
             except TargetError:
                 raise
-            except Exception as error:  # a service account file may be anything
+            except known_errors() as error:  # a service account file may be anything
                 raise LocalFault(
                     f"{self.where}: no usable Google credentials: {sentence_of(error)}", target=self.name
                 ) from None
@@ -84,7 +84,7 @@ class CloudDNSZone(ProviderZone):
             )
         except TargetError:
             raise
-        except Exception as error:  # api_core, auth, requests and json have no common root
+        except known_errors() as error:
             raise translate(
                 error, where=self.where, target=self.name, sent_changes=method == "POST"
             ) from None

@@ -1,4 +1,4 @@
-"""The errors of Google's client as ours, each with a sentence that says what to do. Imported without the client."""
+"""The errors of Google's client as ours, each with a sentence that says what to do."""
 
 from typing import Any
 
@@ -17,6 +17,15 @@ CONFLICTS = frozenset(
     {"conditionNotMet", "alreadyExists", "cnameResourceRecordSetConflict", "containerNotEmpty"}
 )
 NOT_SENT = ("ConnectTimeout", "SSLError", "ProxyError", "InvalidURL", "MissingSchema", "InvalidSchema")
+
+
+def known_errors() -> tuple[type[Exception], ...]:
+    """Everything that Google's client raises: API, credentials, transport and JSON have no common root."""
+    from google.api_core.exceptions import GoogleAPIError
+    from google.auth.exceptions import GoogleAuthError
+    from requests.exceptions import RequestException
+
+    return (GoogleAPIError, GoogleAuthError, RequestException, OSError, ValueError, KeyError, TypeError)
 
 
 def translate(error: Exception, *, where: str, target: str, sent_changes: bool) -> TargetError:

@@ -34,7 +34,7 @@ from failover.dnszones.names import (
     record_set_of,
 )
 from failover.dnszones.rehearsal import rehearse
-from failover.dnszones.update import build_update, refuse_unsound
+from failover.dnszones.update import build_assertion, build_update, refuse_unsound
 from failover.dnszones.verify import verify_server
 from failover.model.errors import (
     Conflict,
@@ -280,10 +280,23 @@ class RFC2136Zone:
             )
         return explain_conflict(state, change, rcode)
 
+    async def _holds(self, change: ZoneChange) -> bool:
+        """Ask in one message whether everything stands as intended: prerequisites alone change nothing (RFC 2136 2.4).
+
+        They compare no TTLs: those are read back at every server, this one among them.
+        """
+        answer = await self._exchange_signed(build_assertion(self.entry, change))
+        if answer.rcode() != dns.rcode.NOERROR:
+            return False
+        self._serial = await self._read_serial()
+        return True
+
     async def _read_back(self, change: ZoneChange) -> None:
         """NOERROR is not proof: servers answer it and ignore what their rules forbid (facts/dns.md 2.3)."""
         where = f"zone {self.name}, application {change.application}"
         try:
+            if await self._holds(change):
+                return
             state = await self.read([item.after for item in change.changes], [change.application])
         except TargetError as error:
             raise OutcomeUnknown(

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from failover.dnszones.aws_errors import sentence_of, translate
+from failover.dnszones.aws_errors import known_errors, sentence_of, translate
 from failover.dnszones.held import Held, Key
 from failover.dnszones.keyfile import read_private
 from failover.dnszones.limits import AccountBudget, budget_of
@@ -71,7 +71,7 @@ class Route53Zone(ProviderZone):
                 ).client(
                     "route53", region_name="us-east-1", endpoint_url=entry.endpoint or None, config=config
                 )
-            except Exception as error:  # whatever a credentials file makes of botocore, translated
+            except known_errors() as error:  # also what a credentials file makes of it
                 raise translate(error, where=self.where, target=self.name, sent_changes=False) from None
         return self._client
 
@@ -82,7 +82,7 @@ class Route53Zone(ProviderZone):
             found: Mapping[str, Any] = getattr(client, method)(**arguments)
         except TargetError:
             raise
-        except Exception as error:  # botocore has no single root, and its parsers raise what they like
+        except known_errors() as error:
             raise translate(error, where=self.where, target=self.name, sent_changes=sent_changes) from None
         return found
 

@@ -97,6 +97,16 @@ def _refuse_unsound_weights(zone: Zone, after: RecordSet, what: str) -> None:
         raise Rejected(f"{what}: a weight lies between 0 and {able.weight_max}", target=zone.name)
 
 
+def build_assertion(zone: Zone, change: ZoneChange) -> dns.update.UpdateMessage:
+    """An update without updates: that all record sets of a change, and its fence, are there as intended."""
+    apex = absolute_name(zone.apex)
+    message = dns.update.UpdateMessage(apex)
+    for item in change.changes:
+        message.present(absolute_name(item.after.name), *rdata_of(item.after))
+    message.present(fence_name(change.application, apex), fence_rdata(change.fence_after))
+    return message
+
+
 def build_update(zone: Zone, key: dns.tsig.Key, change: ZoneChange) -> dns.update.UpdateMessage:
     """The signed message of a change. Raises Rejected where it exceeds what one atomic message holds.
 

@@ -4,8 +4,6 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 
-import dns.asyncquery
-import dns.exception
 import dns.flags
 import dns.message
 import dns.name
@@ -15,12 +13,14 @@ import dns.tsig
 
 from failover.dnszones.answers import WIRE_ERRORS, read_found
 from failover.dnszones.connection import Connection, open_connection
+from failover.dnszones.datagrams import Datagrams, open_datagrams
 from failover.dnszones.names import absolute_name, rdata_type, record_set_of
+from failover.dnszones.quick import QuickQuestion
 from failover.model.errors import TargetError
 from failover.model.policy import NameServer
 from failover.model.records import RecordSet, ServerAnswer
 
-PARALLEL_PER_SERVER = 16
+PARALLEL_PER_SERVER = 64
 WEIGHTED_LOOKS = 6
 UDP_SHARE = 0.3
 """Share of the deadline that the answer over UDP may take: one lost datagram must leave time for TCP."""
@@ -91,7 +91,9 @@ async def _verify(
 
 async def _look(asker: "Asker", record_set: RecordSet, apex: dns.name.Name) -> str:
     """How the server's answer differs from a wanted record set, "" if it does not."""
-    if not record_set.weights:
+    if QuickQuestion.fits(record_set):
+        if await asker.gives(QuickQuestion(absolute_name(record_set.name), record_set)):
+            return ""
         return await _look_once(asker, record_set, apex)
     for _ in range(WEIGHTED_LOOKS):  # one answer gives one value: none of them may be a wrong one
         if difference := await _look_once(asker, record_set, apex):
@@ -138,6 +140,7 @@ class Asker:
         self._server = server
         self._timeout_s = timeout_s
         self._deadline = asyncio.get_running_loop().time() + timeout_s
+        self._udp: Datagrams | None = None
         self._tcp: Connection | None = None
         self._opening = asyncio.Lock()
 
@@ -152,23 +155,31 @@ class Asker:
         return answer
 
     async def _by_udp(self, question: dns.message.Message) -> dns.message.Message | None:
-        try:
-            async with asyncio.timeout(min(self._left(), self._timeout_s * UDP_SHARE)):
-                return await dns.asyncquery.udp(
-                    question,
-                    self._server.address,
-                    port=self._server.port,
-                    raise_on_truncation=True,
-                    ignore_errors=True,
-                )
-        except (TimeoutError, OSError, dns.exception.DNSException):
-            return None  # truncated, lost, or nobody there: TCP tells
+        udp = await self._datagrams()
+        return None if udp is None else await udp.ask(question, timeout_s=self._udp_share())
+
+    async def gives(self, question: QuickQuestion) -> bool:
+        """Whether it plainly gives what is wanted; False says nothing but that it must be asked in full."""
+        udp = await self._datagrams()
+        if udp is None:
+            return False
+        answer = await udp.exchange(question.wire, question.is_answer, timeout_s=self._udp_share())
+        return answer is not None and question.is_as_wanted(answer)
+
+    async def _datagrams(self) -> Datagrams | None:
+        async with self._opening:
+            if self._udp is None:
+                self._udp = await open_datagrams(self._server.address, self._server.port)
+            return self._udp
+
+    def _udp_share(self) -> float:
+        return min(self._left(), self._timeout_s * UDP_SHARE)
 
     async def _by_tcp(self, question: dns.message.Message) -> dns.message.Message:
         try:
             async with self._opening:
                 if self._tcp is None or not self._tcp.usable:
-                    await self.close()
+                    await self._close_tcp()
                     self._tcp = await open_connection(
                         self._server.address, self._server.port, timeout_s=self._left()
                     )
@@ -180,6 +191,12 @@ class Asker:
         return max(0.0, self._deadline - asyncio.get_running_loop().time())
 
     async def close(self) -> None:
+        """Close both ways."""
+        if self._udp is not None:
+            self._udp.close()
+        await self._close_tcp()
+
+    async def _close_tcp(self) -> None:
         connection, self._tcp = self._tcp, None
         if connection is not None:
             await connection.close()

@@ -7,13 +7,16 @@ import sys
 from pathlib import Path
 
 from failover.cli import render
-from tests.benchmarks import intents, lab_loss, memory, probe_pace, real_loss
+from tests.benchmarks import dns, intents, lab_loss, memory, probe_pace, real_loss
 
 BENCHMARKS = {
     "memory": memory.measure,
     "probe-pace": probe_pace.measure,
     "intents": intents.measure,
     "lab-loss": lab_loss.measure,
+    "dns-race": dns.measure_race,
+    "dns-flip": dns.measure_flip,
+    "dns-load": dns.measure_load,
     "real-loss": real_loss.measure,
 }
 

@@ -133,7 +133,7 @@ async def test_credentials_that_have_expired_or_may_not_are_our_fault_with_what_
     with pytest.raises(LocalFault, match="grant"):
         await zone.change(who.permit(), change)
     provider.fake.faults.denied, provider.fake.faults.expired = False, True
-    with pytest.raises(LocalFault, match="expired|credentials"):
+    with pytest.raises(LocalFault, match=r"expired|credentials"):
         await provider.open().read([SHOP_EAST], [SHOP])
     provider.fake.faults.expired = False
     assert await values_at(zone, [SHOP_EAST]) == {SHOP_EAST.name: (EAST,)}
@@ -156,7 +156,7 @@ async def test_credentials_files_that_are_missing_open_or_nonsense_are_our_fault
 
 
 async def test_a_zone_that_is_not_there_or_another_is_named(provider: Provider) -> None:
-    with pytest.raises(Rejected, match="check|Check"):
+    with pytest.raises(Rejected, match=r"[cC]heck"):
         await provider.open(hosted_zone="Z0NOBODY").read([SHOP_EAST], [SHOP])
     problems = await provider.open(apex="example.org").check([])
     assert any("not example.org" in problem.sentence for problem in problems)
@@ -230,7 +230,11 @@ async def test_a_listing_in_pages_is_whole(tmp_path: Path) -> None:
         names = [record(f"app{number}", EAST) for number in range(350)]
         for item in names:
             world.fake.rrsets[(item.name, "A", "")] = replace(
-                world.fake.rrsets[("example.test.", "NS", "")], name=item.name, kind="A", ttl=60, values=(EAST,)
+                world.fake.rrsets[("example.test.", "NS", "")],
+                name=item.name,
+                kind="A",
+                ttl=60,
+                values=(EAST,),
             )
         state = await world.open().read(names, [SHOP])
         assert set(state.record_sets) == set(names)
@@ -254,12 +258,8 @@ async def test_looking_never_uses_up_what_is_kept_for_a_failover() -> None:
 
 async def test_every_error_names_its_zone(provider: Provider) -> None:
     provider.fake.faults.errors = True
-    try:
+    with pytest.raises(TargetError, match=str(provider.zone.name)):
         await provider.open().read([SHOP_EAST], [ApplicationName("shop")])
-    except TargetError as error:
-        assert str(provider.zone.name) in str(error)
-    else:
-        pytest.fail("an API that answers 500 was read")
 
 
 def test_a_provider_says_what_it_cannot_do() -> None:

@@ -195,7 +195,7 @@ class PairWorld(_OnTheWire):
         """Remove what an earlier test left: everything but the apex and the name servers' own addresses."""
         primary, content = self.zone.primary, dns.zone.Zone(self.zone.apex)
         transfer, _ = dns.xfr.make_query(content, keyring=self.key)
-        await dns.asyncquery.inbound_xfr(primary.address, content, transfer, port=primary.port, timeout=5)
+        await dns.asyncquery.inbound_xfr(primary.address, content, transfer, port=primary.port, timeout=30)
         keep = {dns.name.empty} | {item.target for item in content.find_rdataset("@", "NS")}
         for names in batched(sorted(set(content.nodes) - keep), 500):
             message = dns.update.UpdateMessage(self.zone.apex, keyring=self.key)
@@ -213,7 +213,7 @@ class PairWorld(_OnTheWire):
 
     async def _send(self, message: dns.update.UpdateMessage) -> None:
         primary = self.zone.primary
-        answer = await dns.asyncquery.tcp(message, primary.address, port=primary.port, timeout=5)
+        answer = await dns.asyncquery.tcp(message, primary.address, port=primary.port, timeout=30)
         assert answer.rcode() == dns.rcode.NOERROR, dns.rcode.to_text(answer.rcode())
 
 

@@ -53,6 +53,10 @@ def test_the_scenarios_that_the_project_promises_are_there() -> None:
         "flapping",
         "controller-killed",
         "failback",
+        "region-loss-route53",
+        "region-loss-clouddns",
+        "provider-down",
+        "stale-writer",
     }
     assert promised <= set(NAMES)
 
