@@ -18,6 +18,7 @@ from .servers.tiers import (
     KNOT,
     KUBERNETES,
     OBSERVERS,
+    OTHERS,
     POWERDNS,
     REQUIRE,
     TIERS,
@@ -32,6 +33,7 @@ TIER_OF_FIXTURE = {
     "bind_knot_pair": KNOT,
     "powerdns_pair": POWERDNS,
     "observers_tier": OBSERVERS,
+    "others_tier": OTHERS,
     "control_plane": KUBERNETES,
     "three_control_planes": KUBERNETES,
     "kubernetes_tier": KUBERNETES,
@@ -94,6 +96,12 @@ def bind_pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BindPair]:
 def observers_tier() -> None:
     """For a test that looks on with other people's tools."""
     require_tier(OBSERVERS)
+
+
+@pytest.fixture(scope="session")
+def others_tier() -> None:
+    """For a test that runs octoDNS or ministack."""
+    require_tier(OTHERS)
 
 
 def _mixed(factory: pytest.TempPathFactory, primary: str) -> Iterator[MixedPair]:

@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from failover.controller.context import Context
+from failover.controller.mending import Mender
 from failover.execution.admission import check_applications, check_run, only
 from failover.execution.rules import refuse
 from failover.execution.runs import AUTOMATION
 from failover.model.errors import Refused, StoreError
-from failover.model.ids import ApplicationName, ClusterName, Domain, DomainKind, RegionName, RunId
+from failover.model.ids import ApplicationName, ClusterName, Domain, DomainKind, RegionName, RunId, ZoneName
 from failover.model.journal import Run, RunOpened, RunWidened, StepState
 from failover.model.plan import Plan, PlanRequest, RunKind
 from failover.model.policy import ClusterEntry, Mode
@@ -50,6 +51,7 @@ class Decider:
     _task: asyncio.Task[None] | None = None
     _considered: dict[str, tuple[object, float]] = field(default_factory=dict)
     _settling: dict[RegionName, float] = field(default_factory=dict)
+    _mending: Mender | None = None
 
     def consider(self) -> None:
         """Look at the judgement; start deciding where something new is confirmed, or the last try is a second ago."""
@@ -69,6 +71,8 @@ class Decider:
         due = [case for case in cases if self._due(case, now)]
         if due:
             self._task = asyncio.ensure_future(self._decide_all(due))
+        elif not cases and (zone := self._mender().due()) is not None:
+            self._task = asyncio.ensure_future(self._mend(zone))
 
     async def stop(self) -> None:
         if self._task is not None:
@@ -150,6 +154,22 @@ class Decider:
                 self.context.refusals[case.key] = (refuse("journal", str(error)),)
             except Refused as error:  # something changed between the check and the opening
                 self._remember(case, error.refusals)
+
+    def _mender(self) -> Mender:
+        if self._mending is None:
+            self._mending = Mender(self.context)
+        return self._mending
+
+    async def _mend(self, zone: ZoneName) -> None:
+        try:
+            found = await self._mender().plan(zone)
+            if found is not None:
+                plan, cited = found
+                await self.open(plan, actor=AUTOMATION, reason="the zone says repair: true", cited=cited)
+        except StoreError as error:
+            self.context.refusals[f"zone/{zone}"] = (refuse("journal", str(error)),)
+        except Refused:
+            return  # something began meanwhile: the zone is looked at again later
 
     async def _decide(self, case: Case) -> None:
         context = self.context

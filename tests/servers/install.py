@@ -11,6 +11,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from . import observers
 from .kubernetes.build import BuildError, build_missing, find_programs, say
 from .tiers import DNS_TIERS, TIERS, servers_required
 
@@ -56,6 +57,12 @@ def main() -> int:
     """Install and build what may be, then name every tier; exit 1 where a required one cannot run."""
     if any(tier.problem() for tier in DNS_TIERS) and os.geteuid() == 0 and shutil.which("apt-get"):
         install_packages(PACKAGES)
+    if observers.missing():
+        say("pip install octodns, ministack: into a cache of their own.")
+        try:
+            observers.install()
+        except (OSError, subprocess.SubprocessError) as error:
+            say(f"octoDNS and ministack could not be installed: {error}")
     if servers_required() and find_programs()[1]:
         try:
             build_missing()

@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from . import observers
 from .bind import find_named
 from .kubernetes.build import KUBERNETES_VERSION, find_programs
 from .pairs import missing_knot, missing_powerdns
@@ -61,6 +62,15 @@ def observers_problem() -> str | None:
     return f"The outside observers need {_listed(missing)}: run `apt-get install bind9-dnsutils knot-dnsutils` as root."
 
 
+def others_problem() -> str | None:
+    """What keeps octoDNS and ministack from running."""
+    if not observers.missing():
+        return None
+    return (
+        "octoDNS and ministack are not installed: `make test` installs them once into a cache of their own."
+    )
+
+
 def kubernetes_problem() -> str | None:
     """What keeps the Kubernetes tier from running."""
     _, missing = find_programs()
@@ -85,5 +95,8 @@ KNOT = Tier(
 )
 POWERDNS = Tier(name="powerdns", title="PowerDNS with a Knot secondary", problem=powerdns_problem)
 OBSERVERS = Tier(name="observers", title="nsupdate and kdig", problem=observers_problem)
+OTHERS = Tier(
+    name="others", title="octoDNS as a differ, ministack as another Route 53", problem=others_problem
+)
 DNS_TIERS: tuple[Tier, ...] = (BIND, KNOT, POWERDNS, OBSERVERS)
-TIERS: tuple[Tier, ...] = (*DNS_TIERS, KUBERNETES)
+TIERS: tuple[Tier, ...] = (*DNS_TIERS, OTHERS, KUBERNETES)

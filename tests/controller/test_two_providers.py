@@ -1,0 +1,100 @@
+"""One zone at two providers, in virtual time: one of them dead does not stop the other, and is caught up."""
+
+from dataclasses import replace
+
+import pytest
+
+from failover.lab.fleet import TwinFleet
+from failover.lab.virtual import VirtualClock, run_virtual
+from failover.model.ids import ZoneName
+from failover.model.journal import RunState
+from failover.model.plan import RunKind
+from failover.model.policy import NameServer, Policy
+from failover.model.records import RecordSet, RecordType
+from failover.model.verdict import VerdictKind
+from tests.controller.test_region_loss_in_virtual_time import PERSON, runs
+from tests.support.policies import NAME, WEB, policy
+
+SECOND = "example-test-2"
+
+
+def two_zones(*, repair: bool = False, adopt: bool = True) -> Policy:
+    made = policy()
+    (zone,), (shop,) = made.zones, made.applications
+    servers = (NameServer(address="198.51.100.153"), NameServer(address="198.51.100.154"))
+    second = replace(
+        zone, name=ZoneName(SECOND), primary=servers[0], authoritative=servers, repair=repair, adopt=adopt
+    )
+    names = tuple(replace(name, zone=item.name) for name in shop.dns for item in (zone, second))
+    return replace(made, zones=(zone, second), applications=(replace(shop, dns=names),))
+
+
+async def started(policy: Policy) -> TwinFleet:
+    fleet = TwinFleet(policy, VirtualClock(), seed=1)
+    addresses = tuple(sorted(entry.ipv4[0] for entry in fleet.policy.fleet.clusters))
+    for world in fleet.clusters.values():
+        world.add(WEB, 6)
+    for zone in fleet.zones.values():
+        zone.set_records(RecordSet(name=NAME, record_type=RecordType.A, ttl=5, values=addresses))
+    controller = fleet.boot()
+    fleet.start_vantages()
+    await fleet.until(lambda: controller.context.judgement.warm_up is None, seconds=60)
+    await fleet.until(lambda: len(controller.context.world.inventories) == len(fleet.clusters), seconds=30)
+    await fleet.clock.sleep(10)
+    return fleet
+
+
+@pytest.mark.parametrize("by", ["person", "policy"])
+def test_one_of_two_providers_is_dead_while_a_region_is_lost(by: str) -> None:
+    async def story() -> None:
+        fleet = await started(two_zones(repair=by == "policy"))
+        gone = fleet.zones[ZoneName(SECOND)]
+        for server in gone.servers:
+            server.stopped = True
+        await fleet.clock.sleep(10)
+        fleet.kill_cluster("north-1")
+        await fleet.until(lambda: runs(fleet) and runs(fleet)[0].state.final, seconds=60)
+        assert runs(fleet)[0].state is RunState.DONE
+        moved = fleet.addresses("example-test", NAME)
+        assert moved == ("198.51.100.21", "198.51.100.31")
+        assert len(fleet.addresses(SECOND, NAME)) == 3
+        fleet.revive_cluster("north-1")
+        controller = fleet.controller
+        assert controller is not None
+        await fleet.until(
+            lambda: controller.context.judgement.of_cluster("north-1").kind is VerdictKind.HEALTHY, seconds=60
+        )
+        for server in gone.servers:
+            server.stopped = False
+        await fleet.clock.sleep(20)
+        if by == "person":
+            assert len(fleet.addresses(SECOND, NAME)) == 3, "nothing is repaired that the policy does not say"
+            await controller.command({**PERSON, "verb": "start", "kind": "repair", "domain": SECOND})
+        await fleet.until(lambda: fleet.addresses(SECOND, NAME) == moved, seconds=120)
+        await fleet.until(lambda: runs(fleet)[-1].state.final, seconds=60)
+        assert [run.plan.run_kind for run in runs(fleet)] == [RunKind.EVACUATION, RunKind.REPAIR]
+        assert [run.state for run in runs(fleet)] == [RunState.DONE, RunState.DONE]
+        assert fleet.addresses("example-test", NAME) == moved
+        await fleet.stop()
+
+    run_virtual(story())
+
+
+def test_names_are_adopted_with_what_they_hold_and_a_repeated_adoption_does_nothing() -> None:
+    async def story() -> None:
+        fleet = await started(two_zones(adopt=False))
+        controller, zone = fleet.controller, fleet.zones[ZoneName(SECOND)]
+        assert controller is not None
+        before = dict(zone.current.record_sets)
+        request = {**PERSON, "verb": "start", "kind": "adoption", "domain": f"zone/{SECOND}"}
+        answer = await controller.command(request)
+        await fleet.until(lambda: controller.context.runs[answer["run"]].state.final, seconds=60)
+        assert controller.context.runs[answer["run"]].state is RunState.DONE
+        assert dict(zone.current.record_sets) == before
+        assert [fence.owner for fence in zone.current.fences.values()] == ["test"]
+        await fleet.clock.sleep(5)
+        again = await controller.command(request)
+        assert again["run"] is None
+        await fleet.stop()
+
+    run_virtual(story())

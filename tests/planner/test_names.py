@@ -1,0 +1,206 @@
+"""Names: several providers of one zone, weights, changes in parts, repairs and adoptions."""
+
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from failover.model.ids import ApplicationName, Domain, DomainKind, Epoch, ZoneName
+from failover.model.plan import ChangeRecordsStep, Plan, PlanRequest, RunKind
+from failover.model.records import FenceRecord, RecordChange, RecordSet, RecordType, ZoneState
+from failover.model.verdict import VerdictKind
+from failover.planner import plan
+from failover.planner.parts import in_parts
+from tests.planner.fleet import THREE, ZONE, World, address, application, dns, records
+
+SECOND = ZoneName("example-test-route53")
+HELD = records(*(address(name) for name in THREE))
+
+
+def fence(owner: str = "test") -> FenceRecord:
+    return FenceRecord(
+        owner=owner,
+        application=ApplicationName("shop"),
+        plan="p",
+        generation="g",
+        epoch=Epoch(1),
+        holder="controller",
+    )
+
+
+class TwoProviders:
+    """The zone at two providers, each with what it holds, or None where it cannot be read."""
+
+    def __init__(self, first: RecordSet | None, second: RecordSet | None, *, adopt: bool = True) -> None:
+        self.world = World(applications=[application(dns=(dns(), replace(dns(), zone=SECOND)))])
+        self.held = {ZONE: first, SECOND: second}
+        self.adopt = adopt
+        self.unread: set[ZoneName] = set()
+        self.fences: tuple[FenceRecord, ...] = (fence(),)
+        self.intended: tuple[RecordSet, ...] = ()
+
+    def plan(self, kind: RunKind, domain: Domain, *sources: str) -> Plan:
+        policy = self.world.policy
+        zone = replace(policy.zones[0], adopt=self.adopt)
+        policy = replace(
+            policy, zones=(zone, replace(zone, name=SECOND, provider="route53", hosted_zone="Z1"))
+        )
+        states = tuple(
+            ZoneState(zone=name, record_sets=(held,) if held else (), fences=self.fences)
+            for name, held in self.held.items()
+            if name not in self.unread
+        )
+        snapshot = replace(self.world.snapshot, zones=states, intended=self.intended)
+        entries = tuple(entry.name for entry in policy.fleet.clusters if entry.region in sources)
+        return plan(
+            snapshot, policy, PlanRequest(run_kind=kind, domain=domain, sources=entries, by_person=True)
+        )
+
+    def lose_west(self) -> Plan:
+        self.world.judge("west", VerdictKind.DOWN)
+        return self.plan(RunKind.EVACUATION, Domain(kind=DomainKind.REGION, name="west"), "west")
+
+    def names(self, kind: RunKind, zone: ZoneName = SECOND) -> Plan:
+        return self.plan(kind, Domain(kind=DomainKind.ZONE, name=zone))
+
+
+def changes(made: Plan) -> list[ChangeRecordsStep]:
+    return [step for step in made.steps if isinstance(step, ChangeRecordsStep)]
+
+
+def test_both_providers_are_changed_each_by_a_step_that_waits_for_no_other() -> None:
+    steps = changes(TwoProviders(HELD, HELD).lose_west())
+    assert {step.zone for step in steps} == {ZONE, SECOND}
+    assert len({step.needs for step in steps}) == 1
+    assert all(address("west") not in step.changes[0].after.values for step in steps)
+
+
+def test_a_provider_that_cannot_be_read_does_not_stop_the_other_and_the_plan_says_what_catches_it_up() -> (
+    None
+):
+    story = TwoProviders(HELD, HELD)
+    story.unread = {SECOND}
+    made = story.lose_west()
+    assert [step.zone for step in changes(made)] == [ZONE]
+    assert any("failover dns repair example-test-route53" in note for note in made.applications[0].notes)
+
+
+def test_with_no_provider_readable_nothing_moves() -> None:
+    story = TwoProviders(HELD, HELD)
+    story.unread = {ZONE, SECOND}
+    made = story.lose_west()
+    assert made.applications[0].left_out is not None
+    assert made.applications[0].left_out.code == "zone-unreadable"
+
+
+def test_a_drain_waits_for_both_providers_because_clients_of_the_silent_one_still_come() -> None:
+    story = TwoProviders(HELD, HELD)
+    story.unread = {SECOND}
+    made = story.plan(RunKind.DRAIN, Domain(kind=DomainKind.REGION, name="west"), "west")
+    assert made.applications[0].left_out is not None
+    assert made.applications[0].left_out.code == "zone-unreadable"
+
+
+def test_a_repair_brings_a_provider_to_what_runs_decided_and_names_who_leaves() -> None:
+    decided = records(address("east"), address("north"))
+    story = TwoProviders(decided, HELD)
+    story.intended = (decided,)
+    made = story.names(RunKind.REPAIR)
+    assert [(step.zone, step.changes) for step in changes(made)] == [
+        (SECOND, (RecordChange(before=HELD, after=decided),))
+    ]
+    assert made.sources == ("west",)
+    assert story.names(RunKind.REPAIR, ZONE).is_empty
+
+
+def test_a_new_provider_gets_what_the_other_holds_and_an_unread_one_nothing() -> None:
+    story = TwoProviders(HELD, None)
+    assert changes(story.names(RunKind.REPAIR))[0].changes == (RecordChange(before=None, after=HELD),)
+    story.unread = {SECOND}
+    made = story.names(RunKind.REPAIR)
+    assert made.is_empty
+    assert made.applications[0].left_out is not None
+
+
+def test_a_repair_puts_a_ttl_right() -> None:
+    story = TwoProviders(replace(HELD, ttl=3600), replace(HELD, ttl=3600))
+    (step,) = changes(story.names(RunKind.REPAIR))
+    assert step.changes[0].after.ttl == 60
+
+
+def test_names_without_our_fence_are_adopted_by_a_person_and_never_in_passing() -> None:
+    story = TwoProviders(HELD, HELD, adopt=False)
+    story.fences = ()
+    left_out = story.lose_west().applications[0].left_out
+    assert left_out is not None
+    assert left_out.code == "own-names"
+    assert "failover dns adopt" in left_out.sentence
+    (step,) = changes(story.names(RunKind.ADOPTION))
+    assert step.adopt
+    assert step.changes == (RecordChange(before=HELD, after=HELD),)
+    story.fences = (fence(),)
+    assert story.names(RunKind.ADOPTION).is_empty
+    assert story.lose_west().applications[0].left_out is None
+
+
+def test_weighted_names_come_home_by_exact_shares() -> None:
+    weighted = replace(dns(), weighted=True)
+    world = World(
+        applications=[application(dns=(weighted,))],
+        record_sets=[replace(HELD, weights=(100, 100, 100))],
+    )
+    world.finished(world.lose("west"))
+    world.judge("west", VerdictKind.HEALTHY)
+    made = world.plan(RunKind.FAILBACK, "west", by_person=True)
+    steps = changes(made)
+    assert [step.traffic_percent for step in steps] == [3, 17, 33]
+    home = address("west")
+    shares = [
+        dict(zip(s.changes[0].after.values, s.changes[0].after.weights, strict=True))[home] for s in steps
+    ]
+    assert shares == [7, 40, 100]
+    assert all("weights in" in step.reason for step in steps)
+
+
+SETS = st.integers(1, 40).flatmap(
+    lambda count: st.tuples(
+        *(
+            st.tuples(
+                st.sets(st.integers(1, 9), min_size=1, max_size=5),
+                st.sets(st.integers(1, 9), min_size=1, max_size=5),
+            )
+            for _ in range(count)
+        )
+    )
+)
+
+
+@given(SETS, st.integers(1, 20))
+def test_parts_end_where_the_whole_ends_and_no_name_loses_a_value_before_all_have_got_theirs(
+    sets: tuple[tuple[set[int], set[int]], ...], able: int
+) -> None:
+    def made(number: int, values: set[int]) -> RecordSet:
+        return RecordSet(
+            name=f"app{number}.example.test.",
+            record_type=RecordType.A,
+            ttl=60,
+            values=tuple(sorted(f"192.0.2.{value}" for value in values)),
+        )
+
+    whole = tuple(
+        RecordChange(before=made(number, before), after=made(number, after))
+        for number, (before, after) in enumerate(sets)
+    )
+    held = {change.after.key: change.before for change in whole}
+    removed = False
+    for part in in_parts(whole, able):
+        for change in part:
+            assert held[change.after.key] == change.before, "each part builds on the one before"
+            before = set(change.before.values if change.before else ())
+            adds, removes = set(change.after.values) - before, before - set(change.after.values)
+            removed = removed or bool(removes)
+            if len(in_parts(whole, able)) > 1 and adds:
+                assert not removes, "a part adds, or it removes"
+                assert not removed, "nothing is added once something was removed"
+            held[change.after.key] = change.after
+    assert held == {change.after.key: change.after for change in whole}
