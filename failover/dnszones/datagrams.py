@@ -27,8 +27,12 @@ class Datagrams(asyncio.DatagramProtocol):
         """An answer, or something to be passed over: a forged, late or broken datagram answers nothing."""
         number = int.from_bytes(data[:2], "big")
         is_answer, answer = self._waiting.get(number, (None, None))
-        if is_answer is not None and answer is not None and not answer.done() and is_answer(data):
-            answer.set_result(None if data[2] & 0x02 else data)  # cut short: TCP tells
+        if is_answer is None or answer is None or answer.done() or len(data) < 12:
+            return
+        if data[2] & 0x82 == 0x82:
+            answer.set_result(None)  # an answer that is cut short, with or without its question: TCP tells
+        elif is_answer(data):
+            answer.set_result(data)
 
     def error_received(self, exc: Exception) -> None:
         """Nobody listens there: TCP tells."""

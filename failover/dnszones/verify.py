@@ -92,18 +92,19 @@ async def _verify(
 async def _look(asker: "Asker", record_set: RecordSet, apex: dns.name.Name) -> str:
     """How the server's answer differs from a wanted record set, "" if it does not."""
     if QuickQuestion.fits(record_set):
-        if await asker.gives(QuickQuestion(absolute_name(record_set.name), record_set)):
-            return ""
-        return await _look_once(asker, record_set, apex)
+        plain = await asker.gives(QuickQuestion(absolute_name(record_set.name), record_set))
+        return "" if plain else await _look_once(asker, record_set, apex, by_udp=plain is not None)
     for _ in range(WEIGHTED_LOOKS):  # one answer gives one value: none of them may be a wrong one
         if difference := await _look_once(asker, record_set, apex):
             return difference
     return ""
 
 
-async def _look_once(asker: "Asker", record_set: RecordSet, apex: dns.name.Name) -> str:
+async def _look_once(
+    asker: "Asker", record_set: RecordSet, apex: dns.name.Name, *, by_udp: bool = True
+) -> str:
     name, kind = absolute_name(record_set.name), rdata_type(record_set.record_type)
-    answer = await asker.ask(name, kind)
+    answer = await asker.ask(name, kind, by_udp=by_udp)
     found = read_found(answer, name, kind, apex, target=asker.target)
     if found.rrset is None:
         return f"a CNAME to {found.alias[0]}" if found.alias is not None else "no such record set"
@@ -144,10 +145,12 @@ class Asker:
         self._tcp: Connection | None = None
         self._opening = asyncio.Lock()
 
-    async def ask(self, name: dns.name.Name, kind: dns.rdatatype.RdataType) -> dns.message.Message:
+    async def ask(
+        self, name: dns.name.Name, kind: dns.rdatatype.RdataType, *, by_udp: bool = True
+    ) -> dns.message.Message:
         """One answer over UDP, or over TCP where UDP is cut short or silent. Raises Silent."""
         question = dns.message.make_query(name, kind, flags=dns.flags.Flag(0), use_edns=0, payload=1232)
-        answer = await self._by_udp(question)
+        answer = await self._by_udp(question) if by_udp else None
         if answer is None:
             answer = await self._by_tcp(question)
         if answer.rcode() not in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
@@ -158,13 +161,13 @@ class Asker:
         udp = await self._datagrams()
         return None if udp is None else await udp.ask(question, timeout_s=self._udp_share())
 
-    async def gives(self, question: QuickQuestion) -> bool:
-        """Whether it plainly gives what is wanted; False says nothing but that it must be asked in full."""
+    async def gives(self, question: QuickQuestion) -> bool | None:
+        """Whether it plainly gives what is wanted; False says only that it must be asked in full, None that UDP is no way."""
         udp = await self._datagrams()
         if udp is None:
-            return False
+            return None
         answer = await udp.exchange(question.wire, question.is_answer, timeout_s=self._udp_share())
-        return answer is not None and question.is_as_wanted(answer)
+        return None if answer is None else question.is_as_wanted(answer)
 
     async def _datagrams(self) -> Datagrams | None:
         async with self._opening:
