@@ -21,7 +21,14 @@ from failover.dnszones.names import absolute_name, canonical_record_set, fence_r
 from failover.dnszones.surveying import survey
 from failover.dnszones.update import FENCE_TTL_S, refuse_unsound
 from failover.dnszones.verify import verify_server
-from failover.model.errors import Conflict, FencedOff, OutcomeUnknown, Rejected, TargetError, Throttled
+from failover.model.errors import (
+    Conflict,
+    OutcomeUnknown,
+    Rejected,
+    TargetError,
+    Throttled,
+    Unavailable,
+)
 from failover.model.ids import ApplicationName
 from failover.model.inventory import RightProblem
 from failover.model.permit import Permit
@@ -138,7 +145,7 @@ class ProviderZone(ABC):
 
         def permitted() -> None:
             if not permit.still_good(self._mono()):
-                raise FencedOff(
+                raise Unavailable(
                     f"{self.where}: the permit for {permit.intent} has expired (the lease ends soon or ended); "
                     "nothing was sent",
                     target=self.name,

@@ -11,7 +11,6 @@ import pytest
 from failover.dnszones.limits import AccountBudget
 from failover.model.errors import (
     Conflict,
-    FencedOff,
     LocalFault,
     OutcomeUnknown,
     Rejected,
@@ -81,7 +80,7 @@ async def test_a_permit_that_ends_while_we_wait_stops_the_change(provider: Provi
     fence = await create(zone, SHOP_EAST)
     provider.fake.faults.busy = 10_000
     change = who.change("plan-1", (SHOP_EAST, SHOP_WEST), fence_before=fence)
-    with pytest.raises(FencedOff, match="expired"):
+    with pytest.raises(Unavailable, match="expired"):
         await zone.change(who.permit(seconds=0.6), change)
     assert await values_at(zone, [SHOP_EAST]) == {SHOP_EAST.name: (EAST,)}
 
