@@ -75,11 +75,14 @@ class RecordSteps:
             if stale is not None:
                 await context.append([(run.id, StepFailed(step=step.id, refusal=stale))])
                 return
-            epoch = context.leadership.epoch
-            if epoch is None:  # the lease was lost while the zone was read
-                return
-            change = RecordsChange(change=self._zone_change(run, step, state, epoch))
-            await change_all(context, run, [(step.id, change)], parallel=1, completed=_completed)
+            await self._change(run, step, state)
+
+    async def _change(self, run: Run, step: ChangeRecordsStep, state: ZoneState) -> None:
+        epoch = self._context.leadership.epoch
+        if epoch is None:  # the lease was lost while the zone was read
+            return
+        change = RecordsChange(change=self._zone_change(run, step, state, epoch))
+        await change_all(self._context, run, [(step.id, change)], parallel=1, completed=_completed)
 
     async def _adopt(
         self, run: Run, step: ChangeRecordsStep, state: ZoneState, intent: Intent | None
@@ -95,8 +98,7 @@ class RecordSteps:
         elif stale := _stale(step, state):
             await context.append([(run.id, StepFailed(step=step.id, refusal=stale))])
         else:
-            change = RecordsChange(change=self._zone_change(run, step, state))
-            await change_all(context, run, [(step.id, change)], parallel=1, completed=_completed)
+            await self._change(run, step, state)
 
     async def _already_there(self, run: Run, step: ChangeRecordsStep, intent: Intent | None) -> None:
         event: Entry
