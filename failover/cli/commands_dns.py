@@ -100,6 +100,28 @@ def dns_repair(
     )
 
 
+@dns_app.command("prepare")
+def dns_prepare(
+    zone: ZoneArgument,
+    reason: Reason = "",
+    yes: Yes = False,
+    wait: Wait = True,
+    take_over: TakeOver = False,
+    state: State = None,
+    policies: Policies = None,
+    output: Output = render.Format.TABLE,
+) -> None:
+    """Route 53, `prepare: true`: make a health check for each endpoint, and write it beside the weighted records.
+
+    From then on Route 53 itself stops answering with an endpoint that fails its checks, also while its API is away.
+    """
+    from failover.cli.zones import prepare_checks
+
+    for line in prepare_checks(policy_directory(policies), zone):
+        render.talk(line)
+    _move("adoption", zone, reason, None, None, yes, False, wait, take_over, state, policies, output)
+
+
 @dns_app.command("adopt")
 def dns_adopt(
     zone: ZoneArgument,

@@ -127,6 +127,37 @@ def _answers(held: RecordSet | None) -> str:
     return ", ".join(held.answered) if held is not None else "nothing"
 
 
+def prepare_checks(policies: Path, zone: str) -> list[str]:
+    """Make the health checks of a zone's endpoints; one sentence each. Raises UsageError where the policy does not say so."""
+    policy = load_directory(policies)
+    (entry,) = _chosen(policy, [zone])
+    if not entry.prepare:
+        raise UsageError(f"zone {zone} does not say prepare: true (a zone at route53 may)")
+    published = {
+        cluster
+        for application in policy.applications
+        for name in application.dns
+        if name.zone == entry.name and name.weighted
+        for cluster in name.clusters
+    }
+    if not published:
+        raise UsageError(
+            f"no name in zone {zone} says weights: true, and health checks stand beside weighted records"
+        )
+    clusters = [item for item in policy.fleet.clusters if item.name in published]
+
+    async def make() -> list[str]:
+        from failover.dnszones.route53 import Route53Zone
+
+        opened = Route53Zone(entry, mono=lambda: SystemClock().now().mono)
+        try:
+            return [f"{value}: health check {number}" for value, number in await opened.prepare(clusters)]
+        finally:
+            await opened.close()
+
+    return asyncio.run(make())
+
+
 def show_verification(policies: Path, zones: Sequence[str], output: render.Format) -> int:
     """One row a server. Exit 3 where one that answers differs, or none answers."""
     policy = load_directory(policies)

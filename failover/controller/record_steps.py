@@ -24,7 +24,15 @@ from failover.model.journal import (
 from failover.model.plan import ChangeRecordsStep
 from failover.model.ports import DNSZone
 from failover.model.reasons import Refusal
-from failover.model.records import RecordChange, RecordSet, RecordType, Verification, ZoneChange, ZoneState
+from failover.model.records import (
+    FenceRecord,
+    RecordChange,
+    RecordSet,
+    RecordType,
+    Verification,
+    ZoneChange,
+    ZoneState,
+)
 
 VERIFY_EVERY_S = 0.1
 VERIFY_DEADLINE_S = 120.0
@@ -89,7 +97,7 @@ class RecordSteps:
     ) -> None:
         """The names stay, and the fence comes: it is the change, so that equal record sets are no reason to be done."""
         context, fence = self._context, state.fence(step.application)
-        if fence is not None and fence.owner == context.policy.fleet.name:
+        if fence is not None and fence.plan == self._fence(run, step, fence.epoch).plan:
             await self._already_there(run, step, intent)
         elif intent is not None:
             await context.append(
@@ -115,7 +123,6 @@ class RecordSteps:
 
     def _zone_change(self, run: Run, step: ChangeRecordsStep, state: ZoneState, epoch: Epoch) -> ZoneChange:
         """Preconditions are what was read just now: it equals what the plan saw, or `_stale` had refused."""
-        context = self._context
         changes = tuple(
             RecordChange(before=state.find(*_key(change)), after=change.after)
             for change in step.changes
@@ -126,14 +133,19 @@ class RecordSteps:
             application=step.application,
             changes=changes,
             fence_before=state.fence(step.application),
-            fence_after=fence_of(
-                run,
-                owner=context.policy.fleet.name,
-                application=step.application,
-                epoch=epoch,
-                holder=context.ports.identity.holder,
-            ),
+            fence_after=self._fence(run, step, epoch),
             adopt=step.adopt,
+        )
+
+    def _fence(self, run: Run, step: ChangeRecordsStep, epoch: Epoch) -> FenceRecord:
+        """What this run leaves in the zone."""
+        context = self._context
+        return fence_of(
+            run,
+            owner=context.policy.fleet.name,
+            application=step.application,
+            epoch=epoch,
+            holder=context.ports.identity.holder,
         )
 
     def _unowned(self, run: Run, step: ChangeRecordsStep, state: ZoneState) -> Refusal | None:

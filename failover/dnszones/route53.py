@@ -10,7 +10,9 @@ from failover.dnszones.keyfile import read_private
 from failover.dnszones.limits import AccountBudget, budget_of
 from failover.dnszones.names import absolute_name
 from failover.dnszones.provider import Delta, ProviderZone
+from failover.dnszones.route53_checks import create_check, endpoints_of, list_checks
 from failover.model.errors import Rejected, TargetError, Unavailable
+from failover.model.policy import ClusterEntry
 from failover.model.records import RecordSet, RecordType, ZoneChange
 
 RATE, BURST = 10.0, 50.0
@@ -23,6 +25,7 @@ DIRECT_MAX = 4
 """Names that are looked up one by one; for more the zone is listed, 300 records a request."""
 
 PAGES_MAX = 200
+CHECKS_EVERY_S = 60.0
 IDENTIFIER = "failover:"
 """Our weighted record sets' SetIdentifier starts so; the value follows."""
 
@@ -41,6 +44,23 @@ class Route53Zone(ProviderZone):
     """One hosted zone. Its API answers from one region, whatever happens there: `prepare` is the way around it."""
 
     _client: Any = None
+    _checks: Mapping[str, str] = {}
+    _checks_at = float("-inf")
+
+    async def prepare(self, clusters: Sequence[ClusterEntry]) -> tuple[tuple[str, str], ...]:
+        """Make a health check for each address of the clusters; (address, id). What is answered changes by none of them:
+        the next change of a weighted name writes them beside its records. Raises TargetError.
+        """
+        made = []
+        for endpoint in endpoints_of(self.name, clusters):
+            made.append((endpoint.value, await self._call(create_check, self._ask, endpoint)))
+        self._checks_at = float("-inf")
+        return tuple(made)
+
+    async def _read_checks(self, *, urgent: bool) -> None:
+        if self.entry.prepare and self._mono() - self._checks_at > CHECKS_EVERY_S:
+            self._checks = await self._call(list_checks, self._ask, self.name, urgent=urgent)
+            self._checks_at = self._mono()
 
     def _budget(self) -> AccountBudget:
         entry = self.entry
@@ -90,13 +110,14 @@ class Route53Zone(ProviderZone):
 
     async def _fetch(self, keys: Sequence[Key], *, urgent: bool) -> dict[Key, Held]:
         names = {name for name, _ in keys}
+        await self._read_checks(urgent=urgent)
         found: list[Mapping[str, Any]] = []
         if len(names) <= DIRECT_MAX:
             for name in sorted(names):
                 found += await self._list(name, urgent=urgent)
         else:
             found = await self._list("", urgent=urgent)
-        return held_of(found, names)
+        return held_of(found, names, frozenset(self._checks.values()))
 
     async def _list(self, name: str, *, urgent: bool) -> list[Mapping[str, Any]]:
         """All record sets of a name, or of the zone. A listing that breaks off raises: partial is unknown."""
@@ -138,6 +159,7 @@ class Route53Zone(ProviderZone):
                 "SetIdentifier": f"{IDENTIFIER}{value}",
                 "Weight": weight,
                 "ResourceRecords": [{"Value": value}],
+                **({"HealthCheckId": self._checks[value]} if value in self._checks else {}),
             }
             for value, weight in zip(record_set.values, record_set.weights, strict=True)
         )
@@ -203,20 +225,22 @@ def _name(item: Mapping[str, Any]) -> str:
     return absolute_name(str(item["Name"])).to_text()
 
 
-def held_of(listed: Sequence[Mapping[str, Any]], names: set[str]) -> dict[Key, Held]:
-    """What is held of these names, record sets of one name and type together."""
+def held_of(
+    listed: Sequence[Mapping[str, Any]], names: set[str], checks: frozenset[str] = frozenset()
+) -> dict[Key, Held]:
+    """What is held of these names, record sets of one name and type together. `checks`: ids of health checks of ours."""
     groups: dict[Key, list[Mapping[str, Any]]] = {}
     for item in listed:
         if item["Type"] in _OURS and (name := _name(item)) in names:
             groups.setdefault((name, item["Type"]), []).append(item)
-    return {key: _held(key, items) for key, items in groups.items()}
+    return {key: _held(key, items, checks) for key, items in groups.items()}
 
 
-def _held(key: Key, items: Sequence[Mapping[str, Any]]) -> Held:
+def _held(key: Key, items: Sequence[Mapping[str, Any]], checks: frozenset[str]) -> Held:
     name, kind = key
     raw = tuple(dict(item) for item in items)
     ttl = int(items[0].get("TTL", 0))
-    foreign = list(_foreign(items))
+    foreign = list(_foreign(items, checks))
     if foreign:
         return Held(name=name, kind=kind, ttl=ttl, values=tuple(foreign), raw=raw)
     if "Weight" not in items[0]:
@@ -228,7 +252,7 @@ def _held(key: Key, items: Sequence[Mapping[str, Any]]) -> Held:
     )
 
 
-def _foreign(items: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+def _foreign(items: Sequence[Mapping[str, Any]], checks: frozenset[str]) -> Iterator[str]:
     """What we cannot write, in words that are no address: read honestly, never replaced."""
     for item in items:
         policy = next((word for word in _POLICIES if word in item), "")
@@ -236,7 +260,7 @@ def _foreign(items: Sequence[Mapping[str, Any]]) -> Iterator[str]:
             yield f"alias of {item['AliasTarget'].get('DNSName', '?')}"
         elif policy:
             yield f"{policy} record {item.get('SetIdentifier', '')}"
-        elif item.get("HealthCheckId"):
+        elif item.get("HealthCheckId") and item["HealthCheckId"] not in checks:
             yield f"health-checked record {item.get('SetIdentifier', '')}"
         elif "Weight" in item and len(item.get("ResourceRecords", ())) != 1:
             yield f"weighted record {item.get('SetIdentifier', '')} of {len(item['ResourceRecords'])} values"

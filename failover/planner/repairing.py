@@ -59,7 +59,7 @@ def _part(world: World, application: Application, zone: ZoneName) -> _Part:
     names = [name for name in application.dns if name.zone == zone]
     fence = state.fence(application.name)
     if world.request.run_kind is RunKind.ADOPTION:
-        if fence is not None:
+        if fence is not None and not world.policy.zone(zone).prepare:
             return _Part(plan=replace(part, notes=(f"its fence in zone {zone} is there: {fence.text}",)))
         held = [found for name in names if (found := current_set(world, name)) is not None]
         changes = tuple(RecordChange(before=item, after=item) for item in held)

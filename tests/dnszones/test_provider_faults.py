@@ -2,13 +2,18 @@
 
 import asyncio
 import re
+import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
+import dns.asyncquery
+import dns.message
 import pytest
 
+from failover.dnszones import open_zone
 from failover.dnszones.limits import AccountBudget
+from failover.dnszones.route53 import Route53Zone
 from failover.model.errors import (
     Conflict,
     LocalFault,
@@ -21,6 +26,7 @@ from failover.model.errors import (
 from failover.model.ids import ApplicationName
 from failover.model.records import CAPABILITIES, RecordType
 
+from ..planner.fleet import entry
 from .worlds import SHOP, CloudDNSWorld, Route53World, Writer, create, record, until_effective, values_at
 
 EAST, WEST = "192.0.2.10", "198.51.100.10"
@@ -265,3 +271,46 @@ def test_a_provider_says_what_it_cannot_do() -> None:
     assert not CAPABILITIES["rfc2136"].weights
     assert not CAPABILITIES["clouddns"].health_checked
     assert CAPABILITIES["route53"].health_checked
+
+
+async def test_prepared_records_are_flipped_by_their_health_checks_while_the_api_is_away(
+    tmp_path: Path,
+) -> None:
+    """The second way at Route 53: its checkers take an endpoint out of the answers, and no API is asked."""
+    world = Route53World(tmp_path)
+    await world.start()
+    try:
+        zone = open_zone(replace(world.zone, prepare=True), mono=time.monotonic)
+        assert isinstance(zone, Route53Zone)
+        clusters = [
+            entry(name) if not address else replace(entry(name), ipv4=(address,))
+            for name, address in (("east", EAST), ("west", WEST))
+        ]
+        clusters = [replace(item, ipv6=()) for item in clusters]
+        made = dict(await zone.prepare(clusters))
+        assert dict(await zone.prepare(clusters)) == made, "the same wish is the same check"
+        plain = record("shop", EAST, WEST)
+        weighted, who = replace(plain, weights=(100, 100)), Writer()
+        await zone.read([plain], [SHOP])
+        await zone.change(who.permit(), who.change("plan-1", (None, weighted)))
+        assert (await zone.read([plain], [SHOP])).record_sets == (weighted,)
+        await until_effective(zone, weighted)
+        world.fake.faults.down = True
+        check = world.fake.checks[made[EAST]]
+        world.fake.checks[made[EAST]] = replace(check, healthy=False)
+        world.fake.publish()
+        server = world.fake.behind.servers[0]
+        query = dns.message.make_query(plain.name, "A")
+        given = set()
+        for _ in range(12):
+            answer = await dns.asyncquery.udp(query, server.address, port=server.port, timeout=5)
+            given.update(item.to_text() for rrset in answer.answer for item in rrset)
+        assert given == {WEST}
+        world.fake.faults.down = False
+        moved = replace(plain, values=(WEST,), weights=(100,))
+        change = who.change("plan-2", (weighted, moved), fence_before=who.fence("plan-1"))
+        await zone.change(who.permit(), change)
+        assert (await zone.read([plain], [SHOP])).record_sets == (moved,)
+        await zone.close()
+    finally:
+        await world.close()
