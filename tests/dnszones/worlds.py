@@ -373,7 +373,7 @@ async def values_at(zone: DNSZone, names: Sequence[RecordSet]) -> dict[str, tupl
 
 async def until_effective(zone: DNSZone, *record_sets: RecordSet) -> None:
     """Ask all servers until they answer as wanted: BIND's secondary takes a moment."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(120):
         while True:
             answers = await zone.verify(record_sets)
             if all(answer.matches for answer in answers):
