@@ -44,7 +44,7 @@ bench: $(STAMP) ## measure what the README claims; exit 1 when a figure is misse
 	$(BIN)/python -m tests.benchmarks
 
 simulate: $(STAMP) ## the controller in simulated worlds under faults, 1,000 seeds (SEEDS=A..B for others)
-	$(BIN)/failover simulate --seeds $(SEEDS)
+	$(BIN)/failover simulate --seeds $(SEEDS) --marks
 
 crashpoints: $(STAMP) ## kill, freeze and follow a real controller at every point, hours (CRASH_ARGS="--kinds --variant stop")
 	$(BIN)/python -m tests.crashpoints $(CRASH_ARGS)

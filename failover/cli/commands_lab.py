@@ -120,6 +120,12 @@ def simulate(
         bool, typer.Option("--shrink", help="With --seed: the fewest faults that still fail.")
     ] = False,
     processes: Annotated[int, typer.Option("--processes", help="0: one a core.")] = 0,
+    marks: Annotated[
+        bool,
+        typer.Option(
+            "--marks", help="Fail too where a thousand seeds met something too seldom to prove much."
+        ),
+    ] = False,
     list_scenarios: Annotated[bool, typer.Option("--list", help="Name the scripted scenarios.")] = False,
     list_faults: Annotated[bool, typer.Option("--list-faults", help="Name every kind of fault.")] = False,
     output: Output = render.Format.TABLE,
@@ -141,6 +147,13 @@ def simulate(
         raise Stop(staging.scenario(scenario, log=log, output=output))
     raise Stop(
         simulating.simulate(
-            seeds, seed, list(faults or []), log=log, shrink=shrink, processes=processes, output=output
+            seeds,
+            seed,
+            list(faults or []),
+            log=log,
+            shrink=shrink,
+            processes=processes,
+            marks=marks,
+            output=output,
         )
     )

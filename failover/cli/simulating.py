@@ -16,9 +16,10 @@ def simulate(
     log: bool,
     shrink: bool,
     processes: int,
+    marks: bool,
     output: render.Format,
 ) -> int:
-    """Play seeds; returns 1 where an oracle found a violation."""
+    """Play seeds; returns 1 where an oracle found a violation, or, if `marks` are asked for, something was met too seldom."""
     from failover.lab.simulation.faults import FAULTS
     from failover.lab.simulation.sweep import sweep
 
@@ -59,7 +60,7 @@ def simulate(
     }
     if not render.data(summary, output):
         _show(summary)
-    return exits.ERROR if found.failed else exits.DONE
+    return exits.ERROR if found.failed or (marks and found.below_the_mark()) else exits.DONE
 
 
 def list_faults(output: render.Format) -> None:

@@ -145,7 +145,9 @@ def test_dns_refuses_a_run_that_was_halted(shop: Shop) -> None:
         switch(shop.lab, "never-ready", cluster, on=False)
     run = last_run(shop, "halted")
     book = Book("dns-refuses.md", shop)
-    book.follow(until="failover plan", allowed={"validate": (exits.ERROR,), "dns": (exits.DONE, exits.UNHEALTHY)})
+    book.follow(
+        until="failover plan", allowed={"validate": (exits.ERROR,), "dns": (exits.DONE, exits.UNHEALTHY)}
+    )
     refuse_updates(shop, False)
     book.follow(allowed={"plan": (exits.DONE, exits.REFUSED)})
     book.say("failover resume-run", RUN=run)
@@ -161,7 +163,9 @@ def test_dns_refuses_a_run_that_ended_partial(shop: Shop) -> None:
     assert half.returncode == exits.PARTIAL, half.stderr
     run = last_run(shop, "partial")
     book = Book("dns-refuses.md", shop)
-    book.follow(until="failover plan", allowed={"validate": (exits.ERROR,), "dns": (exits.DONE, exits.UNHEALTHY)})
+    book.follow(
+        until="failover plan", allowed={"validate": (exits.ERROR,), "dns": (exits.DONE, exits.UNHEALTHY)}
+    )
     refuse_updates(shop, False)
     book.follow()
     book.say("failover resume-run", RUN=run, ends=exits.USAGE)  # that is for a halted one
