@@ -43,7 +43,7 @@ def test_forty_seeds_hold() -> None:
 
 
 def test_what_a_thousand_seeds_met_too_seldom_is_said() -> None:
-    found = Sweep(seeds=1000, faults=Counter({name: 50 for name in FAULTS}))
+    found = Sweep(seeds=1000, faults=Counter(dict.fromkeys(FAULTS, 50)))
     found.verdicts.update({kind.value: 20 for kind in VerdictKind})
     found.steps.update({f"{run}/{step}": 20 for run, steps in coverage.STEPS.items() for step in steps})
     found.refusals.update({code: 20 for code in RULES if code not in coverage.RARE})
