@@ -3,7 +3,15 @@
 from datetime import timedelta
 from typing import Any
 
-from failover.execution.machine import SILENCE_MAX_S, Agenda, FailStep, missing, next_actions, wait_began
+from failover.execution.machine import (
+    SILENCE_MAX_S,
+    Agenda,
+    FailStep,
+    could_go_since,
+    missing,
+    next_actions,
+    wait_began,
+)
 from failover.execution.runs import apply
 from failover.model.ids import IntentId
 from failover.model.journal import (
@@ -111,6 +119,22 @@ def test_an_hour_of_pause_counts_against_nobody() -> None:
     waiting = told(*scaled, (5, halt), (3600, resume))
     assert wait_began(waiting, READY) == WALL + timedelta(seconds=3600)
     assert wait_began(told(*scaled), READY) == WALL + timedelta(seconds=3)
+
+
+def test_patience_is_counted_from_when_a_step_could_go() -> None:
+    """Not from the opening of the run: a step may be the last one of many, after a long wait, or after a halt."""
+
+    def since(run: Run, step: Step) -> float:
+        return (could_go_since(run, step) - WALL).total_seconds()
+
+    assert since(told(), SOUTH_SCALE) == 0
+    scaled = [(200.0 + i, StepDone(step=step.id)) for i, step in enumerate((SOUTH_SCALE, WEST_SCALE))]
+    assert since(told(*scaled), READY) == 201
+    halted = told((10, RunHalted(refusal=PAUSED)), (3600, RunResumed(actor="ada")))
+    assert since(halted, SOUTH_SCALE) == 3600
+    intent = intended(SOUTH_SCALE)
+    refused = EffectRecorded(intent=intent.intent.id, step=SOUTH_SCALE.id, result=EffectResult.CONFLICT)
+    assert since(told((1, intent), (90, refused)), SOUTH_SCALE) == 90
 
 
 def test_causes_are_listed_up_to_a_few() -> None:

@@ -20,8 +20,10 @@ from failover.model.journal import (
     RaiseFence,
     RecordsChange,
     Run,
+    RunClosed,
     RunHalted,
     RunOpened,
+    RunState,
     ScaleChange,
     StepDone,
 )
@@ -213,6 +215,12 @@ def test_a_fence_is_raised_only_to_our_epoch_and_where_the_plan_changes_somethin
     assert code(grant(fence, run, situation())) == "permit"
     assert code(grant(changed(fence, epoch=Epoch(8)), run, situation())) == "off-plan"
     assert code(grant(changed(fence, cluster=str(NORTH)), run, situation())) == "off-plan"
+    halted = apply(run, journal([RunHalted(refusal=Refusal(code="paused", sentence="paused"))])[0])
+    closed = apply(run, journal([RunClosed(state=RunState.DONE, sentence="done")])[0])
+    assert halted is not None
+    assert closed is not None
+    assert code(grant(fence, halted, situation())) == "halted", "a halted run sends nothing at all"
+    assert code(grant(fence, closed, situation())) == "off-plan"
     unknown = judged(verdict(NORTH, VerdictKind.DOWN), verdict(SOUTH, VerdictKind.CONTROL_PLANE_DOWN))
     assert code(grant(fence, run, situation(judgement=unknown))) == "control-plane"
 
