@@ -30,6 +30,13 @@ def parser() -> argparse.ArgumentParser:
     asked.add_argument("--kinds", action="store_true", help="the first point of every kind only")
     asked.add_argument("--variant", action="append", choices=VARIANTS, help="may be repeated; all without it")
     asked.add_argument("--only", default="", help="points whose name begins so")
+    asked.add_argument(
+        "--together",
+        type=int,
+        default=1,
+        metavar="N",
+        help="kill at up to N points in one cycle: much quicker, and not the whole proof (default 1)",
+    )
     asked.add_argument("--processes", type=int, default=2, help="cycles at the same time (default 2)")
     asked.add_argument(
         "--results",
@@ -42,8 +49,8 @@ def parser() -> argparse.ArgumentParser:
 
 def main() -> int:
     options = parser().parse_args()
-    if options.repeat < 1 or options.processes < 1:
-        say("--repeat and --processes are at least 1")
+    if min(options.repeat, options.processes, options.together) < 1:
+        say("--repeat, --processes and --together are at least 1")
         return 64
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupted)
@@ -88,11 +95,10 @@ class Play:
             raise SystemExit(f"even without a crash: {'; '.join(reference.wrong)}")
         points = [point for point in cycle.trace.points() if point.startswith(self._options.only)]
         chosen = first_of_each_kind(points) if self._options.kinds else points
-        strikes = list(planned(chosen, self._options.variant or VARIANTS, self._options.repeat))
+        variants = self._options.variant or VARIANTS
+        strikes = list(planned(chosen, variants, self._options.repeat, self._options.together))
         known = {row.key for row in self._rows() if row.word == SAME}
-        todo = [
-            strike for strike in strikes if (strike.variant, strike.points[0], strike.repeat) not in known
-        ]
+        todo = [strike for strike in strikes if results.key_of(strike) not in known]
         kinds = len({kind_of(point) for point in points})
         say(
             f"{len(points)} points of {kinds} kinds, a cycle takes {reference.seconds:.0f} s; "
@@ -102,7 +108,7 @@ class Play:
         for strike in todo:
             self._waiting.put(strike)
         self._all_at_once(cycle)
-        asked = {(strike.variant, strike.points[0], strike.repeat) for strike in strikes}
+        asked = {results.key_of(strike) for strike in strikes}
         return [row for row in self._rows() if row.key in asked]
 
     def _rows(self) -> list[Row]:
@@ -153,14 +159,15 @@ class Play:
             self._left -= 1
             refused = f", refused by {', '.join(row.refused_by)}" if row.refused_by else ""
             why = f": {'; '.join(row.reasons)}" if row.reasons else ""
+            what = f"{row.points[0]} and {len(row.points) - 1} more" if len(row.points) > 1 else row.points[0]
             say(
-                f"{self._left:4} left  {row.variant:8} {row.point:40} {row.seconds:5.1f} s  {row.word}{refused}{why}"
+                f"{self._left:4} left  {row.variant:8} {what:40} {row.seconds:5.1f} s  {row.word}{refused}{why}"
             )
         return row
 
     def _keep(self, cycle: Cycle, row: Row) -> None:
         """Logs, journal and trace of a world that differs, beside the results."""
-        name = f"{row.variant}-{row.point.replace('/', '-').replace('#', '-')}-{row.repeat}"
+        name = f"{row.variant}-{row.points[0].replace('/', '-').replace('#', '-')}-{row.repeat}"
         kept = self._options.results.with_suffix(".kept") / name
         shutil.rmtree(kept, ignore_errors=True)
         shutil.copytree(cycle.lab.folder, kept, ignore=shutil.ignore_patterns("*.sock"))
@@ -174,17 +181,26 @@ def first_of_each_kind(points: Iterable[str]) -> list[str]:
     return list(found.values())
 
 
-def planned(points: Sequence[str], variants: Iterable[str], repeat: int) -> Iterator[Strike]:
-    """Every kind in every variant, then every other point, then the repeats of `kill`: what is interrupted has seen much."""
+def planned(
+    points: Sequence[str], variants: Iterable[str], repeat: int, together: int = 1
+) -> Iterator[Strike]:
+    """Every kind in every variant, then every other point, then the repeats of `kill`: what is interrupted has seen much.
+
+    `together`: points of one cycle, far from each other. A frozen controller is frozen once.
+    """
     firsts = first_of_each_kind(points)
-    once = [*firsts, *(point for point in points if point not in firsts)]
-    for point in once:
+    alone = [(point,) for point in (*firsts, *(point for point in points if point not in firsts))]
+    cycles = -(-len(points) // together)
+    grouped = [tuple(points[number::cycles]) for number in range(cycles)] if together > 1 else alone
+    once = {"kill": grouped, "standby": grouped, "stop": alone}
+    for number in range(max(len(alone), len(grouped))):
         for variant in variants:
-            yield Strike(points=(point,), variant=variant)
+            for group in once[variant][number : number + 1]:
+                yield Strike(points=group, variant=variant)
     for number in range(2, repeat + 1):
         if "kill" in variants:
-            for point in once:
-                yield Strike(points=(point,), repeat=number)
+            for group in grouped:
+                yield Strike(points=group, repeat=number)
 
 
 def say(line: str) -> None:

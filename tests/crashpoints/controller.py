@@ -34,7 +34,7 @@ def _wait_less() -> None:
     from failover.planner import failback, sequence
 
     for module in (failback, sequence):
-        module.WAIT_MARGIN_S = TTL_MARGIN_S
+        module.WAIT_MARGIN_S = TTL_MARGIN_S  # type: ignore[attr-defined]
 
 
 def _watch_what_is_opened(points: Points) -> None:

@@ -5,12 +5,14 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
-from tests.crashpoints.cycle import Outcome
+from tests.crashpoints.cycle import Outcome, Strike
 from tests.crashpoints.judging import DIFFERS, NOT_REACHED, SAME, judge
 from tests.crashpoints.points import kind_of
 
 VARIANTS = ("kill", "standby", "stop")
+Key = tuple[str, tuple[str, ...], int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,7 +21,7 @@ class Row:
 
     code: str
     variant: str
-    point: str
+    points: tuple[str, ...]
     repeat: int
     word: str
     reasons: tuple[str, ...]
@@ -29,8 +31,13 @@ class Row:
     seconds: float
 
     @property
-    def key(self) -> tuple[str, str, int]:
-        return (self.variant, self.point, self.repeat)
+    def key(self) -> Key:
+        return (self.variant, self.points, self.repeat)
+
+
+def key_of(strike: Strike) -> Key:
+    """What tells a cycle from all others."""
+    return (strike.variant, strike.points, strike.repeat)
 
 
 def row_of(outcome: Outcome, code: str) -> Row:
@@ -38,7 +45,7 @@ def row_of(outcome: Outcome, code: str) -> Row:
     return Row(
         code=code,
         variant=outcome.strike.variant,
-        point=",".join(outcome.strike.points),
+        points=outcome.strike.points,
         repeat=outcome.strike.repeat,
         word=judged.word,
         reasons=judged.reasons,
@@ -59,17 +66,22 @@ def code_of(tree: Path) -> str:
 
 def read(path: Path) -> list[Row]:
     """Rows so far; a last line that was cut off is no row. For the same cycle the later one counts."""
-    rows: dict[tuple[str, str, str, int], Row] = {}
+    rows: dict[tuple[str, Key], Row] = {}
     for line in path.read_text().splitlines() if path.exists() else []:
         try:
             found = json.loads(line)
         except ValueError:
             continue
-        row = Row(
-            **{name: tuple(value) if isinstance(value, list) else value for name, value in found.items()}
-        )
-        rows[row.code, *row.key] = row
+        row = _row(found)
+        rows[row.code, row.key] = row
     return list(rows.values())
+
+
+def _row(found: dict[str, Any]) -> Row:
+    values: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in found.items()
+    }
+    return Row(**values)
 
 
 def append(path: Path, row: Row) -> None:
@@ -79,13 +91,14 @@ def append(path: Path, row: Row) -> None:
 
 def table(rows: Sequence[Row]) -> str:
     """Kinds down, variants across: points struck, cycles in the same world of all cycles."""
-    kinds = list(dict.fromkeys(kind_of(row.point) for row in rows))
+    kinds = list(dict.fromkeys(kind_of(point) for row in rows for point in row.points))
     lines = [f"{'kind':32} {'points':>6}" + "".join(f"  {name:>12}" for name in VARIANTS) + "  refused by"]
     for kind in [*kinds, ""]:
-        mine = [row for row in rows if kind in ("", kind_of(row.point))]
+        mine = [row for row in rows if not kind or kind in map(kind_of, row.points)]
+        points = {point for row in mine for point in row.points if kind in ("", kind_of(point))}
         cells = "".join(f"  {_cell(row for row in mine if row.variant == name):>12}" for name in VARIANTS)
         refused = ", ".join(sorted({place for row in mine for place in row.refused_by}))
-        lines.append(f"{kind or 'all':32} {len({row.point for row in mine}):>6}{cells}  {refused}".rstrip())
+        lines.append(f"{kind or 'all':32} {len(points):>6}{cells}  {refused}".rstrip())
     return "\n".join(lines)
 
 

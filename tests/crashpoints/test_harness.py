@@ -66,7 +66,17 @@ def test_every_kind_comes_first_in_every_variant_and_the_repeats_last() -> None:
     assert strikes[6].points == ("scale/last#2",)
     assert {strike.repeat for strike in strikes[:8]} == {1}
     assert len(strikes) == 4 * 2 + 4 * 2, "each point twice, then killed twice more"
-    assert len({(strike.variant, strike.points, strike.repeat) for strike in strikes}) == len(strikes)
+    assert len({results.key_of(strike) for strike in strikes}) == len(strikes)
+
+
+def test_many_points_in_a_cycle_are_far_from_each_other_and_none_is_left_out() -> None:
+    points = [f"scale/{where}#{number}" for number in range(1, 8) for where in ("before", "last", "after")]
+    strikes = list(planned(points, ["kill", "stop"], 2, together=4))
+    for repeat, variant in ((1, "kill"), (2, "kill"), (1, "stop")):
+        struck = [strike.points for strike in strikes if (strike.repeat, strike.variant) == (repeat, variant)]
+        assert sorted(point for group in struck for point in group) == sorted(points)
+        assert max(map(len, struck)) == (4 if variant == "kill" else 1)
+    assert strikes[0].points == ("scale/before#1", "scale/before#3", "scale/before#5", "scale/before#7")
 
 
 def test_an_interrupted_run_goes_on_and_proves_nothing_of_other_code(tmp_path: Path) -> None:
@@ -80,7 +90,7 @@ def test_an_interrupted_run_goes_on_and_proves_nothing_of_other_code(tmp_path: P
     with file.open("a") as out:
         out.write('{"code": "new", "poi')  # the runner was killed here
     rows = results.read(file)
-    assert [(row.code, row.point, row.word) for row in rows] == [
+    assert [(row.code, row.points[0], row.word) for row in rows] == [
         ("old", "scale/last#1", SAME),
         ("new", "scale/last#1", SAME),
         ("new", "records/last#1", DIFFERS),
@@ -173,4 +183,4 @@ def test_the_runner_tells_at_once_what_it_cannot_do() -> None:
         check=False,
     )
     assert done.returncode == 64
-    assert "--repeat and --processes are at least 1" in done.stderr
+    assert "--repeat, --processes and --together are at least 1" in done.stderr
