@@ -107,6 +107,8 @@ def _cluster(status: dict[str, Any], item: dict[str, Any]) -> None:
         render.line(
             f"  {found['replicas']} replicas run here again that run {found['run']} replaced elsewhere; nothing is deleted"
         )
+    for sentence in item.get("taken_back", []):
+        render.line(f"  {sentence}")
     if item["hold_down_until"]:
         render.line(f"  held down until {item['hold_down_until']}; `failover ack {item['name']}` releases it")
     for sentence in cordons_of(status, domains_of(item)):

@@ -46,6 +46,7 @@ def banner(status: dict[str, Any]) -> list[str]:
         *(_then(status, f"{item['code']}: {item['sentence']}") for item in status["alerts"]),
         *about_zones(status),
         *_about_duplicates(status),
+        *(text for cluster in status["clusters"] for text in cluster.get("taken_back", [])),
         *_not_done(status),
     ]
 

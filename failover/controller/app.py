@@ -17,6 +17,7 @@ from failover.controller.status import build_status
 from failover.controller.world import World
 from failover.execution.admission import is_automatic, overridden
 from failover.execution.safety import automation_refusals, returned_sources
+from failover.execution.taken_back import TakenBack, taken_back
 from failover.health import Inputs, initial_state, judge, restart_warm_up
 from failover.model.errors import Conflict, StoreError
 from failover.model.ids import ClusterName, VantageName, ZoneName
@@ -88,6 +89,7 @@ class Controller:
         self._checked: tuple[object, ...] | None = None
         self._pace: tuple[object, ...] | None = None
         self._boots = 0
+        self._taken_back: frozenset[TakenBack] = frozenset()
         self.context.world.on_server = self._server_turned
         self.context.world.on_stranger = self._stranger
         self._install_policy(policy)
@@ -395,10 +397,21 @@ class Controller:
             return
         if self._due("fences", 1.0):
             self._compare_with_fences(int(context.leadership.epoch or 0))
+        if self._due("taken-back", 1.0):
+            self._notice_taken_back(now)
         for run in context.open_runs():
             await self._attend(run)
         self.decider.consider()
         self.runner.poke()
+
+    def _notice_taken_back(self, now: Now) -> None:
+        """Page once for each number that another manager set back."""
+        context = self.context
+        found = taken_back(list(context.runs.values()), context.world.inventories.values(), now)
+        for item in found:
+            if item not in self._taken_back:
+                context.tell("workload.taken-back", str(item), page=True, cluster=item.cluster, run=item.run)
+        self._taken_back = frozenset(found)
 
     async def _attend(self, run: Run) -> None:
         """Resume what was halted for a reason that is over; abort what moves away from a source that serves again."""

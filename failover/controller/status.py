@@ -13,6 +13,7 @@ from failover.controller.people import People
 from failover.controller.world import World
 from failover.execution.machine import wait_began
 from failover.execution.runs import displacements, moved_away
+from failover.execution.taken_back import TakenBack, taken_back
 from failover.model.codec import to_plain
 from failover.model.ids import ApplicationName, ClusterName, Subject, VantageName
 from failover.model.inventory import WorkloadState
@@ -45,6 +46,7 @@ class Moves:
     runs: Sequence[Run]
     away: frozenset[tuple[ClusterName, ApplicationName]]
     displaced: tuple[Displacement, ...]
+    taken_back: tuple[TakenBack, ...]
 
 
 def build_status(
@@ -64,7 +66,12 @@ def build_status(
     doubt: str,
 ) -> dict[str, Any]:
     """The whole document. Every list is sorted; nothing in it is a secret."""
-    moves = Moves(runs=runs, away=moved_away(runs), displaced=displacements(runs))
+    moves = Moves(
+        runs=runs,
+        away=moved_away(runs),
+        displaced=displacements(runs),
+        taken_back=taken_back(runs, world.inventories.values(), now),
+    )
     return {
         "schema": STATUS_SCHEMA,
         "at": to_plain(now.wall),
@@ -131,6 +138,7 @@ def _cluster(
         "replicas_wanted": sum(state.wanted for state in seen.workloads) if seen else None,
         "nodes": _look(world, Subject(cluster=name), now),
         "duplicates": _duplicates(policy, name, judgement, world, moves, now),
+        "taken_back": [str(item) for item in moves.taken_back if item.cluster == name],
         "odd": list(seen.odd) if seen else [],
     }
 

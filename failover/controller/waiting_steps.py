@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from failover.controller.context import Context
 from failover.controller.retries import Retries
 from failover.execution.machine import Observe, wait_began
+from failover.execution.taken_back import other_manager
 from failover.model.errors import TargetError
 from failover.model.ids import ClusterName, RunId, StepId
 from failover.model.inventory import WorkloadState
@@ -171,7 +172,6 @@ def _taken_back(
         return None
     if step.field.value != "replicas" or state.autoscaler is not None:  # what it sets is no manager's will
         return None
-    others = [name for name in state.managers if not name.startswith("failover-e")]
-    who = others[-1] if others else "another manager"
+    who = other_manager(state.managers)
     sentence = f"{who} set {ref} in {cluster} back to {state.wanted} after this run had set {step.after}"
     return Refusal(code="taken-back", sentence=sentence, evidence=(f"manager={who}",))

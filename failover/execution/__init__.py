@@ -13,6 +13,7 @@ Lives here: what may happen next and what a crash left. May not live here: a clo
     safety     grant(intent, run, situation) -> Permit | Refusal, with scale_rules and record_rules: every single change;
                HALTING and WAITING say what the shell makes of a refusal, any other fails the step
     machine    next_actions(run, now) -> Agenda(actions, look_again); may_begin(run, step); back_off(attempts, retry_after)
+    taken_back what another manager set back after a run had set it
     report     report(run, entries) -> RunReport: phases, replicas, records, timeline, violations
     trace      violations(entries): which invariants a run's journal shows to be broken
     chain      linked, sealed, verify, verify_anchors: the hash chain over the lines as they were written

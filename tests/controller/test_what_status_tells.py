@@ -16,7 +16,7 @@ from failover.model.policy import Mode
 from failover.model.records import RecordSet, RecordType
 from failover.model.verdict import VerdictKind
 from tests.controller.test_region_loss_in_virtual_time import a_healthy_fleet, runs
-from tests.support.policies import NAME
+from tests.support.policies import NAME, WEB
 
 
 def told(controller: Controller) -> dict[str, Any]:
@@ -48,6 +48,58 @@ def test_a_name_server_that_was_silent_is_named_and_asked_again_until_it_answers
         await fleet.until(lambda: f"name server {silent.name}" not in shown(controller), seconds=60)
         told = [line for line in fleet.log.lines if " dns.server " in line]
         assert "serves what the primary holds" in told[-1]
+        await fleet.stop()
+
+    run_virtual(story())
+
+
+def test_a_number_that_another_manager_sets_back_after_a_failback_is_told_with_its_name() -> None:
+    """GitOps brings back what the stand-ins had: nothing in the run waits for a scale-down any more."""
+
+    async def story() -> None:
+        fleet = await a_healthy_fleet()
+        controller = fleet.controller
+        assert controller is not None
+        fleet.kill_cluster("north-1")
+        await fleet.until(lambda: runs(fleet) and runs(fleet)[0].state is RunState.DONE, seconds=40)
+        fleet.revive_cluster("north-1")
+        await fleet.clock.sleep(60)
+        answer = await controller.command(
+            {"actor": "ada@desk", "verb": "start", "kind": "failback", "domain": "north"}
+        )
+        await fleet.until(lambda: controller.context.runs[answer["run"]].state is RunState.DONE, seconds=120)
+        await fleet.clock.sleep(30)
+        assert fleet.replicas(WEB)["south-1"][0] == 6
+        assert "back to" not in shown(controller)
+        fleet.clusters["west-1"].set_replicas(WEB, 5, "kubectl")  # less than we left: a new wish
+        fleet.clusters["south-1"].set_replicas(WEB, 9, "argocd")
+        sentence = f"argocd set deployment/shop/web in south-1 back to 9 after run {answer['run']} had set 6"
+        await fleet.until(lambda: sentence in shown(controller), seconds=60)
+        assert sentence in shown(controller, about="south-1")
+        assert "west-1 back to" not in shown(controller)
+        await fleet.clock.sleep(60)
+        paged = [line for line in fleet.log.lines if "workload.taken-back" in line]
+        assert len(paged) == 1, "told once"
+        assert fleet.replicas(WEB)["south-1"][0] == 9, "and not fought over"
+        await fleet.clock.sleep(3600)
+        assert sentence not in shown(controller), "by now it is what they want"
+        await fleet.stop()
+
+    run_virtual(story())
+
+
+def test_an_addition_that_is_set_back_after_the_run_is_told_as_well() -> None:
+    async def story() -> None:
+        fleet = await a_healthy_fleet()
+        controller = fleet.controller
+        assert controller is not None
+        fleet.kill_cluster("north-1")
+        await fleet.until(lambda: runs(fleet) and runs(fleet)[0].state is RunState.DONE, seconds=40)
+        fleet.clusters["south-1"].set_replicas(WEB, 6, "argocd")
+        sentence = "argocd set deployment/shop/web in south-1 back to 6 after run"
+        await fleet.until(lambda: sentence in shown(controller), seconds=60)
+        fleet.clusters["south-1"].set_replicas(WEB, 12, "argocd")
+        await fleet.until(lambda: sentence not in shown(controller), seconds=60)
         await fleet.stop()
 
     run_virtual(story())
