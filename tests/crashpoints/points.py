@@ -71,6 +71,10 @@ class Points:
         self._woke = True
         self.trace.note(f"WOKE {point}")
 
+    def leads_anew(self) -> None:
+        """With an epoch of its own it is no sleeper any more: what it sends now is to be taken."""
+        self._woke = False
+
     @property
     def woke(self) -> bool:
         """Whether what is sent from now on is sent by a controller that slept."""
@@ -90,6 +94,7 @@ def watch_store(store: Any, points: Points) -> None:
 
     async def acquiring(*arguments: Any, **named: Any) -> Any:
         lease = await acquire(*arguments, **named)  # whoever is told to stand by has come by no point
+        points.leads_anew()
         points.reach("acquire/after")
         return lease
 
