@@ -81,11 +81,11 @@ class Cycle:
         wrong: list[str] = []
         try:
             self._start()
-            self._lose()
+            wrong += self._lose()
             wrong += self._settled("moved", lambda: check_moved(self.lab, [CLUSTER]))
             if self._wake():
                 wrong += self._settled("moved, woken", lambda: check_moved(self.lab, [CLUSTER]))
-            self._fail_back()
+            wrong += self._fail_back()
             wrong += self._settled("home", lambda: check_home(self.lab))
             if self._wake():
                 wrong += self._settled("home, woken", lambda: check_home(self.lab))
@@ -113,17 +113,17 @@ class Cycle:
             self._launch("second", () if self._strike.blow == "stop" else self._strike.points)
         self._until(self._healthy, "all is well before the loss")
 
-    def _lose(self) -> None:
+    def _lose(self) -> list[str]:
         head = self._head()
         switch(self.lab, "region", VICTIM, on=True)
 
-        def moved() -> bool:
-            ends = self._ends(head, "evacuation") + self._ends(head, "steering")
-            return bool(ends) and all(ends) and not check_moved(self.lab, [CLUSTER])
+        def moves() -> dict[str, str]:
+            return {**self._ends(head, "evacuation"), **self._ends(head, "steering")}
 
-        self._until(moved, "the region's applications have moved")
+        self._until(lambda: _over(moves()), "the region's applications have moved")
+        return _unfinished(moves())
 
-    def _fail_back(self) -> None:
+    def _fail_back(self) -> list[str]:
         switch(self.lab, "region", VICTIM, on=False)
         self._until(self._healthy, "the region is back and healthy")
         head, asked = self._head(), 0.0
@@ -137,9 +137,10 @@ class Cycle:
                     "failback", f"region/{VICTIM}", "--yes", "--no-wait", "--reason", "a cycle"
                 )
                 asked = time.monotonic() if code == 0 else time.monotonic() - ASK_AGAIN_S + 0.5
-            return bool(ends) and all(ends)
+            return _over(ends)
 
         self._until(over, "the region has got back what it had")
+        return _unfinished(self._ends(head, "failback"))
 
     def _wake(self) -> bool:
         """Let the frozen controller go on, once another has finished what it began. True if it was frozen till now."""
@@ -217,7 +218,7 @@ class Cycle:
         reader = self._open_reader()
         return reader.head()[0] if reader is not None else 0
 
-    def _ends(self, after: int, kind: str) -> list[str]:
+    def _ends(self, after: int, kind: str) -> dict[str, str]:
         """How the runs of a kind that were opened since ended; "" while one goes on."""
         states: dict[str, str] = {}
         reader = self._open_reader()
@@ -227,7 +228,7 @@ class Cycle:
                 states[entry["run"]] = ""
             elif event["kind"] == "run-closed" and entry["run"] in states:
                 states[entry["run"]] = event["state"]
-        return list(states.values())
+        return states
 
     def _until(self, what: Callable[[], Any], sentence: str) -> None:
         within_s = WITHIN_S + MORE_A_STRIKE_S * len(self._strike.points)
@@ -264,3 +265,12 @@ class Cycle:
         if self._reader is not None:
             self._reader.close()
             self._reader = None
+
+
+def _over(ends: dict[str, str]) -> bool:
+    return bool(ends) and all(ends.values())
+
+
+def _unfinished(ends: dict[str, str]) -> list[str]:
+    """A run that a crash leaves in parts is mended by the next one: the world may be the same, the resuming was wrong."""
+    return [f"run {run} ended as {state}" for run, state in ends.items() if state != "done"]
