@@ -286,3 +286,21 @@ def test_a_drain_never_goes_below_the_floor_by_itself() -> None:
 def test_a_cluster_that_no_policy_names_is_not_a_failed_one() -> None:
     made = World().plan(RunKind.EVACUATION, "atlantis")
     assert [refusal.code for refusal in made.refusals] == ["unknown-cluster"]
+
+
+def test_what_a_neighbour_lost_is_its_own_plans_and_a_source_is_lost_once() -> None:
+    """Found by the scenario github-2018-longer: each run moved the same source again, and added to the demand of the next."""
+    shop = application(floor=60, on_shortage=OnShortage.PARTIAL)
+    world = World(applications=[shop], demands=[Demand(application=shop.name, workload=ref(), replicas=18)])
+    world.judge("north", VerdictKind.ISOLATED)
+    first = world.lose("west")
+    assert totals(first)["east"] == (6, 12)
+    world.finished(first)
+    again = world.lose("west")
+    assert not any(isinstance(step, ScaleStep) for step in again.steps)
+    assert again.applications[0].lost == 0
+    beside = world.plan(RunKind.STEERING, "north")
+    assert totals(beside)["east"] == (12, 18)
+    world.finished(beside, run="run-2")
+    for source, kind in (("west", RunKind.EVACUATION), ("north", RunKind.STEERING)):
+        assert not any(isinstance(step, ScaleStep) for step in world.plan(kind, source).steps)
