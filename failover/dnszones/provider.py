@@ -47,6 +47,9 @@ PATIENCE_S = 30.0
 """How long a change that is refused as too many, or as one too early, is offered again. Nothing was changed by it."""
 
 OFFER_FIRST_S, OFFER_MAX_S = 0.05, 0.25
+SETTLED_EVERY_S = 2.0
+"""Between two questions whether a change is settled: many zones wait at once, out of one budget."""
+
 URGENT_AFTER_CHANGE_S = 60.0
 """After a change, what is read belongs to it, and may use what is kept for failovers."""
 
@@ -75,6 +78,11 @@ class ProviderZone(ABC):
         self._seen: dict[Key, Held] = {}
         self._changed_at = float("-inf")
         self._last_change = ""
+        self._told: tuple[tuple[str, tuple[RecordSet, ...]], float, tuple[ServerAnswer, ...]] = (
+            ("", ()),
+            float("-inf"),
+            (),
+        )
 
     @property
     def capabilities(self) -> ZoneCapabilities:
@@ -172,7 +180,7 @@ class ProviderZone(ABC):
                 for server in self.entry.authoritative
             )
         )
-        return (*answers, *await self._asked_itself(wanted))
+        return (*answers, *await self._its_own_word(wanted))
 
     async def check(self, names: Sequence[tuple[str, str]]) -> tuple[RightProblem, ...]:
         """Everything that a failover would need of this zone, asked without changing anything."""
@@ -259,6 +267,16 @@ class ProviderZone(ABC):
                 f"{self.where}: changed by somebody else ({said}); a look failed: {error}", target=self.name
             )
         return explain_conflict(state, change, said)
+
+    async def _its_own_word(self, wanted: tuple[RecordSet, ...]) -> tuple[ServerAnswer, ...]:
+        """What `_asked_itself` said, or says now: while a change is under way it is asked every few seconds, no more."""
+        about, now = (self._last_change, wanted), self._mono()
+        known_about, at, known = self._told
+        if known and known_about == about and now - at < SETTLED_EVERY_S:
+            return known
+        found = await self._asked_itself(wanted)
+        self._told = ((self._last_change, wanted), now, found)
+        return found
 
     async def _asked_itself(self, wanted: Sequence[RecordSet]) -> tuple[ServerAnswer, ...]:
         """The provider's own word, where it stands against: a change under way, or other weights than intended.

@@ -208,7 +208,10 @@ class ZoneSpec(Document):
     resolvers: list[NameServerDocument] = Field(
         [], description="recursive servers that are looked at once the TTL is over"
     )
-    adopt: bool = Field(True, description="may a first change claim names that carry no fence")
+    adopt: bool = Field(
+        False,
+        description="may a first change claim names that carry no fence; else `failover dns adopt` does",
+    )
     repair: bool = Field(False, description="is drift put right by the controller, unasked")
     prepare: bool = Field(
         False, description="route53: health-checked records beside the plain ones, flipped without its API"

@@ -23,8 +23,10 @@ WINDOW = 500
 FLIP_LIMITS_S = {"bind": 2.0, "bind_knot": 2.0, "knot": 2.0, "powerdns": 10.0}
 """PowerDNS alone computes for two seconds on a thousand updates with prerequisites: its limit is its own."""
 
-SETTLE_S, INSYNC_S, BEHIND_S = 2.0, 5.0, 1.0
-"""How long the stand-ins take for a change (Route 53: until the next may come, until INSYNC; Cloud DNS: until done)."""
+SETTLE_S, INSYNC_S, DONE_S, BEHIND_S = 2.0, 30.0, 20.0, 10.0
+"""How long the stand-ins take for a change (Route 53: until the next may come, and until INSYNC, "generally within 60
+seconds"; Cloud DNS: until done, and from there to its name servers).
+"""
 
 
 def measure_race() -> list[Figure]:
@@ -135,7 +137,7 @@ def _flip_at_limits() -> list[Figure]:
         # 499 names and the fence fill a batch of 1,000 values: three batches, two waits, and the last must be served.
         ("route53", {"settle_s": SETTLE_S, "insync_s": INSYNC_S}, 400, 2 * SETTLE_S + INSYNC_S),
         # 999 names and the fence fill a change: two changes, which do not wait for each other.
-        ("clouddns", {"settle_s": SETTLE_S, "behind_s": BEHIND_S}, 900, SETTLE_S + BEHIND_S),
+        ("clouddns", {"settle_s": DONE_S, "behind_s": BEHIND_S}, 900, DONE_S + BEHIND_S),
     ):
         taken = tuple(asyncio.run(_flip_limited(name, told, changes)) / allowed_s for _ in range(3))
         figures.append(
@@ -162,7 +164,8 @@ async def _flip_limited(name: str, told: dict[str, float], size: int) -> float:
                 setattr(fake, key, value)
         began = time.perf_counter()
         moved = await _move(zone, "plan-2", "192.0.2.1", "192.0.2.2", size)
-        await until_effective(zone, *moved)
+        # As the controller waits: asking without a pause would only heat this machine.
+        await until_effective(zone, *moved, every_s=1.0)
         return time.perf_counter() - began
 
 

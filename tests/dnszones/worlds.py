@@ -371,11 +371,11 @@ async def values_at(zone: DNSZone, names: Sequence[RecordSet]) -> dict[str, tupl
     return {item.name: item.values for item in state.record_sets}
 
 
-async def until_effective(zone: DNSZone, *record_sets: RecordSet) -> None:
+async def until_effective(zone: DNSZone, *record_sets: RecordSet, every_s: float = 0.02) -> None:
     """Ask all servers until they answer as wanted: BIND's secondary takes a moment."""
     async with asyncio.timeout(120):
         while True:
             answers = await zone.verify(record_sets)
             if all(answer.matches for answer in answers):
                 return
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(every_s)

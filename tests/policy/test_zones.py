@@ -1,0 +1,105 @@
+"""Zones at several kinds of provider: what each needs and cannot do is said when the policy is read, at its place."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from failover.model.errors import PolicyError
+from failover.model.policy import Policy
+from failover.policy import load
+
+POLICIES = Path(__file__).parents[2] / "policies"
+SERVERS = [{"address": "192.0.2.61"}, {"address": "192.0.2.62"}]
+ROUTE53 = {"provider": "route53", "hostedZone": "Z0123456789"}
+CLOUD = {"provider": "clouddns", "project": "shop", "managedZone": "example-test"}
+
+
+def written(folder: Path, zones: dict[str, dict[str, object]], **name: object) -> Path:
+    """The example with these zones beside its own, and these fields in its first application's first name."""
+    for path in POLICIES.glob("*.yaml"):
+        (folder / path.name).write_text(path.read_text())
+    documents = [
+        {
+            "apiVersion": "failover/v1alpha1",
+            "kind": "DNSZone",
+            "metadata": {"name": zone},
+            "spec": {"apex": "example.test", "authoritative": SERVERS, **spec},
+        }
+        for zone, spec in zones.items()
+    ]
+    if documents:
+        (folder / "more.yaml").write_text("---\n".join(yaml.safe_dump(item) for item in documents))
+    applications = list(yaml.safe_load_all((folder / "applications.yaml").read_text()))
+    for item in applications:
+        for one in item["spec"].get("dns", []):
+            if "zone" in one and zones:
+                one["zones"] = [one.pop("zone"), *zones]
+    applications[0]["spec"]["dns"][0].update(name)
+    (folder / "applications.yaml").write_text("---\n".join(yaml.safe_dump(item) for item in applications))
+    return folder
+
+
+def policy(folder: Path) -> Policy:
+    return load(folder).policy
+
+
+def told(folder: Path) -> str:
+    with pytest.raises(PolicyError) as error:
+        load(folder)
+    return str(error.value)
+
+
+def test_one_zone_at_three_providers_is_each_name_three_times(tmp_path: Path) -> None:
+    found = policy(written(tmp_path, {"at-aws": ROUTE53, "at-google": CLOUD}))
+    assert {zone.provider for zone in found.zones} == {"rfc2136", "route53", "clouddns"}
+    shop = found.applications[-1].dns
+    names = {(name.name, name.record_type) for name in shop}
+    assert len(shop) == 3 * len(names)
+    google = found.zone(next(zone.name for zone in found.zones if zone.provider == "clouddns"))
+    assert (google.project, google.hosted_zone) == ("shop", "example-test")
+
+
+@pytest.mark.parametrize(
+    ("spec", "sentence"),
+    [
+        ({"provider": "route53"}, "hostedZone is missing: a zone at route53 needs it"),
+        ({"provider": "clouddns", "project": "shop"}, "managedZone is missing"),
+        ({"provider": "rfc2136"}, "primary is missing"),
+        (
+            {**CLOUD, "prepare": True},
+            "means nothing to clouddns, which has no records that the provider checks itself",
+        ),
+        ({**ROUTE53, "tsigKeyFile": "tsig.key"}, "means nothing to route53"),
+        ({**ROUTE53, "endpoint": "http://198.51.100.1:4566"}, "is an https URL"),
+        ({**ROUTE53, "endpoint": "nonsense"}, "is an https URL"),
+        ({**ROUTE53, "credentialsExpire": "soon"}, "is a date as YYYY-MM-DD"),
+        ({**ROUTE53, "timeout": "31s"}, "must be between 100ms and 30s"),
+        ({**ROUTE53, "provider": "route54"}, "route54"),
+    ],
+)
+def test_what_a_provider_needs_and_cannot_do(tmp_path: Path, spec: dict[str, object], sentence: str) -> None:
+    assert sentence in told(written(tmp_path, {"second": spec}))
+
+
+def test_weights_where_there_are_none_are_refused_with_the_reason(tmp_path: Path) -> None:
+    said = told(written(tmp_path, {"second": ROUTE53}, weights=True))
+    assert "plain record sets have no weights" in said
+
+
+def test_a_name_is_published_at_every_provider_of_its_zone_or_at_none(tmp_path: Path) -> None:
+    folder = written(tmp_path, {"second": ROUTE53})
+    path = folder / "applications.yaml"
+    documents = list(yaml.safe_load_all(path.read_text()))
+    documents[0]["spec"]["dns"][0]["zones"].remove("second")
+    path.write_text("---\n".join(yaml.safe_dump(item) for item in documents))
+    assert "is served by second as well, and clients ask any of them" in told(folder)
+
+
+def test_two_documents_of_one_place_would_fence_each_other(tmp_path: Path) -> None:
+    assert "would fence each other" in told(written(tmp_path, {"second": ROUTE53, "third": ROUTE53}))
+
+
+def test_names_are_claimed_in_passing_only_where_the_policy_says_so(tmp_path: Path) -> None:
+    found = policy(written(tmp_path, {"second": ROUTE53}))
+    assert [zone.adopt for zone in found.zones if zone.name == "second"] == [False]
