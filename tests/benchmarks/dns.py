@@ -154,7 +154,7 @@ def _flip_at_limits() -> list[Figure]:
 
 async def _flip_limited(name: str, told: dict[str, float], size: int) -> float:
     async with place(name, rate=10.0, burst=50.0) as world:
-        zone = world.open(timeout_s=10.0, requests_per_s=10.0)
+        zone = world.open(timeout_s=60.0, requests_per_s=10.0)
         await until_effective(zone, *await _move(zone, "plan-192.0.2.1", "", "192.0.2.1", size))
         fake = world.fake  # type: ignore[union-attr]
         for key, value in told.items():

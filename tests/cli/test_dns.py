@@ -1,0 +1,135 @@
+"""`failover dns`: what a person sees of zones at two providers, without a controller."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from failover.cli import exits, render
+from failover.cli.zones import prepare_checks, show_status, show_verification
+from failover.model.errors import UsageError
+from tests.dnszones.worlds import APEX, CloudDNSWorld, Route53World
+
+POLICIES = Path(__file__).parents[2] / "policies"
+CLUSTERS = {"shop": ["198.51.100.11", "198.51.100.21"]}
+
+
+class Desk:
+    """The example's policies with its zone at two stand-ins, and what the commands print."""
+
+    def __init__(self, folder: Path, aws: Route53World, google: CloudDNSWorld) -> None:
+        self.aws, self.google = aws.fake, google.fake
+        self.policies = folder / "policies"
+        self.policies.mkdir()
+        for path in POLICIES.glob("*.yaml"):
+            if path.name != "dns.yaml":
+                (self.policies / path.name).write_text(path.read_text())
+        zones = [
+            self._zone("aws", aws, hostedZone=aws.zone.hosted_zone),
+            self._zone("google", google, project=google.zone.project, managedZone=google.zone.hosted_zone),
+        ]
+        (self.policies / "dns.yaml").write_text("---\n".join(map(yaml.safe_dump, zones)))
+        path = self.policies / "applications.yaml"
+        applications = list(yaml.safe_load_all(path.read_text()))
+        self.names: list[tuple[str, str, int]] = []
+        for item in applications:
+            for one in item["spec"].get("dns", []):
+                one.pop("zone")
+                one["zones"] = ["aws", "google"]
+                self.names.append((one["name"] + ".", one["type"], int(str(one["ttl"]).rstrip("s"))))
+        path.write_text("---\n".join(map(yaml.safe_dump, applications)))
+
+    def _zone(self, name: str, world: Any, **own: str) -> dict[str, Any]:
+        zone = world.zone
+        spec = {
+            "apex": APEX,
+            "provider": zone.provider,
+            "credentialsFile": zone.credentials_file,
+            "endpoint": zone.endpoint,
+            "requestsPerSecond": 1000.0,
+            "authoritative": [{"address": item.address, "port": item.port} for item in zone.authoritative],
+            "timeout": "5s",
+            **own,
+        }
+        return {
+            "apiVersion": "failover/v1alpha1",
+            "kind": "DNSZone",
+            "metadata": {"name": name},
+            "spec": spec,
+        }
+
+    def publish(self, fake: Any, address: str = "198.51.100.11") -> None:
+        for name, kind, ttl in self.names:
+            fake.set_records(name, kind, ttl, address if kind == "A" else "eu-west-a1.example.net.")
+
+
+@pytest.fixture
+async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
+    (tmp_path / "aws").mkdir()
+    (tmp_path / "google").mkdir()
+    worlds = (Route53World(tmp_path / "aws"), CloudDNSWorld(tmp_path / "google"))
+    for world in worlds:
+        await world.start()
+    made = Desk(tmp_path, *worlds)
+    for fake in (made.aws, made.google):
+        made.publish(fake)
+    yield made
+    for world in worlds:
+        await world.close()
+
+
+async def said(
+    function: Any, desk: Desk, capsys: pytest.CaptureFixture[str]
+) -> tuple[int, list[dict[str, Any]]]:
+    """The exit code and the rows of a command, run beside the stand-ins."""
+    code = await asyncio.to_thread(function, desk.policies, [], render.Format.JSON)
+    return code, json.loads(capsys.readouterr().out)
+
+
+async def test_status_tells_what_each_zone_can_and_where_two_providers_differ(
+    desk: Desk, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, rows = await said(show_status, desk, capsys)
+    assert code == exits.DONE, rows
+    assert [(row["zone"], row["provider"]) for row in rows] == [("aws", "route53"), ("google", "clouddns")]
+    assert all("weights" in row["can"] and len(row["names"]) == len(desk.names) for row in rows)
+    desk.publish(desk.google, "198.51.100.21")
+    code, rows = await said(show_status, desk, capsys)
+    assert code == exits.UNHEALTHY
+    assert any("198.51.100.21 at google" in sentence for sentence in rows[0]["differs"])
+
+
+async def test_a_provider_that_is_away_is_told_and_the_other_is_shown(
+    desk: Desk, capsys: pytest.CaptureFixture[str]
+) -> None:
+    desk.aws.faults.errors = True
+    code, rows = await said(show_status, desk, capsys)
+    assert code == exits.UNHEALTHY
+    assert rows[0]["names"] == []
+    assert any("500" in item["sentence"] for item in rows[0]["problems"])
+    assert len(rows[1]["names"]) == len(desk.names)
+    assert not any(row["differs"] for row in rows), "what was not read is unknown, and differs from nothing"
+
+
+async def test_verify_asks_every_server_and_names_the_one_that_lags(
+    desk: Desk, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, rows = await said(show_verification, desk, capsys)
+    assert code == exits.DONE, rows
+    assert [len(row["servers"]) for row in rows] == [2, 2]
+    desk.google.behind.servers[1].faults.frozen_content = True
+    desk.publish(desk.google, "198.51.100.21")
+    code, rows = await said(show_verification, desk, capsys)
+    assert code == exits.UNHEALTHY
+    assert [item["matches"] for item in rows[1]["servers"]] == [True, False]
+
+
+async def test_what_cannot_be_meant_is_said_in_a_sentence(desk: Desk) -> None:
+    with pytest.raises(UsageError, match="there is no zone 'azure'; there are aws, google"):
+        show_status(desk.policies, ["azure"], render.Format.JSON)
+    with pytest.raises(UsageError, match="does not say prepare: true"):
+        prepare_checks(desk.policies, "google")
