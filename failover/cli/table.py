@@ -128,6 +128,12 @@ def about_zones(status: dict[str, Any]) -> list[str]:
         for zone in status["zones"]
         if zone["error"]
     ]
+    found += [
+        f"zone {zone['name']}: {render.bare(sentence, zone['name'])}"
+        for zone in status["zones"]
+        if not zone["error"]
+        for sentence in zone.get("warnings", ())
+    ]
     return found + [
         f"zone {zone['name']}: name server {item['server']}: {item['detail'] or 'does not answer'} (it is asked again)"
         for zone in status["zones"]

@@ -6,6 +6,7 @@ from failover.controller.changing import change_all, settled
 from failover.controller.context import Context
 from failover.controller.effects import Effect
 from failover.controller.retries import Retries
+from failover.dnszones.limits import urgently
 from failover.execution.machine import Attempt, Observe, ReadBack, could_go_since
 from failover.execution.rules import refuse
 from failover.model.errors import TargetError
@@ -47,7 +48,10 @@ class RecordSteps:
 
     async def round(self, run: Run, actions: Sequence[Attempt | ReadBack | Observe]) -> None:
         """One action at a time: there is one writer a zone and application."""
-        action = actions[0]
+        with urgently():
+            await self._act(run, actions[0])
+
+    async def _act(self, run: Run, action: Attempt | ReadBack | Observe) -> None:
         step = action.step
         if not isinstance(step, ChangeRecordsStep):
             return

@@ -349,6 +349,7 @@ def _zone(name: str, world: World) -> dict[str, Any]:
         "readable": state is not None,
         "error": error,
         "serial": state.serial if state else None,
+        "warnings": list(next((found for key, found in world.zone_warnings.items() if key == name), ())),
         "servers": [
             {
                 "server": answer.server,

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from failover.controller.demand import DemandTracker
 from failover.controller.ports import Ports
+from failover.dnszones.limits import urgently
 from failover.model.errors import TargetError
 from failover.model.ids import ApplicationName, ClusterName, Subject, ZoneName
 from failover.model.inventory import ClusterInventory, WorkloadState
@@ -18,6 +19,7 @@ from failover.model.records import ServerAnswer, ZoneState
 from failover.probes.cluster_state import nodes_result, result_of, workloads_result
 
 SERVERS_EVERY_S = 30.0
+HEALTH_EVERY_S = 600.0
 LOOKS_PER_REGION = 4
 """Whole inventories read at once from one region: a large fleet's lists in memory, and a dead region's patience, are bounded."""
 
@@ -60,7 +62,10 @@ class World:
         self.on_stranger: Callable[[ClusterName, str], None] = lambda cluster, sentence: None
         self.on_server: Callable[[ZoneName, ServerAnswer], None] = lambda zone, answer: None
         self._gates: dict[str, asyncio.Semaphore] = {}
+        self.zone_warnings: dict[ZoneName, tuple[str, ...]] = {}
+        """What `check` of a zone at a provider with an API said last."""
         self._asked_servers: dict[ZoneName, float] = {}
+        self._asked_health: dict[ZoneName, float] = {}
         self.demand = DemandTracker()
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
@@ -170,6 +175,7 @@ class World:
         while True:
             await self.look_at_zone(policy, name)
             await self._ask_servers(name)
+            await self._ask_health(policy, name)
             await self._ports.clock.sleep(interval * self._ports.random.uniform(0.9, 1.1))
 
     async def look_at_zone(self, policy: Policy, name: ZoneName) -> ZoneState | None:
@@ -215,14 +221,28 @@ class World:
             if was is None or (was.answered, was.matches) != (answer.answered, answer.matches):
                 self.on_server(name, answer)
 
+    async def _ask_health(self, policy: Policy, name: ZoneName) -> None:
+        """Quota, credentials that end, lame servers: what a provider's API says now and then besides its records.
+
+        Name servers that take updates are asked by `validate --live` and the calendar, for a rehearsal there is an update.
+        """
+        zone, now = self._ports.zones.get(name), self._ports.clock.now().mono
+        asked = now - self._asked_health.get(name, float("-inf")) < HEALTH_EVERY_S
+        if zone is None or asked or zone.capabilities.provider == "rfc2136":
+            return
+        self._asked_health[name] = now
+        problems = await zone.check(zone_names(policy.applications, name)[0])
+        self.zone_warnings[name] = tuple(item.sentence for item in problems)
+
     async def refresh(
         self, policy: Policy, clusters: Iterable[ClusterName], zones: Iterable[ZoneName]
     ) -> None:
         """Look at these now, all at once (before a person's plan, and at zones before every plan)."""
-        await asyncio.gather(
-            *(self.look_at_cluster(policy, name) for name in clusters),
-            *(self.look_at_zone(policy, name) for name in zones),
-        )
+        with urgently():
+            await asyncio.gather(
+                *(self.look_at_cluster(policy, name) for name in clusters),
+                *(self.look_at_zone(policy, name) for name in zones),
+            )
 
     def note_workloads(self, cluster: ClusterName, states: Sequence[WorkloadState]) -> None:
         """Fold newer workload states (from a run's waiting and read-back) into the inventory."""

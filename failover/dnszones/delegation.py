@@ -74,8 +74,8 @@ async def _from_parent(
         return set()
     try:
         parents = await _names(resolver, apex.parent())
-    except dns.resolver.NoAnswer:
-        return set()
+    except dns.exception.DNSException:
+        return set()  # a parent that our resolvers do not know says nothing either way
     for name in sorted(parents):
         for address in sorted(await _addresses(resolver, name)):
             question = dns.message.make_query(apex, dns.rdatatype.NS, flags=dns.flags.Flag(0))

@@ -1,10 +1,31 @@
 """What an account may send: a token bucket that all zones of the account share, with a part kept for failovers."""
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from weakref import WeakValueDictionary
 
 RESERVED = 0.4
 """Share of the burst that looking at a zone never uses up: a failover finds it there."""
+
+
+_URGENT: ContextVar[bool] = ContextVar("urgent", default=False)
+
+
+@contextmanager
+def urgently() -> Iterator[None]:
+    """What is asked inside, also by tasks begun there, is for a failover: it may use what is kept."""
+    token = _URGENT.set(True)
+    try:
+        yield
+    finally:
+        _URGENT.reset(token)
+
+
+def is_urgent() -> bool:
+    """Whether somebody is waiting for a failover here."""
+    return _URGENT.get()
 
 
 class AccountBudget:

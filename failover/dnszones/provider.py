@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from failover.dnszones.conflicts import explain_conflict
 from failover.dnszones.fences import fence_text
 from failover.dnszones.held import Held, Key, fence_key, fences_of, record_sets_of
-from failover.dnszones.limits import AccountBudget
+from failover.dnszones.limits import AccountBudget, is_urgent
 from failover.dnszones.names import absolute_name, canonical_record_set, fence_rdata, rdata_type
 from failover.dnszones.surveying import survey
 from failover.dnszones.update import FENCE_TTL_S, refuse_unsound
@@ -201,7 +201,7 @@ class ProviderZone(ABC):
         return absolute.to_text()
 
     def _is_urgent(self) -> bool:
-        return self._mono() - self._changed_at < URGENT_AFTER_CHANGE_S
+        return is_urgent() or self._mono() - self._changed_at < URGENT_AFTER_CHANGE_S
 
     async def _call(self, function: Callable[..., Answer], *arguments: Any, urgent: bool = False) -> Answer:
         """Run one request in the pool, within the account's budget."""

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, date, datetime, timedelta
 
 import dns.message
 import dns.name
@@ -23,6 +24,7 @@ from failover.model.records import RecordType
 Ask = Callable[[dns.name.Name, dns.rdatatype.RdataType], Awaitable[Found]]
 Exchange = Callable[[dns.message.Message], Awaitable[dns.message.Message]]
 
+EXPIRY_WARNING = timedelta(days=14)
 NAMED_MAX = 20
 """Refused names that are asked and named one by one."""
 
@@ -61,6 +63,7 @@ async def rehearse(
     problems += await _check_updates(zone, apex, good, exchange)
     warnings = await _check_name_servers(zone, apex, ask)
     warnings += await _check_wildcard(apex, ask)
+    warnings += expiry(zone.credentials_expire, datetime.now(UTC).date())
     if len(good) > ATOMIC_NAMES:
         warnings.append(
             f"{len(good)} names: one application may have about {ATOMIC_NAMES} in a zone, for one message is atomic"
@@ -184,3 +187,13 @@ async def check_server(zone: Zone, server: NameServer, apex: dns.name.Name, seri
     if serial is not None and serial_before(theirs, serial):
         return [f"{where} lags: it has serial {theirs}, the primary {serial}"]
     return []
+
+
+def expiry(until: str, today: date) -> tuple[str, ...]:
+    """A sentence about credentials that end soon or have ended. `until`: ISO date, "" for never."""
+    if not until:
+        return ()
+    day = date.fromisoformat(until)
+    if day < today:
+        return (f"the credentials expired on {day}",)
+    return (f"the credentials expire on {day}",) if day - today <= EXPIRY_WARNING else ()

@@ -2,10 +2,10 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime
 
 from failover.dnszones.names import absolute_name, rdata_type
-from failover.dnszones.rehearsal import check_server
+from failover.dnszones.rehearsal import check_server, expiry
 from failover.model.errors import TargetError
 from failover.model.ids import ApplicationName
 from failover.model.inventory import RightProblem
@@ -14,7 +14,6 @@ from failover.model.records import CAPABILITIES, RecordSet, RecordType, ZoneStat
 
 Read = Callable[[Sequence[RecordSet | tuple[str, str]], Sequence[ApplicationName]], Awaitable[ZoneState]]
 Describe = Callable[[], Awaitable[tuple[tuple[str, ...], tuple[str, ...]]]]
-EXPIRY_WARNING = timedelta(days=14)
 
 
 async def survey(
@@ -60,16 +59,6 @@ async def survey(
     looks = await asyncio.gather(*(check_server(zone, server, apex, None) for server in zone.authoritative))
     warnings += [sentence for sentences in looks for sentence in sentences]
     return _found(zone, problems, warnings)
-
-
-def expiry(until: str, today: date) -> tuple[str, ...]:
-    """A sentence about credentials that end soon or have ended. `until`: ISO date, "" for never."""
-    if not until:
-        return ()
-    day = date.fromisoformat(until)
-    if day < today:
-        return (f"the credentials expired on {day}",)
-    return (f"the credentials expire on {day}",) if day - today <= EXPIRY_WARNING else ()
 
 
 def _found(zone: Zone, problems: Sequence[str], warnings: Sequence[str]) -> tuple[RightProblem, ...]:

@@ -5,6 +5,7 @@ import re
 import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
 import dns.asyncquery
@@ -12,7 +13,8 @@ import dns.message
 import pytest
 
 from failover.dnszones import open_zone
-from failover.dnszones.limits import AccountBudget
+from failover.dnszones.limits import AccountBudget, is_urgent, urgently
+from failover.dnszones.rehearsal import expiry
 from failover.dnszones.route53 import Route53Zone
 from failover.model.errors import (
     Conflict,
@@ -314,3 +316,19 @@ async def test_prepared_records_are_flipped_by_their_health_checks_while_the_api
         await zone.close()
     finally:
         await world.close()
+
+
+async def test_a_failover_reads_with_what_is_kept_for_it_and_looking_waits() -> None:
+    assert not is_urgent()
+    with urgently():
+        assert await asyncio.create_task(asyncio.sleep(0, result=is_urgent())) is True
+        assert is_urgent()
+    assert not is_urgent()
+
+
+def test_credentials_that_end_are_told_two_weeks_before() -> None:
+    today = date(2026, 6, 1)
+    assert expiry("", today) == ()
+    assert expiry("2026-06-16", today) == ()
+    assert expiry("2026-06-15", today) == ("the credentials expire on 2026-06-15",)
+    assert expiry("2026-05-31", today) == ("the credentials expired on 2026-05-31",)
