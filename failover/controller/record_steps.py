@@ -1,6 +1,7 @@
 """Record steps in one zone: read, compare-and-swap with the fence, then read back at every authoritative server."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from failover.controller.changing import change_all, settled
 from failover.controller.context import Context
@@ -10,7 +11,7 @@ from failover.dnszones.limits import urgently
 from failover.execution.machine import Attempt, Observe, ReadBack, could_go_since
 from failover.execution.rules import refuse
 from failover.model.errors import TargetError
-from failover.model.ids import Epoch, IntentId
+from failover.model.ids import Epoch, IntentId, RunId, StepId
 from failover.model.journal import (
     EffectRecorded,
     EffectResult,
@@ -30,6 +31,7 @@ from failover.model.records import (
     RecordChange,
     RecordSet,
     RecordType,
+    ServerAnswer,
     Verification,
     ZoneChange,
     ZoneState,
@@ -45,6 +47,7 @@ class RecordSteps:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._retries = Retries()
+        self._lags: dict[tuple[RunId, StepId], dict[str, float]] = {}
 
     async def round(self, run: Run, actions: Sequence[Attempt | ReadBack | Observe]) -> None:
         """One action at a time: there is one writer a zone and application."""
@@ -160,14 +163,26 @@ class RecordSteps:
         del run
         return None
 
+    def _timed(
+        self, run: Run, step: ChangeRecordsStep, answers: Sequence[ServerAnswer], seconds: float
+    ) -> tuple[ServerAnswer, ...]:
+        """The answers with each server's lag: when it was first seen to serve the change."""
+        seen = self._lags.setdefault((run.id, step.id), {})
+        for answer in answers:
+            if answer.matches:
+                seen.setdefault(answer.server, round(max(0.0, seconds), 3))
+        return tuple(replace(answer, lag_s=seen.get(answer.server)) for answer in answers)
+
     async def _verify(self, run: Run, step: ChangeRecordsStep, zone: DNSZone) -> None:
         """Ask every authoritative server; done when all that answer agree and at least one answers (I15)."""
         context = self._context
         progress = run.steps[step.id]
         answers = await zone.verify([change.after for change in step.changes])
         now = context.now().wall
+        answers = self._timed(run, step, answers, (now - progress.since).total_seconds())
         verification = Verification(zone=step.zone, servers=answers, checked_at=now)
         if verification.effective:
+            self._lags.pop((run.id, step.id), None)
             note = f"acked={progress.since.isoformat()}"
             await context.append([(run.id, StepDone(step=step.id, note=note, verification=verification))])
             if verification.silent:

@@ -253,9 +253,9 @@ def _sentence(run: Run, event: object) -> str:
             return f"closed as {event.state}: {event.sentence}"
         case StepDone() if event.verification is not None:
             answered = sum(server.answered for server in event.verification.servers)
-            return (
-                f"{_what(run, event.step)} served by {answered} of {len(event.verification.servers)} servers"
-            )
+            lags = [server.lag_s for server in event.verification.servers if server.lag_s is not None]
+            last = f", the last {max(lags):.1f} s after the change" if lags else ""
+            return f"{_what(run, event.step)} served by {answered} of {len(event.verification.servers)} servers{last}"
         case EffectRecorded() if event.result in (
             EffectResult.UNKNOWN,
             EffectResult.FENCED,

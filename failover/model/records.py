@@ -147,13 +147,17 @@ class ZoneChange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerAnswer:
-    """What one authoritative server answers. `answered` False: silent (never taken as empty); `matches`: as intended."""
+    """What one authoritative server answers. `answered` False: silent (never taken as empty); `matches`: as intended.
+
+    `lag_s`: how long after the change was acknowledged it was first seen to serve it, where a run looked.
+    """
 
     server: str
     answered: bool
     matches: bool
     serial: int | None = None
     detail: str = ""
+    lag_s: float | None = later(None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

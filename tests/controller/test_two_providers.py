@@ -98,3 +98,27 @@ def test_names_are_adopted_with_what_they_hold_and_a_repeated_adoption_does_noth
         await fleet.stop()
 
     run_virtual(story())
+
+
+def test_the_read_back_names_how_long_each_server_took() -> None:
+    async def story() -> None:
+        fleet = await started(two_zones())
+        zone = fleet.zones[ZoneName(SECOND)]
+        zone.servers[1].lag_s = 3.0
+        fleet.kill_cluster("north-1")
+        await fleet.until(lambda: runs(fleet) and runs(fleet)[0].state.final, seconds=60)
+        run = runs(fleet)[0]
+        lags = {
+            server.server: server.lag_s
+            for progress in run.steps.values()
+            if progress.verification is not None and progress.verification.zone == SECOND
+            for server in progress.verification.servers
+        }
+        first, second = lags.values()
+        assert first is not None
+        assert second is not None
+        assert first < 1.0
+        assert 3.0 <= second < 4.0
+        await fleet.stop()
+
+    run_virtual(story())
