@@ -22,6 +22,9 @@ from failover.model.records import RecordSet, ServerAnswer
 
 PARALLEL_PER_SERVER = 64
 WEIGHTED_LOOKS = 6
+SAMPLE = 4
+"""Record sets at each end of a change that are asked first: until a server has it, asking for all would only load it."""
+
 UDP_SHARE = 0.3
 """Share of the deadline that the answer over UDP may take: one lost datagram must leave time for TCP."""
 
@@ -62,6 +65,25 @@ async def _verify(
     expected_serial: int | None,
 ) -> ServerAnswer:
     serial = await read_serial(asker, apex)
+    at_least, sample = "", (*wanted[:SAMPLE], *wanted[-SAMPLE:])
+    differences, unanswered = await _looked(asker, sample if len(wanted) > len(sample) else (), apex)
+    if differences or unanswered:
+        at_least = "at least "  # it does not serve the change yet: the rest need not be asked to say so
+    else:
+        differences, unanswered = await _looked(asker, wanted, apex)
+    if not differences and not unanswered:
+        return ServerAnswer(server=name, answered=True, matches=True, serial=serial)
+    problems = differences or unanswered
+    detail = f"{at_least}{len(problems)} of {len(wanted)} record sets {'differ' if differences else 'unanswered'}: {problems[0]}"
+    if differences and expected_serial is not None and serial_before(serial, expected_serial):
+        detail += f"; it lags: serial {serial}, the primary had {expected_serial}"
+    return ServerAnswer(server=name, answered=bool(differences), matches=False, serial=serial, detail=detail)
+
+
+async def _looked(
+    asker: "Asker", wanted: Sequence[RecordSet], apex: dns.name.Name
+) -> tuple[list[str], list[str]]:
+    """(what differs, what was not answered) of these record sets, in sentences."""
     bound = asyncio.Semaphore(PARALLEL_PER_SERVER)
 
     async def look(record_set: RecordSet) -> str:
@@ -80,13 +102,7 @@ async def _verify(
             differences.append(str(result))
         else:
             raise result
-    if not differences and not unanswered:
-        return ServerAnswer(server=name, answered=True, matches=True, serial=serial)
-    problems = differences or unanswered
-    detail = f"{len(problems)} of {len(wanted)} record sets {'differ' if differences else 'unanswered'}: {problems[0]}"
-    if differences and expected_serial is not None and serial_before(serial, expected_serial):
-        detail += f"; it lags: serial {serial}, the primary had {expected_serial}"
-    return ServerAnswer(server=name, answered=bool(differences), matches=False, serial=serial, detail=detail)
+    return differences, unanswered
 
 
 async def _look(asker: "Asker", record_set: RecordSet, apex: dns.name.Name) -> str:
