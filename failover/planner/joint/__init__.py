@@ -1,0 +1,5 @@
+"""The joint engine: one placement of all demands over all sites under shared capacity. `solve(problem) -> Solution`.
+
+Pure numbers over frozen values: it knows no cluster, no policy document and no verdict; who calls it translates. Nothing
+here reads a clock or draws a random number: what looks random is a hash of names.
+"""
