@@ -1,0 +1,206 @@
+"""Filling sites by vectorised rounds: all demands ask at once, sites give what they have, the rest asks elsewhere.
+
+A demand's missing replicas are shared over its open rows by weight (as far as they are below their part of the total),
+rounded by dithered cumulative sums: with few replicas over many sites, largest remainder would give every replica to the
+heaviest weights and none to the light ones; a systematic sample with a random start (a hash of the key) gives
+every row its exact part on average.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from failover.planner.joint.arrays import Bools, Floats, Ints
+from failover.planner.joint.state import State, rows_of_demands
+
+ROUNDS_MAX = 60
+GOLDEN = 0.6180339887498949
+EDGE = 1e-6
+
+
+@dataclass(slots=True, kw_only=True)
+class Ask:
+    """What is to be placed in one call: `demands` [n] in order, `quota` [n] replicas of each, at most `cap` [m] more
+    at each of their `rows` [m] (`offset` [n + 1]), by `weight` [m]. `limits`: more bounds (spread).
+    `single` [n]: everything on the one best row, by weight.
+    """
+
+    demands: Ints
+    quota: Ints
+    rows: Ints
+    offset: Ints
+    cap: Ints
+    weight: Floats
+    single: Bools
+    limits: "Limits | None" = None
+
+    def kept(self, live: Bools) -> "Ask":
+        """Only those demands."""
+        length = np.diff(self.offset)[live]
+        rows = np.repeat(live, np.diff(self.offset))
+        return Ask(
+            demands=self.demands[live],
+            quota=self.quota[live],
+            rows=self.rows[rows],
+            offset=np.concatenate(([0], np.cumsum(length))),
+            cap=self.cap[rows],
+            weight=self.weight[rows],
+            single=self.single[live],
+            limits=self.limits,
+        )
+
+
+class Limits:
+    """Bounds on groups of rows: `slot` [P] names the group of a row (-1: none), `left` what each may still take."""
+
+    def __init__(self, tables: list[tuple[Ints, Ints]]) -> None:
+        self.tables = tables
+
+    def clip(self, rows: Ints, numbers: Ints) -> Ints:
+        """At most what is left of each group, first rows first."""
+        for slot, left in self.tables:
+            of = slot[rows]
+            bound = np.flatnonzero((of >= 0) & (numbers > 0))
+            if not len(bound):
+                continue
+            order = bound[np.argsort(of[bound], kind="stable")]
+            wanted = numbers[order]
+            group = of[order]
+            first = np.flatnonzero(np.concatenate(([True], group[1:] != group[:-1])))
+            before = np.cumsum(wanted) - wanted
+            before -= np.repeat(before[first], np.diff(np.concatenate((first, [len(group)]))))
+            numbers = numbers.copy()
+            numbers[order] = np.clip(left[group] - before, 0, wanted)
+        return numbers
+
+    def open(self, rows: Ints) -> Bools:
+        """Rows whose groups all may still take one."""
+        result = np.ones(len(rows), dtype=bool)
+        for slot, left in self.tables:
+            of = slot[rows]
+            result &= (of < 0) | (left[of] > 0)
+        return result
+
+    def took(self, rows: Ints, numbers: Ints) -> None:
+        for slot, left in self.tables:
+            of = slot[rows]
+            inside = of >= 0
+            np.subtract.at(left, of[inside], numbers[inside])
+
+
+def ask_for(
+    state: State, demands: Ints, quota: Ints, weight: Floats, *, limits: Limits | None = None
+) -> Ask:
+    """All rows of these demands. `weight` [P] is over all rows."""
+    demands, quota = demands[quota > 0], quota[quota > 0]
+    rows, offset = rows_of_demands(state.prepared, demands)
+    return Ask(
+        demands=demands,
+        quota=quota,
+        rows=rows,
+        offset=offset,
+        cap=state.room(rows),
+        weight=weight[rows],
+        single=state.prepared.whole[demands],
+        limits=limits,
+    )
+
+
+def fill(state: State, ask: Ask, base: Ints | None = None, rounds_max: int = ROUNDS_MAX) -> None:
+    """Place what fits. `base` [P]: replicas that count towards no weight (minimums). Changes `state` and `ask.quota`.
+
+    Every round with a proposal places at least one replica of it or closes what it asked for, so it ends.
+    """
+    empty = np.diff(ask.offset) == 0
+    if empty.any():
+        ask = ask.kept(~empty)
+    for number in range(rounds_max):
+        live = ask.quota > 0
+        if not live.any():
+            return
+        if live.mean() < 0.6:
+            ask = ask.kept(live)
+        proposal, hopeless = _propose(state, ask, base, number)
+        asked = np.flatnonzero(proposal)
+        if not len(asked):
+            if hopeless.all():
+                return
+            ask = ask.kept(~hopeless)
+            continue
+        rows, numbers = ask.rows[asked], proposal[asked]
+        placed = state.accept(rows, numbers)
+        if ask.limits is not None:
+            ask.limits.took(rows, placed)
+        ask.cap[asked] -= placed
+        owner = np.searchsorted(ask.offset, asked, side="right") - 1
+        ask.quota -= np.bincount(owner, weights=placed, minlength=len(ask.quota)).astype(np.int64)
+        if ask.single[owner].any():
+            refused = (placed == 0) & ask.single[owner]
+            ask.cap[asked[refused]] = 0
+        if hopeless.any():
+            ask = ask.kept(~hopeless)
+
+
+def _propose(state: State, ask: Ask, base: Ints | None, number: int) -> tuple[Ints, Bools]:
+    """Replicas that each row asks for in this round, and demands that have no open row."""
+    prepared = state.prepared
+    site = prepared.site[ask.rows]
+    length = np.diff(ask.offset)
+    owner = np.repeat(np.arange(len(ask.demands)), length)
+    wanted = np.where(ask.single, ask.quota, 1)
+    request = prepared.request[ask.demands] * np.where(prepared.whole[ask.demands], wanted, 1)[:, None]
+    open_ = (ask.cap > 0) & (ask.weight > 0)
+    for index in range(request.shape[1]):
+        open_ &= state.free[site, index] >= np.repeat(request[:, index], length)
+    if ask.limits is not None:
+        open_ &= ask.limits.open(ask.rows)
+    weight = np.where(open_, ask.weight, 0.0)
+    first = ask.offset[:-1]
+    total = np.add.reduceat(weight, first)
+    hopeless = total <= 0
+    quota = np.where(hopeless, 0, ask.quota).astype(np.float64)
+    held = state.held[ask.rows].astype(np.float64)
+    if base is not None:
+        held -= np.minimum(base[ask.rows], held)
+    held *= open_
+    per_weight = (np.add.reduceat(held, first) + quota) / np.where(hopeless, 1.0, total)
+    short = np.maximum(weight * np.repeat(per_weight, length) - held, 0.0)
+    sum_short = np.add.reduceat(short, first)
+    scale = quota / np.where(sum_short > 0, sum_short, 1.0)
+    share = short * np.repeat(scale, length)
+    if ask.single.any():
+        share = _on_one_row(ask, weight, share, owner, number, prepared.luck[ask.demands])
+    proposal = np.minimum(dither(share, ask.offset, prepared.luck[ask.demands], number), ask.cap)
+    if ask.limits is not None:
+        proposal = ask.limits.clip(ask.rows, proposal)
+    return proposal, hopeless
+
+
+def dither(share: Floats, offset: Ints, luck: Floats, number: int) -> Ints:
+    """Whole parts of `share` by cumulative sums with a start between 0 and 1 from `luck` and the round's `number`.
+
+    Each part differs from its share by less than one, the sum from its share's by rounding only, and over many
+    demands every part has its share on average.
+    """
+    length = np.diff(offset)
+    total = np.cumsum(share)
+    before = np.concatenate(([0.0], total))[offset[:-1]]
+    inside = total - np.repeat(before, length)
+    start = EDGE + (1 - 2 * EDGE) * ((luck + number * GOLDEN) % 1.0)
+    steps = np.floor(inside + np.repeat(start, length)).astype(np.int64)
+    earlier = np.concatenate(([0], steps[:-1]))
+    earlier[offset[:-1]] = 0
+    return np.maximum(steps - earlier, 0)
+
+
+def _on_one_row(
+    ask: Ask, weight: Floats, share: Floats, owner: Ints, number: int, luck: Floats
+) -> Floats:
+    """For `single` demands everything on one row: where a lot by weight falls."""
+    single = ask.single[owner]
+    total = np.cumsum(weight)
+    before = np.concatenate(([0.0], total))[ask.offset[:-1]]
+    end = total[ask.offset[1:] - 1]
+    mark = (before + (end - before) * ((luck + number * GOLDEN) % 1.0))[owner]
+    hit = single & (total > mark) & (total - weight <= mark) & (weight > 0)
+    return np.where(single, np.where(hit, ask.quota[owner], 0), share)

@@ -1,0 +1,119 @@
+"""What is placed while a plan is made, and the one way in which replicas take room: never above what is free."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from failover.planner.joint.arrays import Bools, Floats, Ints, Prepared, Rows
+
+
+@dataclass(slots=True, kw_only=True)
+class State:
+    """Mutable, owned by one plan. `held` [P]: replicas by row. `kept` [P]: of them, those that ran before and may not
+    be moved. `missing` [D]: wanted and not placed. `free` [S, R]: left over. `takes` [S]: sites that take replicas.
+    """
+
+    prepared: Prepared
+    held: Rows
+    kept: Rows
+    missing: Ints
+    free: Ints
+    takes: Bools
+
+    @classmethod
+    def begin(cls, prepared: Prepared) -> "State":
+        """Everything that runs is kept; what is missing is still to be placed."""
+        held = prepared.current.copy()
+        placed = segment_sums(held, prepared.start)
+        return cls(
+            prepared=prepared,
+            held=held,
+            kept=held.copy(),
+            missing=np.maximum(0, prepared.replicas - placed),
+            free=prepared.free.copy(),
+            takes=prepared.takes.copy(),
+        )
+
+    def room(self, rows: Ints) -> Ints:
+        """How many more replicas each row may hold by its rules, whatever is free; 0 where its site takes none."""
+        prepared = self.prepared
+        left = np.maximum(prepared.maximum[rows].astype(np.int64) - self.held[rows], 0)
+        return np.where(prepared.fits[rows] & self.takes[prepared.site[rows]], left, 0)
+
+    def places(self, rows: Ints) -> Ints:
+        """How many more replicas each row's site has free resources for."""
+        prepared = self.prepared
+        return places_in(self.free[prepared.site[rows]], prepared.request[prepared.demand[rows]])
+
+    def put(self, row: int, number: int) -> None:
+        """Place (or with a negative number take away) replicas at one row; the caller has checked that they fit."""
+        prepared = self.prepared
+        demand, site = prepared.demand[row], prepared.site[row]
+        self.held[row] += number
+        self.missing[demand] -= number
+        self.free[site] -= prepared.request[demand] * number
+
+    def take_away(self, rows: Ints, numbers: Ints) -> None:
+        """Take `numbers` of replicas away at distinct rows."""
+        prepared = self.prepared
+        self.held[rows] -= numbers.astype(np.int32)
+        np.add.at(self.missing, prepared.demand[rows], numbers)
+        np.add.at(self.free, prepared.site[rows], prepared.request[prepared.demand[rows]] * numbers[:, None])
+
+    def accept(self, rows: Ints, numbers: Ints, order: Ints | None = None) -> Ints:
+        """Place as many of `numbers` as fit, site by site in the order of the rows (`order`: a sort key instead).
+
+        Returns what was placed of each. Of a `whole` demand all or nothing is.
+        """
+        prepared = self.prepared
+        site = prepared.site[rows]
+        if order is None:
+            by_site = np.argsort(_short(site), kind="stable")
+        else:
+            by_site = np.lexsort((order, site))
+        site, rows, wanted = site[by_site], rows[by_site], numbers[by_site]
+        demand = prepared.demand[rows]
+        request = prepared.request[demand]
+        asked = request * wanted[:, None]
+        before = np.cumsum(asked, axis=0) - asked
+        first = np.flatnonzero(np.concatenate(([True], site[1:] != site[:-1])))
+        spans = np.diff(np.concatenate((first, [len(site)])))
+        before -= np.repeat(before[first], spans, axis=0)
+        placed = np.minimum(np.maximum(places_in(self.free[site] - before, request), 0), wanted)
+        placed[prepared.whole[demand] & (placed < wanted)] = 0
+        self.held[rows] += placed.astype(np.int32)
+        self.free[site[first]] -= np.add.reduceat(request * placed[:, None], first, axis=0)
+        self.missing -= np.bincount(demand, weights=placed, minlength=len(self.missing)).astype(np.int64)
+        result = np.empty_like(placed)
+        result[by_site] = placed
+        return result
+
+
+def places_in(free: Ints, request: Ints) -> Ints:
+    """Replicas of `request` [n, R] that `free` [n, R] holds, row by row; a resource not asked for bounds nothing."""
+    result = np.full(len(request), np.iinfo(np.int64).max // 4, dtype=np.int64)
+    for index in range(request.shape[1]):
+        asked = request[:, index]
+        np.minimum(result, np.where(asked > 0, free[:, index] // np.maximum(asked, 1), result), out=result)
+    return np.maximum(result, 0)
+
+
+def segment_sums(values: Rows | Ints | Floats, start: Ints) -> Ints:
+    """Sums over `start[i]:start[i + 1]`, 0 for an empty one."""
+    total = np.concatenate(([0], np.cumsum(values, dtype=np.int64)))
+    sums: Ints = total[start[1:]] - total[start[:-1]]
+    return sums
+
+
+def rows_of_demands(prepared: Prepared, demands: Ints) -> tuple[Ints, Ints]:
+    """All rows of these demands, and where each one's begin (length n + 1)."""
+    begin = prepared.start[demands]
+    length = prepared.start[demands + 1] - begin
+    offset = np.concatenate(([0], np.cumsum(length)))
+    rows = np.arange(offset[-1]) + np.repeat(begin - offset[:-1], length)
+    return rows, offset
+
+
+def _short(site: Rows) -> Rows | np.ndarray[tuple[int], np.dtype[np.uint16]]:
+    """Sorted by radix where the numbers are small enough for 16 bits."""
+    return site.astype(np.uint16) if len(site) and int(site.max()) < 2**16 else site
