@@ -5,7 +5,7 @@ order of their domains and names, demands by tier, then by a hash of the key, so
 the answer and no workload is first in every queue.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 
@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from failover.model.policy import OnShortage
-from failover.planner.joint.problem import Choice, Demand, Problem, Rules, Site, Strategy
+from failover.planner.joint.problem import Demand, Problem, Site, Strategy
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -81,25 +81,24 @@ def prepare(problem: Problem) -> Prepared:
     """Reads every object once. Sites that the rules name and the problem does not hold are left out."""
     sites = tuple(sorted(problem.sites, key=lambda site: (sorted(site.domains.items()), site.name)))
     site_index = {site.name: index for index, site in enumerate(sites)}
-    luck_of = {demand.key: luck(demand.key) for demand in problem.demands}
-    demands = tuple(
-        sorted(problem.demands, key=lambda demand: (demand.tier, luck_of[demand.key], demand.key))
-    )
+    chance = lucks(demand.key for demand in problem.demands)
+    tiers = np.array([demand.tier for demand in problem.demands], dtype=np.int64)
+    order = np.lexsort((chance, tiers))
+    demands = tuple([problem.demands[at] for at in order.tolist()])
     resources = _resources(sites, demands)
     rows = _gather_rows(demands, site_index)
-    request = _table((demand.request for demand in demands), resources)
-    largest = _table(
-        (site.largest_free_node or {} for site in sites), resources, missing=np.iinfo(np.int64).max
-    )
+    request = _table([demand.request for demand in demands], resources)
+    largest = np.full((len(sites), len(resources)), np.iinfo(np.int64).max)
     for index, site in enumerate(sites):
         if site.largest_free_node is not None:
             largest[index] = [site.largest_free_node.get(resource, 0) for resource in resources]
     takes = np.array([site.open and site.free is not None for site in sites], dtype=bool)
     fits = takes[rows.site] & (request.sum(axis=1) > 0)[rows.demand] & rows.named
     for index in range(len(resources)):
-        fits &= request[rows.demand, index] <= largest[rows.site, index]
-    free = np.maximum(_table((site.free or {} for site in sites), resources), 0)
-    capacity = _table((site.capacity or site.free or {} for site in sites), resources)
+        if len(request) and request[:, index].max() > largest[:, index].min():
+            fits &= request[:, index][rows.demand] <= largest[:, index][rows.site]
+    free = np.maximum(_table([site.free or {} for site in sites], resources), 0)
+    capacity = _table([site.capacity or site.free or {} for site in sites], resources)
     rules = [demand.rules for demand in demands]
     return Prepared(
         problem=problem,
@@ -118,9 +117,9 @@ def prepare(problem: Problem) -> Prepared:
             [1.0 if site.utilisation is None else max(0.0, 1 - site.utilisation) for site in sites]
         ),
         takes=takes,
-        tier=np.array([demand.tier for demand in demands], dtype=np.int64),
+        tier=tiers[order],
         replicas=np.array([max(0, demand.replicas) for demand in demands], dtype=np.int64),
-        luck=np.array([luck_of[demand.key] for demand in demands], dtype=np.float64),
+        luck=chance[order],
         strategy=np.array([STRATEGIES.index(rule.strategy) for rule in rules], dtype=np.int8),
         whole=np.array([rule.whole for rule in rules], dtype=bool),
         standby=np.array([rule.standby for rule in rules], dtype=np.int64),
@@ -139,9 +138,10 @@ def prepare(problem: Problem) -> Prepared:
     )
 
 
-def luck(key: str) -> float:
+def lucks(keys: Iterable[str]) -> Floats:
     """Between 0 and 1, the same for the same key: who is first among equals, and where a rounding begins."""
-    return (int.from_bytes(blake2b(key.encode(), digest_size=8).digest(), "big") + 0.5) / 2**64
+    digests = b"".join([blake2b(key.encode(), digest_size=8).digest() for key in keys])
+    return np.frombuffer(digests, dtype=">u8").astype(np.float64) / 2**64
 
 
 def _resources(sites: Iterable[Site], demands: Iterable[Demand]) -> tuple[str, ...]:
@@ -151,9 +151,10 @@ def _resources(sites: Iterable[Site], demands: Iterable[Demand]) -> tuple[str, .
     return tuple(sorted(names)) or tuple(sorted({name for site in sites for name in site.free or {}}))
 
 
-def _table(quantities: Iterable[Mapping[str, int]], resources: tuple[str, ...], missing: int = 0) -> Ints:
-    rows = [[quantity.get(name, missing) for name in resources] for quantity in quantities]
-    return np.array(rows, dtype=np.int64).reshape(len(rows), len(resources))
+def _table(quantities: Sequence[Mapping[str, int]], resources: tuple[str, ...]) -> Ints:
+    """Column by column: a list of lists would be a hundred thousand objects to collect."""
+    columns = [np.array([quantity.get(name, 0) for quantity in quantities]) for name in resources]
+    return np.array(columns, dtype=np.int64).reshape(len(resources), len(quantities)).T.copy()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,106 +172,93 @@ class _Gathered:
     named: Bools
 
 
-@dataclass(frozen=True, slots=True)
-class _Line:
-    """One choice with the indices of its sites, by index. The choice is kept so that its id stays its own."""
-
-    choice: Choice
-    sites: Rows
-
-    @property
-    def first(self) -> int:
-        return int(self.sites[0])
-
-
 class _Lines:
-    """Choices as indices. Demands share rules and rules share tuples of names, so each is looked up once."""
+    """Names as indices. Many demands share a tuple of names, so each tuple is looked up once, by its identity."""
 
     def __init__(self, site_index: Mapping[str, int]) -> None:
         self._site_index = site_index
-        self._sites: dict[int, Rows] = {}
-        self._rules: dict[int, list[tuple[int, _Line]]] = {}
+        self._found: dict[int, tuple[int, int, Rows]] = {}
 
-    def of(self, rules: Rules) -> list[tuple[int, _Line]]:
-        """(ordinal, line) by the first site, so that rows are nearly sorted; lines without a known site are left out."""
-        found = self._rules.get(id(rules))
+    def of(self, names: tuple[str, ...]) -> tuple[int, int, Rows]:
+        """(first index or -1, how many, indices in order) of the names that are sites."""
+        found = self._found.get(id(names))
         if found is None:
-            lines = [
-                (ordinal, _Line(choice, sites))
-                for ordinal, choice in enumerate(rules.choices)
-                if len(sites := self._indices(choice.sites))
-            ]
-            found = self._rules[id(rules)] = sorted(lines, key=lambda line: line[1].first)
-        return found
-
-    def _indices(self, names: tuple[str, ...]) -> Rows:
-        found = self._sites.get(id(names))
-        if found is None:
-            known = {self._site_index[name] for name in names if name in self._site_index}
-            found = self._sites[id(names)] = np.array(sorted(known), dtype=np.int32)
+            known = sorted({self._site_index[name] for name in names if name in self._site_index})
+            first = known[0] if known else -1
+            found = self._found[id(names)] = (first, len(known), np.array(known, dtype=np.int32))
         return found
 
 
 def _gather_rows(demands: tuple[Demand, ...], site_index: Mapping[str, int]) -> _Gathered:
+    """Lists stay flat, and lines of a demand come by their first site, so that rows are nearly in order already."""
     lines = _Lines(site_index)
     parts: list[Rows] = []
-    facts: list[tuple[int, int, float, int, int, int, int]] = []
-    held: list[tuple[int, int, int]] = []
+    facts: list[int] = []
+    held: list[int] = []
     for index, demand in enumerate(demands):
-        for ordinal, line in lines.of(demand.rules):
-            choice = line.choice
-            parts.append(line.sites)
-            upper = NO_MAXIMUM if choice.maximum is None else choice.maximum
-            facts.append(
-                (index, len(line.sites), choice.weight, choice.minimum, upper, choice.group, ordinal)
+        choices = demand.rules.choices
+        found = [(*lines.of(choice.sites), ordinal) for ordinal, choice in enumerate(choices)]
+        if len(found) > 1:
+            found.sort(key=_first_site)
+        for _, number, sites, ordinal in found:
+            choice = choices[ordinal]
+            maximum = choice.maximum
+            parts.append(sites)
+            facts += (
+                index,
+                number,
+                choice.weight,
+                choice.minimum,
+                NO_MAXIMUM if maximum is None else maximum,
+                choice.group,
+                ordinal,
             )
-        if demand.current:
-            held.extend(
-                (index, site_index[name], number)
-                for name, number in demand.current.items()
-                if number > 0 and name in site_index
-            )
+        for name, number in demand.current.items():
+            if number > 0 and name in site_index:
+                held += (index, site_index[name], number)
     return _join(len(demands), len(site_index), parts, facts, held)
+
+
+def _first_site(line: tuple[int, int, Rows, int]) -> int:
+    return line[0]
 
 
 def _join(
     demands: int,
     sites: int,
     parts: list[Rows],
-    facts: list[tuple[int, int, float, int, int, int, int]],
-    held: list[tuple[int, int, int]],
+    facts: list[int],
+    held: list[int],
 ) -> _Gathered:
     """One row for each demand and site: the first line of the rules wins; what runs where no line names gets a row."""
-    table = np.array(facts, dtype=np.float64).reshape(len(facts), 7)
-    line = np.repeat(np.arange(len(facts)), table[:, 1].astype(np.int64))
-    site = np.concatenate(parts) if parts else np.zeros(0, dtype=np.int32)
-    running = np.array(held, dtype=np.int64).reshape(len(held), 3)
-    running_key = running[:, 0] * sites + running[:, 1]
-    key = table[line, 0].astype(np.int64) * sites + site
-    if len(key) and not (np.diff(key) > 0).all():
-        order = np.lexsort((table[line, 6], key))
+    table = np.array(facts, dtype=np.int64).reshape(-1, 7)
+    columns = [np.repeat(table[:, at], table[:, 1]) for at in (0, 2, 3, 4, 5)]
+    site = np.concatenate(parts).astype(np.int64) if parts else np.zeros(0, dtype=np.int64)
+    key = columns[0] * sites + site
+    if len(key) and not (key[1:] > key[:-1]).all():
+        order = np.lexsort((np.repeat(table[:, 6], table[:, 1]), key))
         order = order[np.concatenate(([True], np.diff(key[order]) > 0))]
-        key, line = key[order], line[order]
+        key, columns = key[order], [column[order] for column in columns]
+    running = np.array(held, dtype=np.int64).reshape(-1, 3)
+    running_key = running[:, 0] * sites + running[:, 1]
     named = np.ones(len(key), dtype=bool)
     missing = np.setdiff1d(running_key, key) if len(running_key) else running_key
     if len(missing):
-        key = np.concatenate((key, missing))
-        order = np.argsort(key, kind="stable")
-        line = np.concatenate((line, np.full(len(missing), -1)))[order]
-        named = np.concatenate((named, np.zeros(len(missing), dtype=bool)))[order]
-        key = key[order]
-        table = np.concatenate((table, np.array([[0, 0, 0, 0, 0, 0, 0]], dtype=np.float64)))
+        at = np.searchsorted(key, missing)
+        key = np.insert(key, at, missing)
+        named = np.insert(named, at, False)
+        columns = [np.insert(column, at, 0) for column in columns]
     current = np.zeros(len(key), dtype=np.int32)
     current[np.searchsorted(key, running_key)] = running[:, 2]
-    demand, site_of = np.divmod(key, max(1, sites))
+    demand = key // max(1, sites)
     return _Gathered(
         start=np.searchsorted(demand, np.arange(demands + 1)).astype(np.int64),
-        site=site_of.astype(np.int32),
+        site=(key - demand * sites).astype(np.int32),
         demand=demand.astype(np.int32),
-        weight=table[line, 2].astype(np.float32) if len(table) else np.zeros(0, dtype=np.float32),
-        minimum=table[line, 3].astype(np.int32) if len(table) else np.zeros(0, dtype=np.int32),
-        maximum=table[line, 4].astype(np.int32) if len(table) else np.zeros(0, dtype=np.int32),
-        group=table[line, 5].astype(np.int8) if len(table) else np.zeros(0, dtype=np.int8),
+        weight=columns[1].astype(np.float32),
+        minimum=columns[2].astype(np.int32),
+        maximum=columns[3].astype(np.int32),
+        group=columns[4].astype(np.int8),
         current=current,
         named=named,
     )

@@ -10,19 +10,22 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from failover.planner.joint.arrays import Bools, Floats, Ints
+from failover.planner.joint.arrays import STRATEGIES, Bools, Floats, Ints
+from failover.planner.joint.problem import Strategy
 from failover.planner.joint.state import State, rows_of_demands
 
 ROUNDS_MAX = 60
 GOLDEN = 0.6180339887498949
 EDGE = 1e-6
+PACK = STRATEGIES.index(Strategy.PACK)
+COST = STRATEGIES.index(Strategy.COST)
 
 
 @dataclass(slots=True, kw_only=True)
 class Ask:
     """What is to be placed in one call: `demands` [n] in order, `quota` [n] replicas of each, at most `cap` [m] more
     at each of their `rows` [m] (`offset` [n + 1]), by `weight` [m]. `limits`: more bounds (spread).
-    `single` [n]: everything on the one best row, by weight.
+    `single` [n]: everything on one row, which a lot by weight names, or, where `best` [n], the one of most weight.
     """
 
     demands: Ints
@@ -32,6 +35,7 @@ class Ask:
     cap: Ints
     weight: Floats
     single: Bools
+    best: Bools
     limits: "Limits | None" = None
 
     def kept(self, live: Bools) -> "Ask":
@@ -46,6 +50,7 @@ class Ask:
             cap=self.cap[rows],
             weight=self.weight[rows],
             single=self.single[live],
+            best=self.best[live],
             limits=self.limits,
         )
 
@@ -94,6 +99,7 @@ def ask_for(
     """All rows of these demands. `weight` [P] is over all rows."""
     demands, quota = demands[quota > 0], quota[quota > 0]
     rows, offset = rows_of_demands(state.prepared, demands)
+    strategy = state.prepared.strategy[demands]
     return Ask(
         demands=demands,
         quota=quota,
@@ -101,7 +107,8 @@ def ask_for(
         offset=offset,
         cap=state.room(rows),
         weight=weight[rows],
-        single=state.prepared.whole[demands],
+        single=state.prepared.whole[demands] | (strategy == PACK),
+        best=(strategy == PACK) | (strategy == COST),
         limits=limits,
     )
 
@@ -196,11 +203,18 @@ def dither(share: Floats, offset: Ints, luck: Floats, number: int) -> Ints:
 def _on_one_row(
     ask: Ask, weight: Floats, share: Floats, owner: Ints, number: int, luck: Floats
 ) -> Floats:
-    """For `single` demands everything on one row: where a lot by weight falls."""
+    """For `single` demands everything on one row: where a lot by weight falls, or the first of most weight."""
     single = ask.single[owner]
     total = np.cumsum(weight)
     before = np.concatenate(([0.0], total))[ask.offset[:-1]]
     end = total[ask.offset[1:] - 1]
     mark = (before + (end - before) * ((luck + number * GOLDEN) % 1.0))[owner]
     hit = single & (total > mark) & (total - weight <= mark) & (weight > 0)
+    if ask.best.any():
+        best = ask.best[owner]
+        top = weight == np.maximum.reduceat(weight, ask.offset[:-1])[owner]
+        top &= weight > 0
+        order = np.cumsum(top)
+        earlier = np.concatenate(([0], order))[ask.offset[:-1]][owner]
+        hit = np.where(best, single & top & (order - earlier == 1), hit)
     return np.where(single, np.where(hit, ask.quota[owner], 0), share)

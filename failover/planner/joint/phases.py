@@ -1,0 +1,167 @@
+"""The order in which preferences are heard: minimums, spread, standby, groups by weight; then what may be left is left.
+
+Tiers are placed one after another. Inside a tier the minimums of all its demands come first, and every replica counts
+alike.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from failover.planner.joint.arrays import STRATEGIES, Floats, Ints, Prepared
+from failover.planner.joint.fill import Limits, ask_for, fill
+from failover.planner.joint.prices import EXPONENT_MAX, mix_of, row_prices
+from failover.planner.joint.problem import Strategy
+from failover.planner.joint.spread import Spreads, cut_back, seed_domains
+from failover.planner.joint.state import State, rows_of_demands
+
+MOST_FREE = STRATEGIES.index(Strategy.MOST_FREE)
+PACK = STRATEGIES.index(Strategy.PACK)
+COST = STRATEGIES.index(Strategy.COST)
+LEAST_SHARE = 0.01
+DEAREST = 40.0
+"""The exponent of the cost strategy's weights: a site that is 10 % dearer gets e^-4 of the share."""
+
+
+@dataclass(slots=True)
+class Plan:
+    """What the phases share. `weight` [P]: by strategy, without shadow prices; `priced` [P]: with them."""
+
+    state: State
+    spreads: Spreads
+    weight: Floats
+    priced: Floats
+
+
+def strategy_weights(state: State, sharpness: float = DEAREST) -> Floats:
+    """[P]: each row's part by its demand's strategy, before any scarcity."""
+    prepared = state.prepared
+    weight = prepared.weight.astype(np.float64)
+    strategy = prepared.strategy[prepared.demand]
+    if (strategy == MOST_FREE).any():
+        rows = np.flatnonzero(strategy == MOST_FREE)
+        weight[rows] *= np.maximum(free_share(state), LEAST_SHARE)[prepared.site[rows]]
+    if (strategy == PACK).any():
+        rows = np.flatnonzero(strategy == PACK)
+        fullest = 1.0 + 100.0 * (1 - free_share(state))[prepared.site[rows]]
+        weight[rows] = np.where(weight[rows] > 0, fullest + 1e-6 * weight[rows], 0.0)
+    if (strategy == COST).any():
+        rows = np.flatnonzero(strategy == COST)
+        dear = dearness(prepared, row_costs(prepared, rows), rows)
+        weight[rows] = np.where(
+            weight[rows] > 0, np.exp(-np.minimum(sharpness * dear, 2 * EXPONENT_MAX)), 0.0
+        )
+    return weight
+
+
+def free_share(state: State) -> Floats:
+    """[S]: the free share of the scarcest resource, or the idle share of the live load where that is smaller."""
+    prepared = state.prepared
+    share = np.where(
+        prepared.capacity > 0, state.free / np.maximum(prepared.capacity, 1), np.where(state.free > 0, 1.0, 0.0)
+    )
+    used = prepared.capacity.sum(axis=0) > 0
+    smallest = share[:, used].min(axis=1) if used.any() else np.ones(len(share))
+    return np.clip(np.minimum(smallest, prepared.idle), 0.0, 1.0)
+
+
+def row_costs(prepared: Prepared, rows: Ints) -> Floats:
+    """The price of one replica at each row, an hour."""
+    cost: Floats = np.einsum(
+        "ij,ij->i", prepared.price[prepared.site[rows]], prepared.request[prepared.demand[rows]].astype(np.float64)
+    )
+    return cost
+
+
+def dearness(prepared: Prepared, cost: Floats, rows: Ints) -> Floats:
+    """By how much of its demand's cheapest site each row is dearer, 0 at the cheapest. `rows`: whole demands, in order."""
+    demand = prepared.demand[rows]
+    first = np.flatnonzero(np.concatenate(([True], demand[1:] != demand[:-1])))
+    length = np.diff(np.concatenate((first, [len(demand)])))
+    least = np.repeat(np.minimum.reduceat(cost, first), length)
+    result: Floats = np.where(least > 0, cost / np.where(least > 0, least, 1.0) - 1.0, cost)
+    return result
+
+
+def set_prices(plan: Plan, demands: Ints, prices: Floats) -> None:
+    """Weights after the shadow prices, for the rows of these demands."""
+    prepared = plan.state.prepared
+    rows, _ = rows_of_demands(prepared, demands)
+    price = row_prices(prepared, mix_of(prepared, prepared.free), prices, rows)
+    plan.priced[rows] = plan.weight[rows] * np.exp(-price)
+
+
+def place_tier(plan: Plan, demands: Ints) -> None:
+    """Place what these demands (of one tier) miss."""
+    state, spreads = plan.state, plan.spreads
+    demands = demands[state.missing[demands] > 0]
+    if not len(demands):
+        return
+    hard = spreads.limits(state, hard_only=True) if spreads.with_any[demands].any() else None
+    base = _place_minimums(plan, demands, hard)
+    limits = spreads.limits(state, hard_only=False) if hard is not None else None
+    if spreads.with_seeds[demands].any():
+        seed_domains(state, spreads, demands, plan.priced, limits)
+    _place_standby(plan, demands, limits)
+    _place_groups(plan, demands, base, limits)
+    soft = demands[spreads.with_soft[demands] & (state.missing[demands] > 0)]
+    if len(soft):
+        _place_groups(plan, soft, base, spreads.limits(state, hard_only=True))
+    if hard is not None:
+        cut_back(state, spreads, demands)
+
+
+def _place_minimums(plan: Plan, demands: Ints, limits: Limits | None) -> Ints:
+    """Returns [P] what of each row counts as minimum (and so towards no weight)."""
+    state = plan.state
+    prepared = state.prepared
+    base = np.minimum(prepared.minimum, state.held)
+    if not prepared.minimum.any():
+        return base
+    rows, offset = rows_of_demands(prepared, demands)
+    owed = np.maximum(prepared.minimum[rows] - state.held[rows], 0)
+    sums = np.add.reduceat(np.concatenate((owed, [0])), offset[:-1]) * (np.diff(offset) > 0)
+    with_minimum = demands[sums > 0]
+    if len(with_minimum):
+        quota = np.minimum(sums[sums > 0], state.missing[with_minimum])
+        weight = np.zeros(len(prepared.site))
+        weight[rows] = owed
+        ask = ask_for(state, with_minimum, quota, weight, limits=limits)
+        ask.cap = np.minimum(ask.cap, weight[ask.rows].astype(np.int64))
+        fill(state, ask, base=state.held.astype(np.int64))
+    return np.minimum(prepared.minimum, state.held)
+
+
+def _place_standby(plan: Plan, demands: Ints, limits: Limits | None) -> None:
+    """Warm replicas in the groups after the first."""
+    state = plan.state
+    prepared = state.prepared
+    waiting = demands[(prepared.standby[demands] > 0) & ~prepared.whole[demands]]
+    if not len(waiting):
+        return
+    rows, offset = rows_of_demands(prepared, waiting)
+    later = prepared.group[rows] > 0
+    warm = np.add.reduceat(state.held[rows] * later, offset[:-1])
+    weight = np.zeros(len(prepared.site))
+    weight[rows] = plan.priced[rows] * later
+    quota = np.minimum(np.maximum(prepared.standby[waiting] - warm, 0), state.missing[waiting])
+    fill(state, ask_for(state, waiting, quota, weight, limits=limits))
+
+
+def _place_groups(plan: Plan, demands: Ints, base: Ints, limits: Limits | None) -> None:
+    """Group after group: a later one takes only what the earlier cannot."""
+    state = plan.state
+    prepared = state.prepared
+    demands = demands[state.missing[demands] > 0]
+    if not len(demands):
+        return
+    rows, offset = rows_of_demands(prepared, demands)
+    several = prepared.group[rows].any()
+    if not several:
+        fill(state, ask_for(state, demands, state.missing[demands], plan.priced, limits=limits), base=base)
+        return
+    for group in np.unique(prepared.group[rows]):
+        has = np.add.reduceat(prepared.group[rows] == group, offset[:-1]) > 0
+        ask = ask_for(state, demands[has], state.missing[demands[has]], plan.priced, limits=limits)
+        ask.weight = np.where(prepared.group[ask.rows] == group, ask.weight, 0.0)
+        fill(state, ask, base=base)

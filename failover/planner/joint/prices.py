@@ -1,0 +1,111 @@
+"""Shadow prices: what a unit of each site's resources is worth while the whole fleet wants it.
+
+Shares go by weight · e^(-price), where a row's price is the site's prices over the demand's mix of resources. They are
+set before the first tier is placed, over all tiers, so that a high tier leaves its weights, never its rules, where a
+low one has nowhere else to go. A resource that does not bind has the price zero, so without scarcity weights hold.
+Found by raising the price of what is asked above what is free, and lowering the others' (multiplicative weights);
+a demand whose open rows all cost more than its tier is worth counts as unplaced, the lowest tiers first.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from failover.planner.joint.arrays import Floats, Ints, Prepared
+from failover.planner.joint.state import State, rows_of_demands
+
+SAMPLE_ROWS = 600_000
+EXPONENT_MAX = 30.0
+STEP = 2.0
+MOMENTUM = 0.5
+"""Found by trial: from nothing, 20 rounds leave 0.1 % of the fleet's load too much; without momentum it takes 100."""
+STEP_LOG_MAX = 1.5
+FULL = 0.985
+"""Asked by this share of what is free is full: rounding needs some slack."""
+GROUP_PRICE = 5.0
+"""What a later group costs against an earlier: e^-5 of its share, until the earlier is that dear."""
+WORTH = 9.0
+WORTH_PER_TIER = 3.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """Rows of some demands that stand for all: `scale` times what they ask is what all ask."""
+
+    demands: Ints
+    rows: Ints
+    offset: Ints
+    scale: float
+
+
+def mix_of(prepared: Prepared, free: Ints) -> Floats:
+    """[D, R]: each demand's request as shares of the fleet's free resources, scaled to sum 1."""
+    total = np.maximum(free.sum(axis=0), 1)
+    share = prepared.request / total
+    mix: Floats = share / np.maximum(share.sum(axis=1, keepdims=True), 1e-300)
+    return mix
+
+
+def row_prices(prepared: Prepared, mix: Floats, prices: Floats, rows: Ints) -> Floats:
+    """The price of each of these rows, at most what an exponent can bear."""
+    site, demand = prepared.site[rows], prepared.demand[rows]
+    result = np.zeros(len(site))
+    for index in range(prices.shape[1]):
+        if prices[:, index].any():
+            result += mix[:, index].copy()[demand] * prices[:, index].copy()[site]
+    np.minimum(result, EXPONENT_MAX, out=result)
+    return result
+
+
+def shadow_prices(state: State, weight: Floats, demands: Ints, iterations: int, start: Floats | None = None) -> Floats:
+    """[S, R], from what these demands still miss and what is free. `weight` [P]: their strategies' weights."""
+    prepared = state.prepared
+    prices = np.zeros(state.free.shape) if start is None else start.copy()
+    demands = demands[state.missing[demands] > 0]
+    if not len(demands):
+        return prices
+    sample = _sample(state, demands)
+    mix = mix_of(prepared, state.free)
+    open_ = (state.room(sample.rows) > 0) & (state.places(sample.rows) > 0)
+    length = np.diff(sample.offset)
+    keep = np.repeat(np.add.reduceat(open_, sample.offset[:-1]) > 0, length) if len(sample.rows) else open_
+    rows = sample.rows[open_ & keep]
+    if not len(rows):
+        return prices
+    base = np.maximum(weight[rows], 1e-30) * np.exp(-GROUP_PRICE * np.minimum(prepared.group[rows], 4))
+    demand = prepared.demand[rows]
+    first = np.flatnonzero(np.concatenate(([True], demand[1:] != demand[:-1])))
+    owner_length = np.diff(np.concatenate((first, [len(demand)])))
+    base /= np.repeat(np.maximum(np.maximum.reduceat(base, first), 1e-30), owner_length)
+    missing = state.missing[demand[first]] * sample.scale
+    tier = prepared.tier[demand[first]]
+    worth = np.exp(-(WORTH + WORTH_PER_TIER * np.minimum(tier.max() - tier, 5)))
+    request = [prepared.request[demand, index].astype(np.float64) for index in range(prices.shape[1])]
+    site = prepared.site[rows].astype(np.int64)
+    free = np.maximum(state.free, 1) * FULL
+    bound = np.minimum(state.room(rows), 2**31) * sample.scale
+    speed = np.zeros(prices.shape)
+    for _ in range(iterations):
+        share = base * np.exp(-row_prices(prepared, mix, prices, rows))
+        total = np.add.reduceat(share, first) + worth
+        share *= np.repeat(missing / total, owner_length)
+        np.minimum(share, bound, out=share)
+        load = np.stack(
+            [np.bincount(site, weights=share * asked, minlength=len(free)) for asked in request], axis=1
+        )
+        excess = np.clip(np.log(np.maximum(load, 1e-9) / free), -STEP_LOG_MAX, STEP_LOG_MAX)
+        raised = np.maximum(0.0, prices + STEP * excess + MOMENTUM * speed)
+        speed = raised - prices
+        prices = raised
+    return prices
+
+
+def _sample(state: State, demands: Ints) -> Sample:
+    """All rows, or those of every n-th demand by tier and hash where that is enough to know the prices."""
+    prepared = state.prepared
+    total = int((prepared.start[demands + 1] - prepared.start[demands]).sum())
+    stride = max(1, total // SAMPLE_ROWS)
+    chosen = demands[::stride]
+    scale = state.missing[demands].sum() / max(1, state.missing[chosen].sum())
+    rows, offset = rows_of_demands(prepared, chosen)
+    return Sample(demands=chosen, rows=rows, offset=offset, scale=float(scale))

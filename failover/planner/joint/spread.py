@@ -1,0 +1,196 @@
+"""Spread over failure domains: at most a percentage of what is placed in one, at least so many that hold a replica.
+
+The percentage becomes, for the demand's wanted replicas, a bound on the rows of each domain while they are filled; a
+plan that places fewer is cut back afterwards where the limit must hold (`DoNotSchedule`), and said where it may not.
+"""
+
+from dataclasses import dataclass
+from fractions import Fraction
+from math import ceil
+
+import numpy as np
+
+from failover.planner.joint.arrays import Bools, Floats, Ints, Prepared
+from failover.planner.joint.fill import Limits
+from failover.planner.joint.problem import Spread, Unsatisfiable
+from failover.planner.joint.state import State, rows_of_demands
+
+CLUSTER = "cluster"
+NO_BOUND = 2**31
+
+
+@dataclass(frozen=True, slots=True)
+class SpreadTable:
+    """All spreads at one place in the demands' lists. `slot` [P]: the (demand, domain) group of a row, -1: none.
+
+    Groups: `of` the demand, `bound` (for its wanted replicas), `hard` (DoNotSchedule).
+    """
+
+    slot: Ints
+    of: Ints
+    bound: Ints
+    hard: Bools
+
+
+@dataclass(frozen=True, slots=True)
+class Spreads:
+    """`with_any`, `with_soft`, `with_hard`, `with_seeds` [D]: demands with a spread, with a bound that may be left, with
+    one that must hold, with a number of domains.
+    """
+
+    tables: tuple[SpreadTable, ...]
+    with_any: Bools
+    with_soft: Bools
+    with_hard: Bools
+    with_seeds: Bools
+
+    def limits(self, state: State, *, hard_only: bool) -> Limits | None:
+        """The bounds less what is held; None where there is none."""
+        tables = []
+        for table in self.tables:
+            held = np.zeros(len(table.bound), dtype=np.int64)
+            inside = np.flatnonzero(table.slot >= 0)
+            np.add.at(held, table.slot[inside], state.held[inside])
+            bound = np.where(table.hard, table.bound, NO_BOUND) if hard_only else table.bound
+            tables.append((table.slot, np.maximum(bound - held, 0)))
+        return Limits(tables) if tables else None
+
+
+def percent_of(percent: float, replicas: int) -> int:
+    """`percent` of `replicas`, rounded up, exactly."""
+    return ceil(Fraction(str(percent)) * replicas / 100)
+
+
+def domain_at(prepared: Prepared, site: int, kind: str) -> str:
+    """The domain of this kind that a site lies in; a site without one is a domain of its own."""
+    found = prepared.sites[site]
+    return found.name if kind == CLUSTER else found.domains.get(kind, f"({found.name})")
+
+
+def domain_indices(prepared: Prepared, kind: str) -> Ints:
+    """[S]: a number for the domain of each site."""
+    names: dict[str, int] = {}
+    return np.array(
+        [names.setdefault(domain_at(prepared, site, kind), len(names)) for site in range(len(prepared.sites))],
+        dtype=np.int64,
+    )
+
+
+def find_spreads(prepared: Prepared) -> Spreads:
+    """Reads the spreads of all demands."""
+    with_any = np.zeros(len(prepared.demands), dtype=bool)
+    with_soft, with_hard, with_seeds = with_any.copy(), with_any.copy(), with_any.copy()
+    places: list[list[tuple[int, Spread]]] = []
+    for index, demand in enumerate(prepared.demands):
+        for place, spread in enumerate(demand.rules.spread):
+            if place == len(places):
+                places.append([])
+            places[place].append((index, spread))
+            with_any[index] = True
+            with_seeds[index] |= spread.at_least is not None
+            hard = spread.when_unsatisfiable is Unsatisfiable.DO_NOT_SCHEDULE
+            with_hard[index] |= hard
+            with_soft[index] |= spread.at_most_percent is not None and not hard
+    kinds = sorted({spread.kind for place in places for _, spread in place})
+    domains = {kind: domain_indices(prepared, kind) for kind in kinds}
+    tables = tuple(_table(prepared, place, domains) for place in places)
+    return Spreads(tables, with_any, with_soft, with_hard, with_seeds)
+
+
+def _table(
+    prepared: Prepared, place: list[tuple[int, Spread]], domains: dict[str, Ints]
+) -> SpreadTable:
+    slot = np.full(len(prepared.site), -1, dtype=np.int64)
+    of: list[int] = []
+    bound: list[int] = []
+    hard: list[bool] = []
+    for index, spread in place:
+        rows = prepared.rows_of(index)
+        groups, inverse = np.unique(domains[spread.kind][prepared.site[rows]], return_inverse=True)
+        slot[rows] = inverse + len(of)
+        wanted = int(prepared.replicas[index])
+        most = NO_BOUND if spread.at_most_percent is None else percent_of(spread.at_most_percent, wanted)
+        of.extend([index] * len(groups))
+        bound.extend([most] * len(groups))
+        hard.extend([spread.when_unsatisfiable is Unsatisfiable.DO_NOT_SCHEDULE] * len(groups))
+    return SpreadTable(
+        slot, np.array(of, dtype=np.int64), np.array(bound, dtype=np.int64), np.array(hard, dtype=bool)
+    )
+
+
+def seed_domains(state: State, spreads: Spreads, demands: Ints, weight: Floats, limits: Limits | None) -> None:
+    """One replica in each of `at_least` domains, the heaviest first, before the rest of the tier is placed."""
+    prepared = state.prepared
+    demands = demands[spreads.with_seeds[demands] & ~prepared.whole[demands]]
+    for place, table in enumerate(spreads.tables):
+        wanted = np.array([_at_least(prepared.demands[index].rules.spread, place) for index in demands])
+        rows, offset = rows_of_demands(prepared, demands)
+        owner = np.repeat(np.arange(len(demands)), np.diff(offset))
+        slot = table.slot[rows]
+        ready = (state.room(rows) > 0) & (weight[rows] > 0) & (slot >= 0)
+        for _ in range(int(wanted.max(initial=0))):
+            held = np.zeros(len(table.of), dtype=np.int64)
+            np.add.at(held, slot[slot >= 0], state.held[rows[slot >= 0]])
+            domains = np.bincount(
+                np.searchsorted(demands, table.of[held > 0]) if len(demands) else [], minlength=len(demands)
+            )
+            lacks = (domains < wanted) & (state.missing[demands] > 0)
+            open_ = ready & lacks[owner] & (held[slot] == 0) & (state.places(rows) > 0)
+            if limits is not None:
+                open_ &= limits.open(rows)
+            if not open_.any():
+                break
+            best = np.lexsort((-weight[rows[open_]], owner[open_]))
+            chosen = np.flatnonzero(open_)[best]
+            chosen = chosen[np.concatenate(([True], owner[chosen][1:] != owner[chosen][:-1]))]
+            placed = state.accept(rows[chosen], np.ones(len(chosen), dtype=np.int64))
+            if limits is not None:
+                limits.took(rows[chosen], placed)
+            ready[chosen[placed == 0]] = False
+
+
+def _at_least(spreads: tuple[Spread, ...], place: int) -> int:
+    return (spreads[place].at_least or 0) if place < len(spreads) else 0
+
+
+def cut_back(state: State, spreads: Spreads, demands: Ints) -> None:
+    """Take away what a spread that must hold does not allow for what was placed; what ran before stays."""
+    for index in demands[spreads.with_hard[demands]]:
+        _cut_back_one(state, spreads, int(index))
+
+
+def _cut_back_one(state: State, spreads: Spreads, index: int) -> None:
+    prepared = state.prepared
+    rows = np.arange(prepared.start[index], prepared.start[index + 1])
+    hard = [
+        (spread, spreads.tables[place].slot[rows])
+        for place, spread in enumerate(prepared.demands[index].rules.spread)
+        if spread.when_unsatisfiable is Unsatisfiable.DO_NOT_SCHEDULE
+    ]
+    if not hard:
+        return
+    while True:
+        held = state.held[rows].astype(np.int64)
+        loose = held - state.kept[rows]
+        excess = _excess(hard, held, loose)
+        if excess is None:
+            return
+        state.put(int(rows[excess]), -1)
+
+
+def _excess(hard: list[tuple[Spread, Ints]], held: Ints, loose: Ints) -> int | None:
+    """A row that must give up a replica for a limit to hold, the fullest of the offending domain; None: all hold."""
+    total = int(held.sum())
+    for spread, slot in hard:
+        group = slot - slot.min()
+        sums = np.bincount(group, weights=held).astype(np.int64)
+        if spread.at_least is not None and 0 < int((sums > 0).sum()) < spread.at_least and loose.any():
+            return int(np.argmax(np.where(loose > 0, held, -1)))
+        if spread.at_most_percent is None:
+            continue
+        over = np.flatnonzero(sums > percent_of(spread.at_most_percent, total))
+        for domain in over[np.argsort(-sums[over], kind="stable")]:
+            inside = (group == domain) & (loose > 0)
+            if inside.any():
+                return int(np.argmax(np.where(inside, held, -1)))
+    return None

@@ -1,0 +1,89 @@
+"""The linear programs behind the bounds (scipy's HiGHS; a development package, never imported by the product).
+
+Variables are replicas by row, continuous; rows, capacities and maximums are those of the engine. Preferences (weights,
+minimums as best effort, groups, spread that may be left) bound nothing.
+"""
+
+import numpy as np
+from scipy.optimize import Bounds, LinearConstraint, linprog, milp
+from scipy.sparse import csr_matrix, vstack
+
+from failover.planner.joint.arrays import Prepared
+
+
+def most_by_tier(prepared: Prepared) -> list[float]:
+    """Replicas of each tier in the tier-lexicographic optimum, tier 1 first."""
+    rows, matrix, limits, upper = _program(prepared)
+    tiers = prepared.tier[prepared.demand[rows]]
+    found: list[float] = []
+    for tier in np.unique(prepared.tier):
+        wanted = (tiers == tier).astype(float)
+        result = linprog(
+            -wanted, A_ub=matrix, b_ub=limits, bounds=np.column_stack((np.zeros(len(rows)), upper)), method="highs"
+        )
+        if result.status != 0:
+            raise RuntimeError(result.message)
+        found.append(-result.fun)
+        matrix = vstack((matrix, csr_matrix(-wanted)), format="csr")
+        limits = np.append(limits, result.fun + 1e-7 * max(1.0, -result.fun))
+    return found
+
+
+def most_in_whole_replicas(prepared: Prepared, seconds: float) -> list[float]:
+    """The same in whole replicas (a mixed-integer program with a time limit for each tier)."""
+    rows, matrix, limits, upper = _program(prepared)
+    tiers = prepared.tier[prepared.demand[rows]]
+    found: list[float] = []
+    for tier in np.unique(prepared.tier):
+        wanted = (tiers == tier).astype(float)
+        result = milp(
+            -wanted,
+            constraints=LinearConstraint(matrix, ub=limits),
+            bounds=Bounds(np.zeros(len(rows)), np.floor(upper)),
+            integrality=np.ones(len(rows)),
+            options={"time_limit": seconds},
+        )
+        if result.x is None:
+            raise RuntimeError(result.message)
+        best = round(-result.fun)
+        found.append(best)
+        matrix = vstack((matrix, csr_matrix(-wanted)), format="csr")
+        limits = np.append(limits, -best + 0.5)
+    return found
+
+
+def cheapest(prepared: Prepared, placed: np.ndarray) -> float:
+    """The least cost an hour of placing exactly `placed` [D] replicas of each demand."""
+    rows, matrix, limits, upper = _program(prepared)
+    demands = len(prepared.demands)
+    price = (prepared.price[prepared.site[rows]] * prepared.request[prepared.demand[rows]]).sum(axis=1)
+    owner = csr_matrix((np.ones(len(rows)), (prepared.demand[rows], np.arange(len(rows)))), shape=(demands, len(rows)))
+    result = linprog(
+        price,
+        A_ub=matrix,
+        b_ub=limits,
+        A_eq=owner,
+        b_eq=placed,
+        bounds=np.column_stack((np.zeros(len(rows)), upper)),
+        method="highs",
+    )
+    if result.status != 0:
+        raise RuntimeError(result.message)
+    return float(result.fun)
+
+
+def _program(prepared: Prepared) -> tuple[np.ndarray, csr_matrix, np.ndarray, np.ndarray]:
+    """(rows that may hold replicas, A, b, upper bounds): one line a demand, one a site and resource, scaled to 1."""
+    rows = np.flatnonzero(prepared.fits)
+    number, resources = len(rows), len(prepared.resources)
+    demand, site = prepared.demand[rows], prepared.site[rows]
+    blocks = [csr_matrix((np.ones(number), (demand, np.arange(number))), shape=(len(prepared.demands), number))]
+    limits = [prepared.replicas.astype(float)]
+    for index in range(resources):
+        free = prepared.free[:, index].astype(float)
+        scale = np.maximum(free, 1)
+        asked = prepared.request[demand, index] / scale[site]
+        blocks.append(csr_matrix((asked, (site, np.arange(number))), shape=(len(prepared.sites), number)))
+        limits.append(free / scale)
+    upper = np.minimum(prepared.maximum[rows], prepared.replicas[demand]).astype(float)
+    return rows, vstack(blocks, format="csr"), np.concatenate(limits), upper
