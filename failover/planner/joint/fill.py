@@ -25,6 +25,7 @@ COST = STRATEGIES.index(Strategy.COST)
 class Ask:
     """What is to be placed in one call: `demands` [n] in order, `quota` [n] replicas of each, at most `cap` [m] more
     at each of their `rows` [m] (`offset` [n + 1]), by `weight` [m]. `limits`: more bounds (spread).
+    `order` [n]: who goes first where room is short (None: by hash).
     `single` [n]: everything on one row, which a lot by weight names, or, where `best` [n], the one of most weight.
     """
 
@@ -37,6 +38,12 @@ class Ask:
     single: Bools
     best: Bools
     limits: "Limits | None" = None
+    order: Floats | None = None
+
+    def owner(self, at: Ints) -> Ints:
+        """Which demand each of these rows is of."""
+        found: Ints = np.searchsorted(self.offset, at, side="right") - 1
+        return found
 
     def kept(self, live: Bools) -> "Ask":
         """Only those demands."""
@@ -52,6 +59,7 @@ class Ask:
             single=self.single[live],
             best=self.best[live],
             limits=self.limits,
+            order=None if self.order is None else self.order[live],
         )
 
 
@@ -94,9 +102,15 @@ class Limits:
 
 
 def ask_for(
-    state: State, demands: Ints, quota: Ints, weight: Floats, *, limits: Limits | None = None
+    state: State,
+    demands: Ints,
+    quota: Ints,
+    weight: Floats,
+    *,
+    limits: Limits | None = None,
+    order: Floats | None = None,
 ) -> Ask:
-    """All rows of these demands. `weight` [P] is over all rows."""
+    """All rows of these demands. `weight` [P] is over all rows, `order` [D] over all demands."""
     demands, quota = demands[quota > 0], quota[quota > 0]
     rows, offset = rows_of_demands(state.prepared, demands)
     strategy = state.prepared.strategy[demands]
@@ -110,6 +124,7 @@ def ask_for(
         single=state.prepared.whole[demands] | (strategy == PACK),
         best=(strategy == PACK) | (strategy == COST),
         limits=limits,
+        order=None if order is None else order[demands],
     )
 
 
@@ -135,11 +150,11 @@ def fill(state: State, ask: Ask, base: Ints | None = None, rounds_max: int = ROU
             ask = ask.kept(~hopeless)
             continue
         rows, numbers = ask.rows[asked], proposal[asked]
-        placed = state.accept(rows, numbers)
+        placed = state.accept(rows, numbers, None if ask.order is None else ask.order[ask.owner(asked)])
         if ask.limits is not None:
             ask.limits.took(rows, placed)
         ask.cap[asked] -= placed
-        owner = np.searchsorted(ask.offset, asked, side="right") - 1
+        owner = ask.owner(asked)
         ask.quota -= np.bincount(owner, weights=placed, minlength=len(ask.quota)).astype(np.int64)
         if ask.single[owner].any():
             refused = (placed == 0) & ask.single[owner]

@@ -31,6 +31,7 @@ class Plan:
     spreads: Spreads
     weight: Floats
     priced: Floats
+    order: Floats | None = None
 
 
 def strategy_weights(state: State, sharpness: float = DEAREST) -> Floats:
@@ -158,10 +159,10 @@ def _place_groups(plan: Plan, demands: Ints, base: Ints, limits: Limits | None) 
     rows, offset = rows_of_demands(prepared, demands)
     several = prepared.group[rows].any()
     if not several:
-        fill(state, ask_for(state, demands, state.missing[demands], plan.priced, limits=limits), base=base)
+        fill(state, ask_for(state, demands, state.missing[demands], plan.priced, limits=limits, order=plan.order), base=base)
         return
     for group in np.unique(prepared.group[rows]):
         has = np.add.reduceat(prepared.group[rows] == group, offset[:-1]) > 0
-        ask = ask_for(state, demands[has], state.missing[demands[has]], plan.priced, limits=limits)
+        ask = ask_for(state, demands[has], state.missing[demands[has]], plan.priced, limits=limits, order=plan.order)
         ask.weight = np.where(prepared.group[ask.rows] == group, ask.weight, 0.0)
         fill(state, ask, base=base)

@@ -24,8 +24,9 @@ FULL = 0.985
 """Asked by this share of what is free is full: rounding needs some slack."""
 GROUP_PRICE = 5.0
 """What a later group costs against an earlier: e^-5 of its share, until the earlier is that dear."""
-WORTH = 9.0
-WORTH_PER_TIER = 3.0
+WORTH = 7.0
+WORTH_OF_SIZE = 8.0
+WORTH_PER_TIER = 4.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +58,25 @@ def row_prices(prepared: Prepared, mix: Floats, prices: Floats, rows: Ints) -> F
     return result
 
 
+def sizes(prepared: Prepared) -> Floats:
+    """[D]: the part of the fleet's free room that one replica takes, of the resource of which it takes most."""
+    size: Floats = (prepared.request / np.maximum(prepared.free.sum(axis=0), 1)).max(axis=1, initial=0.0)
+    return size
+
+
+def worth_of(prepared: Prepared, demands: Ints) -> Floats:
+    """The price at which a demand had rather stay unplaced: by tier, and inside a tier the large ones first.
+
+    A tier that does not fit wants the most replicas, each counting alike, so the small ones are worth their room most.
+    """
+    tier, size = prepared.tier[demands], sizes(prepared)[demands]
+    rank = np.argsort(np.argsort(size, kind="stable"), kind="stable") / max(1, len(demands) - 1)
+    worth: Floats = WORTH + WORTH_OF_SIZE * (1 - rank) + (WORTH_PER_TIER + WORTH_OF_SIZE) * np.minimum(
+        tier.max() - tier, 1
+    )
+    return worth
+
+
 def shadow_prices(state: State, weight: Floats, demands: Ints, iterations: int, start: Floats | None = None) -> Floats:
     """[S, R], from what these demands still miss and what is free. `weight` [P]: their strategies' weights."""
     prepared = state.prepared
@@ -78,8 +98,7 @@ def shadow_prices(state: State, weight: Floats, demands: Ints, iterations: int, 
     owner_length = np.diff(np.concatenate((first, [len(demand)])))
     base /= np.repeat(np.maximum(np.maximum.reduceat(base, first), 1e-30), owner_length)
     missing = state.missing[demand[first]] * sample.scale
-    tier = prepared.tier[demand[first]]
-    worth = np.exp(-(WORTH + WORTH_PER_TIER * np.minimum(tier.max() - tier, 5)))
+    worth = np.exp(-worth_of(prepared, demand[first]))
     request = [prepared.request[demand, index].astype(np.float64) for index in range(prices.shape[1])]
     site = prepared.site[rows].astype(np.int64)
     free = np.maximum(state.free, 1) * FULL

@@ -34,6 +34,23 @@ class State:
             takes=prepared.takes.copy(),
         )
 
+    def copy(self) -> "State":
+        """The same, to try something on."""
+        return State(
+            prepared=self.prepared,
+            held=self.held.copy(),
+            kept=self.kept,
+            missing=self.missing.copy(),
+            free=self.free.copy(),
+            takes=self.takes,
+        )
+
+    def become(self, other: "State") -> None:
+        """Take over what was tried on a copy."""
+        self.held[:] = other.held
+        self.missing[:] = other.missing
+        self.free[:] = other.free
+
     def room(self, rows: Ints) -> Ints:
         """How many more replicas each row may hold by its rules, whatever is free; 0 where its site takes none."""
         prepared = self.prepared
@@ -60,7 +77,7 @@ class State:
         np.add.at(self.missing, prepared.demand[rows], numbers)
         np.add.at(self.free, prepared.site[rows], prepared.request[prepared.demand[rows]] * numbers[:, None])
 
-    def accept(self, rows: Ints, numbers: Ints, order: Ints | None = None) -> Ints:
+    def accept(self, rows: Ints, numbers: Ints, order: Floats | None = None) -> Ints:
         """Place as many of `numbers` as fit, site by site in the order of the rows (`order`: a sort key instead).
 
         Returns what was placed of each. Of a `whole` demand all or nothing is.

@@ -78,13 +78,16 @@ def _workloads(
     cpu = random.choice(CPU_M, number, p=CPU_SHARES)
     memory = (cpu / 1000 * random.choice(GIB_PER_CPU, number, p=GIB_SHARES) * GIB).astype(np.int64)
     simple = random.random(number) < 0.8
+    draws = _draw_regions(random, drawn, number)
+    counts = random.integers(2, 4, number)
+    weights_of = random.choice(WEIGHTS, (number, 3))
     demands = []
     for index in range(number):
-        picked = _pick_regions(random, drawn, shape.regions)
-        weights = random.choice(WEIGHTS, len(picked))
+        picked = sorted(set(draws[index, : counts[index]].tolist()))
+        weights = weights_of[index, : len(picked)].tolist()
         if simple[index]:
             choices = tuple(
-                Choice(sites=members[region], weight=int(weight))
+                Choice(sites=members[region], weight=weight)
                 for region, weight in zip(picked, weights, strict=True)
             )
             rules = Rules(choices=choices, strategy=shape.strategy)
@@ -102,11 +105,10 @@ def _workloads(
     return tuple(demands)
 
 
-def _pick_regions(random: np.random.Generator, drawn: np.ndarray, regions: int) -> list[int]:
-    """Two or three draws, the larger more often: people go where there is room."""
-    number = min(regions, int(random.integers(2, 4)))
-    picked = np.unique(np.searchsorted(np.cumsum(drawn), random.random(number)))
-    return [int(min(region, regions - 1)) for region in picked]
+def _draw_regions(random: np.random.Generator, drawn: np.ndarray, number: int) -> np.ndarray:
+    """Three draws each, the larger regions more often: people go where there is room."""
+    found = np.searchsorted(np.cumsum(drawn), random.random((number, 3)))
+    return np.minimum(found, len(drawn) - 1)
 
 
 def _harder_rules(
@@ -114,7 +116,7 @@ def _harder_rules(
     shape: Shape,
     members: list[tuple[str, ...]],
     picked: list[int],
-    weights: np.ndarray,
+    weights: list[int],
     replicas: int,
 ) -> Rules:
     kind = int(random.integers(0, 5))
@@ -133,7 +135,7 @@ def _harder_rules(
         spread = (Spread(kind="region", at_least=min(2, len(picked)), at_most_percent=60.0),)
     return Rules(
         choices=tuple(
-            Choice(sites=names, weight=int(weight), minimum=minimum, maximum=maximum, group=group)
+            Choice(sites=names, weight=weight, minimum=minimum, maximum=maximum, group=group)
             for names, weight, group in zip(sites, weights, groups, strict=True)
         ),
         spread=spread,
@@ -182,6 +184,22 @@ def _sites(
             )
         )
     return tuple(sites)
+
+
+def small_shape(seed: int, load: tuple[float, float] = (0.9, 1.0), strategy: Strategy = Strategy.BALANCE) -> Shape:
+    """One of the random small fleets: 20 to 400 workloads, 3 to 40 clusters, in regions of two to six clusters."""
+    random = np.random.default_rng(70_000 + seed)
+    clusters = int(random.integers(3, 41))
+    regions = max(2, round(clusters / random.integers(2, 7)))
+    return Shape(
+        seed=seed,
+        workloads=int(random.integers(20, 401)),
+        clusters=clusters,
+        regions=min(regions, clusters),
+        providers=max(1, min(3, regions // 2)),
+        load=float(random.uniform(*load)),
+        strategy=strategy,
+    )
 
 
 BIG = Shape(seed=1, workloads=100_000, clusters=1000, regions=50, providers=10, load=0.90)
