@@ -110,11 +110,9 @@ def prepare(problem: Problem) -> Prepared:
         free=np.floor(free * (1 - problem.headroom)).astype(np.int64),
         capacity=capacity,
         largest=largest,
-        price=np.array(
-            [[site.price.get(name, 0.0) for name in resources] for site in sites], dtype=np.float64
-        ).reshape(len(sites), len(resources)),
+        price=_prices(sites, resources),
         idle=np.array(
-            [1.0 if site.utilisation is None else max(0.0, 1 - site.utilisation) for site in sites]
+            [1.0 if site.utilisation is None else min(1.0, max(0.0, 1 - site.utilisation)) for site in sites]
         ),
         takes=takes,
         tier=tiers[order],
@@ -155,6 +153,13 @@ def _table(quantities: Sequence[Mapping[str, int]], resources: tuple[str, ...]) 
     """Column by column: a list of lists would be a hundred thousand objects to collect."""
     columns = [np.array([quantity.get(name, 0) for quantity in quantities]) for name in resources]
     return np.array(columns, dtype=np.int64).reshape(len(resources), len(quantities)).T.copy()
+
+
+def _prices(sites: Sequence[Site], resources: tuple[str, ...]) -> Floats:
+    """A price that is none (negative, infinite) counts as 0; `findings` says so."""
+    table = np.array([[site.price.get(name, 0.0) for name in resources] for site in sites], dtype=np.float64)
+    table = table.reshape(len(sites), len(resources))
+    return np.where(np.isfinite(table) & (table > 0), table, 0.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -128,8 +128,8 @@ def ask_for(
     )
 
 
-def fill(state: State, ask: Ask, base: Ints | None = None, rounds_max: int = ROUNDS_MAX) -> None:
-    """Place what fits. `base` [P]: replicas that count towards no weight (minimums). Changes `state` and `ask.quota`.
+def fill(state: State, ask: Ask, *, fresh: bool = False, rounds_max: int = ROUNDS_MAX) -> None:
+    """Place what fits. `fresh`: what a row holds already is nothing to its share. Changes `state` and `ask.quota`.
 
     Every round with a proposal places at least one replica of it or closes what it asked for, so it ends.
     """
@@ -142,7 +142,7 @@ def fill(state: State, ask: Ask, base: Ints | None = None, rounds_max: int = ROU
             return
         if live.mean() < 0.6:
             ask = ask.kept(live)
-        proposal, hopeless = _propose(state, ask, base, number)
+        proposal, hopeless = _propose(state, ask, fresh, number)
         asked = np.flatnonzero(proposal)
         if not len(asked):
             if hopeless.all():
@@ -163,7 +163,7 @@ def fill(state: State, ask: Ask, base: Ints | None = None, rounds_max: int = ROU
             ask = ask.kept(~hopeless)
 
 
-def _propose(state: State, ask: Ask, base: Ints | None, number: int) -> tuple[Ints, Bools]:
+def _propose(state: State, ask: Ask, fresh: bool, number: int) -> tuple[Ints, Bools]:
     """Replicas that each row asks for in this round, and demands that have no open row."""
     prepared = state.prepared
     site = prepared.site[ask.rows]
@@ -173,7 +173,9 @@ def _propose(state: State, ask: Ask, base: Ints | None, number: int) -> tuple[In
     request = prepared.request[ask.demands] * np.where(prepared.whole[ask.demands], wanted, 1)[:, None]
     open_ = (ask.cap > 0) & (ask.weight > 0)
     for index in range(request.shape[1]):
-        open_ &= state.free[site, index] >= np.repeat(request[:, index], length)
+        free = state.free[:, index].copy()
+        if len(request) and request[:, index].max() > free.min():
+            open_ &= free[site] >= np.repeat(request[:, index], length)
     if ask.limits is not None:
         open_ &= ask.limits.open(ask.rows)
     weight = np.where(open_, ask.weight, 0.0)
@@ -181,10 +183,10 @@ def _propose(state: State, ask: Ask, base: Ints | None, number: int) -> tuple[In
     total = np.add.reduceat(weight, first)
     hopeless = total <= 0
     quota = np.where(hopeless, 0, ask.quota).astype(np.float64)
-    held = state.held[ask.rows].astype(np.float64)
-    if base is not None:
-        held -= np.minimum(base[ask.rows], held)
-    held *= open_
+    held = np.zeros(len(ask.rows))
+    if not fresh:
+        # Minimums count towards no weight, as in `divide`.
+        held = np.maximum(state.held[ask.rows] - prepared.minimum[ask.rows], 0) * open_
     per_weight = (np.add.reduceat(held, first) + quota) / np.where(hopeless, 1.0, total)
     short = np.maximum(weight * np.repeat(per_weight, length) - held, 0.0)
     sum_short = np.add.reduceat(short, first)
@@ -215,9 +217,7 @@ def dither(share: Floats, offset: Ints, luck: Floats, number: int) -> Ints:
     return np.maximum(steps - earlier, 0)
 
 
-def _on_one_row(
-    ask: Ask, weight: Floats, share: Floats, owner: Ints, number: int, luck: Floats
-) -> Floats:
+def _on_one_row(ask: Ask, weight: Floats, share: Floats, owner: Ints, number: int, luck: Floats) -> Floats:
     """For `single` demands everything on one row: where a lot by weight falls, or the first of most weight."""
     single = ask.single[owner]
     total = np.cumsum(weight)

@@ -13,7 +13,7 @@ from failover.planner.joint.fill import Limits, ask_for, fill
 from failover.planner.joint.prices import EXPONENT_MAX, mix_of, row_prices
 from failover.planner.joint.problem import Strategy
 from failover.planner.joint.spread import Spreads, cut_back, seed_domains
-from failover.planner.joint.state import State, rows_of_demands
+from failover.planner.joint.state import State, rows_of_demands, segment_sums
 
 MOST_FREE = STRATEGIES.index(Strategy.MOST_FREE)
 PACK = STRATEGIES.index(Strategy.PACK)
@@ -25,7 +25,9 @@ DEAREST = 40.0
 
 @dataclass(slots=True)
 class Plan:
-    """What the phases share. `weight` [P]: by strategy, without shadow prices; `priced` [P]: with them."""
+    """What the phases share. `weight` [P]: by strategy, without shadow prices; `priced` [P]: with them. `order` [D]: who
+    goes first where room is short (None: by hash).
+    """
 
     state: State
     spreads: Spreads
@@ -59,7 +61,9 @@ def free_share(state: State) -> Floats:
     """[S]: the free share of the scarcest resource, or the idle share of the live load where that is smaller."""
     prepared = state.prepared
     share = np.where(
-        prepared.capacity > 0, state.free / np.maximum(prepared.capacity, 1), np.where(state.free > 0, 1.0, 0.0)
+        prepared.capacity > 0,
+        state.free / np.maximum(prepared.capacity, 1),
+        np.where(state.free > 0, 1.0, 0.0),
     )
     used = prepared.capacity.sum(axis=0) > 0
     smallest = share[:, used].min(axis=1) if used.any() else np.ones(len(share))
@@ -69,7 +73,9 @@ def free_share(state: State) -> Floats:
 def row_costs(prepared: Prepared, rows: Ints) -> Floats:
     """The price of one replica at each row, an hour."""
     cost: Floats = np.einsum(
-        "ij,ij->i", prepared.price[prepared.site[rows]], prepared.request[prepared.demand[rows]].astype(np.float64)
+        "ij,ij->i",
+        prepared.price[prepared.site[rows]],
+        prepared.request[prepared.demand[rows]].astype(np.float64),
     )
     return cost
 
@@ -99,38 +105,35 @@ def place_tier(plan: Plan, demands: Ints) -> None:
     if not len(demands):
         return
     hard = spreads.limits(state, hard_only=True) if spreads.with_any[demands].any() else None
-    base = _place_minimums(plan, demands, hard)
+    _place_minimums(plan, demands, hard)
     limits = spreads.limits(state, hard_only=False) if hard is not None else None
     if spreads.with_seeds[demands].any():
         seed_domains(state, spreads, demands, plan.priced, limits)
     _place_standby(plan, demands, limits)
-    _place_groups(plan, demands, base, limits)
+    _place_groups(plan, demands, limits)
     soft = demands[spreads.with_soft[demands] & (state.missing[demands] > 0)]
     if len(soft):
-        _place_groups(plan, soft, base, spreads.limits(state, hard_only=True))
+        _place_groups(plan, soft, spreads.limits(state, hard_only=True))
     if hard is not None:
         cut_back(state, spreads, demands)
 
 
-def _place_minimums(plan: Plan, demands: Ints, limits: Limits | None) -> Ints:
-    """Returns [P] what of each row counts as minimum (and so towards no weight)."""
+def _place_minimums(plan: Plan, demands: Ints, limits: Limits | None) -> None:
+    """As far as they go: a minimum that finds no room is a shortfall, not a refusal."""
     state = plan.state
     prepared = state.prepared
-    base = np.minimum(prepared.minimum, state.held)
-    if not prepared.minimum.any():
-        return base
     rows, offset = rows_of_demands(prepared, demands)
     owed = np.maximum(prepared.minimum[rows] - state.held[rows], 0)
-    sums = np.add.reduceat(np.concatenate((owed, [0])), offset[:-1]) * (np.diff(offset) > 0)
-    with_minimum = demands[sums > 0]
-    if len(with_minimum):
-        quota = np.minimum(sums[sums > 0], state.missing[with_minimum])
-        weight = np.zeros(len(prepared.site))
-        weight[rows] = owed
-        ask = ask_for(state, with_minimum, quota, weight, limits=limits)
-        ask.cap = np.minimum(ask.cap, weight[ask.rows].astype(np.int64))
-        fill(state, ask, base=state.held.astype(np.int64))
-    return np.minimum(prepared.minimum, state.held)
+    sums = segment_sums(owed, offset)
+    some = (sums > 0) & ~prepared.whole[demands]
+    if not some.any():
+        return
+    quota = np.minimum(sums, state.missing[demands])[some]
+    ask = ask_for(state, demands[some], quota, plan.priced, limits=limits)
+    ask.weight = np.maximum(prepared.minimum[ask.rows] - state.held[ask.rows], 0).astype(np.float64)
+    ask.cap = np.minimum(ask.cap, ask.weight.astype(np.int64))
+    ask.single = np.zeros(len(ask.demands), dtype=bool)
+    fill(state, ask, fresh=True)
 
 
 def _place_standby(plan: Plan, demands: Ints, limits: Limits | None) -> None:
@@ -141,28 +144,21 @@ def _place_standby(plan: Plan, demands: Ints, limits: Limits | None) -> None:
     if not len(waiting):
         return
     rows, offset = rows_of_demands(prepared, waiting)
-    later = prepared.group[rows] > 0
-    warm = np.add.reduceat(state.held[rows] * later, offset[:-1])
-    weight = np.zeros(len(prepared.site))
-    weight[rows] = plan.priced[rows] * later
+    warm = segment_sums(state.held[rows] * (prepared.group[rows] > 0), offset)
     quota = np.minimum(np.maximum(prepared.standby[waiting] - warm, 0), state.missing[waiting])
-    fill(state, ask_for(state, waiting, quota, weight, limits=limits))
+    ask = ask_for(state, waiting, quota, plan.priced, limits=limits)
+    ask.weight = np.where(prepared.group[ask.rows] > 0, ask.weight, 0.0)
+    fill(state, ask, fresh=True)
 
 
-def _place_groups(plan: Plan, demands: Ints, base: Ints, limits: Limits | None) -> None:
+def _place_groups(plan: Plan, demands: Ints, limits: Limits | None) -> None:
     """Group after group: a later one takes only what the earlier cannot."""
     state = plan.state
     prepared = state.prepared
     demands = demands[state.missing[demands] > 0]
-    if not len(demands):
-        return
     rows, offset = rows_of_demands(prepared, demands)
-    several = prepared.group[rows].any()
-    if not several:
-        fill(state, ask_for(state, demands, state.missing[demands], plan.priced, limits=limits, order=plan.order), base=base)
-        return
     for group in np.unique(prepared.group[rows]):
-        has = np.add.reduceat(prepared.group[rows] == group, offset[:-1]) > 0
-        ask = ask_for(state, demands[has], state.missing[demands[has]], plan.priced, limits=limits, order=plan.order)
+        has = demands[segment_sums(prepared.group[rows] == group, offset) > 0]
+        ask = ask_for(state, has, state.missing[has], plan.priced, limits=limits, order=plan.order)
         ask.weight = np.where(prepared.group[ask.rows] == group, ask.weight, 0.0)
-        fill(state, ask, base=base)
+        fill(state, ask)

@@ -14,18 +14,18 @@ import numpy as np
 from failover.planner.joint.arrays import Floats, Ints, Prepared
 from failover.planner.joint.state import State, rows_of_demands
 
-SAMPLE_ROWS = 600_000
+SAMPLE_ROWS = 400_000
 EXPONENT_MAX = 30.0
 STEP = 2.0
 MOMENTUM = 0.5
 """Found by trial: from nothing, 20 rounds leave 0.1 % of the fleet's load too much; without momentum it takes 100."""
 STEP_LOG_MAX = 1.5
-FULL = 0.985
+FULL = 0.97
 """Asked by this share of what is free is full: rounding needs some slack."""
 GROUP_PRICE = 5.0
 """What a later group costs against an earlier: e^-5 of its share, until the earlier is that dear."""
 WORTH = 7.0
-WORTH_OF_SIZE = 8.0
+WORTH_OF_SIZE = 14.0
 WORTH_PER_TIER = 4.0
 
 
@@ -71,13 +71,17 @@ def worth_of(prepared: Prepared, demands: Ints) -> Floats:
     """
     tier, size = prepared.tier[demands], sizes(prepared)[demands]
     rank = np.argsort(np.argsort(size, kind="stable"), kind="stable") / max(1, len(demands) - 1)
-    worth: Floats = WORTH + WORTH_OF_SIZE * (1 - rank) + (WORTH_PER_TIER + WORTH_OF_SIZE) * np.minimum(
-        tier.max() - tier, 1
+    worth: Floats = (
+        WORTH
+        + WORTH_OF_SIZE * (1 - rank)
+        + (WORTH_PER_TIER + WORTH_OF_SIZE) * np.minimum(tier.max() - tier, 1)
     )
     return worth
 
 
-def shadow_prices(state: State, weight: Floats, demands: Ints, iterations: int, start: Floats | None = None) -> Floats:
+def shadow_prices(
+    state: State, weight: Floats, demands: Ints, iterations: int, start: Floats | None = None
+) -> Floats:
     """[S, R], from what these demands still miss and what is free. `weight` [P]: their strategies' weights."""
     prepared = state.prepared
     prices = np.zeros(state.free.shape) if start is None else start.copy()

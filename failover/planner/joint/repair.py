@@ -17,46 +17,42 @@ TRIED_ROWS = 24
 """Rows of one site that are looked at for one replica: those that give most room for the fewest moved."""
 
 
+@dataclass(frozen=True, slots=True)
+class SiteIndex:
+    """Rows by site: those of site s are `rows[start[s]:start[s + 1]]`."""
+
+    rows: Ints
+    start: Ints
+
+    @classmethod
+    def of(cls, prepared: Prepared) -> "SiteIndex":
+        site = prepared.site.astype(np.uint16) if len(prepared.sites) < 2**16 else prepared.site
+        counts = np.bincount(prepared.site, minlength=len(prepared.sites))
+        return cls(np.argsort(site, kind="stable"), np.concatenate(([0], np.cumsum(counts))))
+
+    def at(self, site: int) -> Ints:
+        return self.rows[self.start[site] : self.start[site + 1]]
+
+
 @dataclass(slots=True, kw_only=True)
-class Budget:
-    """`attempts`: rooms that may be looked for; it bounds the time, as the same number for the same problem."""
-
-    attempts: int
-
-
-@dataclass(slots=True)
 class Repair:
-    """`by_site` [P] and `site_start` [S + 1]: rows by site. `size` [D]: a replica's part of the fleet's free room."""
+    """`size` [D]: a replica's part of the fleet's free room. `attempts`: rooms that may still be looked for; the
+    same number for the same problem, so it bounds the time and the answer stays the same.
+    """
 
     state: State
     spreads: Spreads
-    by_site: Ints
-    site_start: Ints
+    index: SiteIndex
     size: Floats
-    budget: Budget
+    attempts: int
     done: list[tuple[int, int]] = field(default_factory=list)
-
-    @classmethod
-    def begin(cls, state: State, spreads: Spreads, attempts: int) -> "Repair":
-        prepared = state.prepared
-        by_site = np.argsort(prepared.site.astype(np.uint16 if len(prepared.sites) < 2**16 else np.int32), kind="stable")
-        counts = np.bincount(prepared.site, minlength=len(prepared.sites))
-        total = np.maximum(prepared.free.sum(axis=0), 1)
-        return cls(
-            state=state,
-            spreads=spreads,
-            by_site=by_site,
-            site_start=np.concatenate(([0], np.cumsum(counts))),
-            size=(prepared.request / total).max(axis=1, initial=0.0),
-            budget=Budget(attempts=attempts),
-        )
 
     def place(self, demands: Ints, depth: int) -> None:
         """Try to place what these demands miss, one replica after another, the small ones first."""
         state = self.state
         waiting = demands[(state.missing[demands] > 0) & ~state.prepared.whole[demands]]
         for demand in waiting[np.argsort(self.size[waiting], kind="stable")].tolist():
-            while state.missing[demand] > 0 and self.budget.attempts > 0:
+            while state.missing[demand] > 0 and self.attempts > 0:
                 if not self._place_one(demand, depth):
                     break
 
@@ -70,10 +66,10 @@ class Repair:
         order = np.argsort((short / np.maximum(request, 1)).max(axis=1), kind="stable")
         for deep in range(1, depth + 1):
             for row in rows[order].tolist():
-                if self._free_up(int(prepared.site[row]), request, deep, demand, (demand,)):
+                if self._free_up(int(prepared.site[row]), request, deep, (demand,)):
                     state.put(row, 1)
                     return True
-                if self.budget.attempts <= 0:
+                if self.attempts <= 0:
                     return False
         return False
 
@@ -87,13 +83,13 @@ class Repair:
             rows = rows[limits.open(rows)]
         return rows
 
-    def _free_up(self, site: int, need: Ints, depth: int, asking: int, chain: tuple[int, ...]) -> bool:
+    def _free_up(self, site: int, need: Ints, depth: int, chain: tuple[int, ...]) -> bool:
         """Move one demand's replicas from `site` until `need` is free there. Leaves everything as it was on failure."""
         state, prepared = self.state, self.state.prepared
         short = np.maximum(need - state.free[site], 0)
         if not short.any():
             return True
-        self.budget.attempts -= 1
+        self.attempts -= 1
         rows, numbers = self._movable(site, short, chain)
         for row, number in zip(rows.tolist(), numbers.tolist(), strict=True):
             demand = int(prepared.demand[row])
@@ -109,10 +105,10 @@ class Repair:
                 return True
             if depth > 1:
                 for other in others.tolist():
-                    if self.budget.attempts <= 0:
+                    if self.attempts <= 0:
                         return False
                     mark = len(self.done)
-                    if self._free_up(int(prepared.site[other]), request, depth - 1, asking, (*chain, demand)):
+                    if self._free_up(int(prepared.site[other]), request, depth - 1, (*chain, demand)):
                         # The chain may have come back to where it began and used the room there.
                         if (state.free[prepared.site[other]] >= request).all():
                             self._move(row, other, number)
@@ -124,7 +120,7 @@ class Repair:
     def _movable(self, site: int, short: Ints, chain: tuple[int, ...]) -> tuple[Ints, Ints]:
         """Rows at a site whose demands could give up enough, and how many replicas that takes; the lightest first."""
         state, prepared = self.state, self.state.prepared
-        rows = self.by_site[self.site_start[site] : self.site_start[site + 1]]
+        rows = self.index.at(site)
         loose = state.held[rows] - state.kept[rows]
         rows, loose = rows[loose > 0], loose[loose > 0]
         demand = prepared.demand[rows]
@@ -157,7 +153,7 @@ class Repair:
         state, prepared = self.state, self.state.prepared
         waiting = demands[(state.missing[demands] > 0) & ~prepared.whole[demands]]
         for demand in waiting[np.argsort(self.size[waiting], kind="stable")].tolist():
-            while state.missing[demand] > 0 and self.budget.attempts > 0 and self._exchange_one(demand, demands):
+            while state.missing[demand] > 0 and self.attempts > 0 and self._exchange_one(demand, demands):
                 pass
 
     def _exchange_one(self, demand: int, tier: Ints) -> bool:
@@ -165,16 +161,20 @@ class Repair:
         request = prepared.request[demand]
         first, last = int(tier[0]), int(tier[-1])
         for row in self._open_rows(demand).tolist():
-            self.budget.attempts -= 1
+            self.attempts -= 1
             site = int(prepared.site[row])
-            rows = self.by_site[self.site_start[site] : self.site_start[site + 1]]
+            rows = self.index.at(site)
             of = prepared.demand[rows]
-            loose = (state.held[rows] - np.maximum(state.kept[rows], prepared.minimum[rows]) > 0) & (of >= first)
+            loose = (state.held[rows] - np.maximum(state.kept[rows], prepared.minimum[rows]) > 0) & (
+                of >= first
+            )
             rows = rows[loose & (of <= last) & (of != demand)]
             if not len(rows):
                 continue
             of = prepared.demand[rows]
-            gain = places_in(state.free[site] + prepared.request[of], np.broadcast_to(request, (len(rows), len(request))))
+            gain = places_in(
+                state.free[site] + prepared.request[of], np.broadcast_to(request, (len(rows), len(request)))
+            )
             gain = np.minimum(gain, min(int(state.missing[demand]), int(state.room(np.array([row]))[0])))
             gain[prepared.whole[of]] = 0
             if gain.max() < 2:

@@ -1,34 +1,99 @@
 """The answer of the joint engine: what is placed where, what is not, what was given up for it; reasons on request."""
 
 from collections.abc import Iterator, Mapping
-from typing import Protocol
+from dataclasses import dataclass
+from functools import cached_property
 
+import numpy as np
+
+from failover.planner.joint.arrays import Ints, Prepared
 from failover.planner.joint.problem import Finding, Placed, Shed, Why
+from failover.planner.joint.reasons import Reasons, rules_that_bind
+from failover.planner.joint.shed import Given, as_sheds
+from failover.planner.joint.shortfalls import shortfalls
+from failover.planner.joint.spread import Spreads
+from failover.planner.joint.state import State
 
 
-class Solution(Protocol):
-    """Answers are made from arrays when they are asked for, so that a plan of millions of pairs costs no sentences."""
+@dataclass(frozen=True)
+class Placement:
+    """Answers are made from arrays when they are asked for: a plan of millions of pairs costs no sentences."""
 
-    @property
+    prepared: Prepared
+    spreads: Spreads
+    state: State
+    given: tuple[Given, ...]
+    checked: tuple[Finding, ...]
+
+    @cached_property
     def unplaced(self) -> Mapping[str, int]:
         """Replicas without a place by demand; only those that have some."""
+        missing = self.state.missing
+        return {
+            self.prepared.demands[index].key: int(missing[index])
+            for index in np.flatnonzero(missing).tolist()
+        }
 
-    @property
+    @cached_property
     def shed(self) -> tuple[Shed, ...]:
         """Who gave up how many replicas where, and for whom."""
+        return as_sheds(self.state, list(self.given))
 
-    @property
+    @cached_property
     def findings(self) -> tuple[Finding, ...]:
         """What could not be taken as it was, and preferences that could not be kept (a minimum, a spread)."""
+        return self.checked + shortfalls(self.state)
 
     def placed(self, demand: str) -> Mapping[str, int]:
-        """Replicas by site after the plan, without zeros."""
+        """Replicas by site after the plan, without zeros. A demand that there is not has none."""
+        index = self.prepared.demand_index.get(demand)
+        if index is None:
+            return {}
+        rows = self.prepared.rows_of(index)
+        held = self.state.held[rows]
+        return {
+            self.prepared.sites[site].name: int(number)
+            for site, number in zip(self.prepared.site[rows].tolist(), held.tolist(), strict=True)
+            if number
+        }
 
     def changes(self) -> Iterator[Placed]:
         """Every pair whose number changes, by demand in the order of the problem, then by site's name."""
+        prepared, state = self.prepared, self.state
+        changed: dict[int, list[Placed]] = {}
+        for row in np.flatnonzero(state.held != prepared.current).tolist():
+            demand = int(prepared.demand[row])
+            changed.setdefault(demand, []).append(
+                Placed(
+                    demand=prepared.demands[demand].key,
+                    site=prepared.sites[prepared.site[row]].name,
+                    before=int(prepared.current[row]),
+                    after=int(state.held[row]),
+                )
+            )
+        for demand in prepared.problem.demands:
+            yield from sorted(
+                changed.get(prepared.demand_index[demand.key], ()), key=lambda placed: placed.site
+            )
+
+    def rules(self) -> Ints:
+        """[P]: for every row which rule bound it (an index of `reasons.RULES`)."""
+        return rules_that_bind(self.state, self.spreads, np.arange(len(self.prepared.site)))
 
     def why(self, demand: str, site: str) -> Why:
         """Why it got that number there."""
+        return self._reasons.why(demand, site)
 
     def whys(self, demand: str) -> tuple[Why, ...]:
-        """One for every site that its rules name, by name."""
+        """One for every site that its rules name or that it runs at, by name."""
+        index = self.prepared.demand_index.get(demand)
+        if index is None:
+            return ()
+        sites = [
+            self.prepared.sites[at].name for at in self.prepared.site[self.prepared.rows_of(index)].tolist()
+        ]
+        return tuple(self.why(demand, site) for site in sorted(sites))
+
+    @cached_property
+    def _reasons(self) -> Reasons:
+        return Reasons(self.state, self.spreads, self.shed)

@@ -1,46 +1,165 @@
-"""`solve`: the phases of one plan in their order."""
+"""`solve`: the steps of one plan in their order, tier by tier: prices, phases, repair, shedding, what must be held."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from failover.planner.joint.arrays import Prepared, prepare
-from failover.planner.joint.phases import Plan, place_tier, strategy_weights, set_prices
+from failover.planner.joint.arrays import Floats, Ints, Prepared, prepare
+from failover.planner.joint.cheapen import cheapen
+from failover.planner.joint.findings import check
+from failover.planner.joint.phases import COST, Plan, place_tier, set_prices, strategy_weights
 from failover.planner.joint.prices import shadow_prices, sizes
 from failover.planner.joint.problem import Problem
-from failover.planner.joint.repair import Repair
-from failover.planner.joint.spread import find_spreads
-from failover.planner.joint.state import State
+from failover.planner.joint.rebalance import move_survivors
+from failover.planner.joint.repair import Repair, SiteIndex
+from failover.planner.joint.shed import Given, give_back, shed_for
+from failover.planner.joint.solution import Placement
+from failover.planner.joint.spread import Spreads, find_spreads
+from failover.planner.joint.state import State, rows_of_demands, segment_sums
 
 ITERATIONS = 18
-AGAIN = 5
-ATTEMPTS = 3000
+ITERATIONS_AGAIN = 5
+ITERATIONS_LOSS = 8
+"""Rounds of price setting: before the first tier, before each further one, and for what a loss leaves to be placed."""
+SMALL_ROWS = 250_000
+"""A fleet of fewer rows affords more rounds, up to six times."""
+ATTEMPTS = 400
+ATTEMPTS_LOSS = 100
 DEPTH = 2
+TIGHT = 0.005
+"""A tier that misses more than this share is placed again with its small replicas first."""
 
 
-def place(prepared: Prepared) -> State:
-    state = State.begin(prepared)
-    weight = strategy_weights(state)
-    plan = Plan(state, find_spreads(prepared), weight, weight.copy())
-    prices, repair = None, None
-    for tier in np.unique(prepared.tier):
-        demands = np.flatnonzero(prepared.tier == tier)
-        later = np.flatnonzero(prepared.tier >= tier)
-        n = int(np.clip(1_500_000 // max(1,len(prepared.site)), 1, 6))
-        prices = shadow_prices(state, weight, later, n*(ITERATIONS if prices is None else AGAIN), prices)
-        set_prices(plan, demands, prices)
-        before = state.copy()
-        wanted = state.missing[demands].sum()
-        place_tier(plan, demands)
-        if state.missing[demands].sum() > 0.005 * wanted:
-            greedy = state.copy()
-            state.become(before)
-            plan.order = sizes(prepared)
-            place_tier(plan, demands)
-            plan.order = None
-            if greedy.missing[demands].sum() < state.missing[demands].sum():
-                state.become(greedy)
-        if state.missing[demands].any() and ATTEMPTS:
-            repair = repair or Repair.begin(state, plan.spreads, ATTEMPTS)
-            repair.place(demands, DEPTH)
-            repair.exchange(demands)
-            repair.place(demands, DEPTH)
-    return state
+@dataclass(slots=True)
+class Engine:
+    """What all plans for one problem share: the prepared arrays and what is derived from them once."""
+
+    prepared: Prepared
+    spreads: Spreads
+    index: SiteIndex
+    weight: Floats
+    priced: Floats = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.priced = self.weight.copy()
+
+    @classmethod
+    def of(cls, problem: Problem) -> "Engine":
+        prepared = prepare(problem)
+        weight = strategy_weights(State.begin(prepared))
+        return cls(prepared, find_spreads(prepared), SiteIndex.of(prepared), weight)
+
+    def solve(self) -> Placement:
+        """Place everything that is missing; with a budget of moves, also move what runs where that is better."""
+        state = State.begin(self.prepared)
+        given = self._place(state, ATTEMPTS, ITERATIONS, ITERATIONS_AGAIN)
+        if self.prepared.problem.moves:
+            move_survivors(state, self._ideal(), self.prepared.problem.moves)
+        return Placement(self.prepared, self.spreads, state, tuple(given), check(self.prepared))
+
+    def lose(self, sites: Iterable[str]) -> Placement:
+        """The plan if these sites were gone: what they hold is placed on others; what runs elsewhere stays."""
+        state = self._without(sites)
+        given = self._place(state, ATTEMPTS_LOSS, ITERATIONS_LOSS, 0)
+        return Placement(self.prepared, self.spreads, state, tuple(given), ())
+
+    def _without(self, sites: Iterable[str]) -> State:
+        prepared = self.prepared
+        gone = np.array(sorted(prepared.site_index[name] for name in sites), dtype=np.int64)
+        state = State.begin(prepared)
+        state.missing[:] = 0
+        rows = np.concatenate([self.index.at(int(site)) for site in gone]) if len(gone) else gone
+        rows = rows[state.held[rows] > 0]
+        state.missing += np.bincount(
+            prepared.demand[rows], weights=state.held[rows], minlength=len(state.missing)
+        ).astype(np.int64)
+        state.held[rows] = 0
+        state.kept[rows] = 0
+        state.free[gone] = 0
+        state.takes[gone] = False
+        return state
+
+    def _ideal(self) -> State:
+        """Everything placed from nothing, as if nothing ran: what survivors are moved towards."""
+        state = State.begin(self.prepared)
+        rows = np.flatnonzero(state.held > 0)
+        state.take_away(rows, state.held[rows].astype(np.int64))
+        state.kept[:] = 0
+        self._place(state, ATTEMPTS, ITERATIONS, ITERATIONS_AGAIN)
+        return state
+
+    def _place(self, state: State, attempts: int, iterations: int, again: int) -> list[Given]:
+        plan = Plan(state, self.spreads, self.weight, self.priced)
+        repair = Repair(
+            state=state, spreads=self.spreads, index=self.index, size=sizes(self.prepared), attempts=attempts
+        )
+        given: list[Given] = []
+        prices: Floats | None = None
+        tier = self.prepared.tier
+        for level in np.unique(tier):
+            # Shedding makes demands of lower tiers miss some, so who misses any is asked anew for each tier.
+            demands = np.flatnonzero((tier == level) & (state.missing > 0))
+            if not len(demands):
+                continue
+            later = np.flatnonzero((tier >= level) & (state.missing > 0))
+            rounds = iterations if prices is None else again
+            if rounds or prices is None:
+                prices = shadow_prices(state, self.weight, later, rounds * self._affords(later), prices)
+            set_prices(plan, demands, prices)
+            _place_best(plan, demands)
+            if state.missing[demands].any() and attempts:
+                repair.place(demands, DEPTH)
+                repair.exchange(demands)
+                repair.place(demands, DEPTH)
+            if state.missing[demands].any():
+                given += shed_for(plan, self.index, demands)
+            _hold_back(plan, demands)
+        give_back(state, given)
+        cheapen(state, self.index, np.flatnonzero(self.prepared.strategy == COST))
+        return given
+
+    def _affords(self, demands: Ints) -> int:
+        rows = int((self.prepared.start[demands + 1] - self.prepared.start[demands]).sum())
+        return int(np.clip(SMALL_ROWS // max(1, rows), 1, 6))
+
+
+def solve(problem: Problem) -> Placement:
+    """One joint plan. The same problem gives the same answer, in whatever order its parts are."""
+    return Engine.of(problem).solve()
+
+
+def _place_best(plan: Plan, demands: Ints) -> None:
+    """By hash, and where that leaves too many without a place, small replicas first: the better of both."""
+    state = plan.state
+    wanted = int(state.missing[demands].sum())
+    before = state.copy()
+    place_tier(plan, demands)
+    if state.missing[demands].sum() <= TIGHT * wanted:
+        return
+    first = state.copy()
+    state.become(before)
+    plan.order = sizes(state.prepared)
+    place_tier(plan, demands)
+    plan.order = None
+    if first.missing[demands].sum() <= state.missing[demands].sum():
+        state.become(first)
+
+
+def _hold_back(plan: Plan, demands: Ints) -> None:
+    """`onShortage: hold`: a demand that does not fit as a whole takes nothing; others may have its room."""
+    state, prepared = plan.state, plan.state.prepared
+    held = demands[prepared.hold[demands] & (state.missing[demands] > 0)]
+    if not len(held):
+        return
+    rows, _ = rows_of_demands(prepared, held)
+    added = (state.held[rows] - state.kept[rows]).astype(np.int64)
+    if not (added > 0).any():
+        return
+    state.take_away(rows[added > 0], added[added > 0])
+    place_tier(plan, demands[~prepared.hold[demands]])
+
+
+def placed_by_demand(state: State) -> Ints:
+    """[D]: replicas placed."""
+    return segment_sums(state.held, state.prepared.start)

@@ -22,14 +22,21 @@ NO_BOUND = 2**31
 @dataclass(frozen=True, slots=True)
 class SpreadTable:
     """All spreads at one place in the demands' lists. `slot` [P]: the (demand, domain) group of a row, -1: none.
+    `inside`: the rows that have one.
 
     Groups: `of` the demand, `bound` (for its wanted replicas), `hard` (DoNotSchedule).
     """
 
     slot: Ints
+    inside: Ints
     of: Ints
     bound: Ints
     hard: Bools
+
+    def held(self, state: State) -> Ints:
+        """Replicas in each group."""
+        weights = state.held[self.inside]
+        return np.bincount(self.slot[self.inside], weights=weights, minlength=len(self.of)).astype(np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +55,7 @@ class Spreads:
         """The bounds less what is held; None where there is none."""
         tables = []
         for table in self.tables:
-            held = np.zeros(len(table.bound), dtype=np.int64)
-            inside = np.flatnonzero(table.slot >= 0)
-            np.add.at(held, table.slot[inside], state.held[inside])
+            held = table.held(state)
             bound = np.where(table.hard, table.bound, NO_BOUND) if hard_only else table.bound
             tables.append((table.slot, np.maximum(bound - held, 0)))
         return Limits(tables) if tables else None
@@ -90,7 +95,10 @@ def domain_indices(prepared: Prepared, kind: str) -> Ints:
     """[S]: a number for the domain of each site."""
     names: dict[str, int] = {}
     return np.array(
-        [names.setdefault(domain_at(prepared, site, kind), len(names)) for site in range(len(prepared.sites))],
+        [
+            names.setdefault(domain_at(prepared, site, kind), len(names))
+            for site in range(len(prepared.sites))
+        ],
         dtype=np.int64,
     )
 
@@ -116,9 +124,7 @@ def find_spreads(prepared: Prepared) -> Spreads:
     return Spreads(tables, with_any, with_soft, with_hard, with_seeds)
 
 
-def _table(
-    prepared: Prepared, place: list[tuple[int, Spread]], domains: dict[str, Ints]
-) -> SpreadTable:
+def _table(prepared: Prepared, place: list[tuple[int, Spread]], domains: dict[str, Ints]) -> SpreadTable:
     slot = np.full(len(prepared.site), -1, dtype=np.int64)
     of: list[int] = []
     bound: list[int] = []
@@ -133,11 +139,17 @@ def _table(
         bound.extend([most] * len(groups))
         hard.extend([spread.when_unsatisfiable is Unsatisfiable.DO_NOT_SCHEDULE] * len(groups))
     return SpreadTable(
-        slot, np.array(of, dtype=np.int64), np.array(bound, dtype=np.int64), np.array(hard, dtype=bool)
+        slot,
+        np.flatnonzero(slot >= 0),
+        np.array(of, dtype=np.int64),
+        np.array(bound, dtype=np.int64),
+        np.array(hard, dtype=bool),
     )
 
 
-def seed_domains(state: State, spreads: Spreads, demands: Ints, weight: Floats, limits: Limits | None) -> None:
+def seed_domains(
+    state: State, spreads: Spreads, demands: Ints, weight: Floats, limits: Limits | None
+) -> None:
     """One replica in each of `at_least` domains, the heaviest first, before the rest of the tier is placed."""
     prepared = state.prepared
     demands = demands[spreads.with_seeds[demands] & ~prepared.whole[demands]]
@@ -148,8 +160,7 @@ def seed_domains(state: State, spreads: Spreads, demands: Ints, weight: Floats, 
         slot = table.slot[rows]
         ready = (state.room(rows) > 0) & (weight[rows] > 0) & (slot >= 0)
         for _ in range(int(wanted.max(initial=0))):
-            held = np.zeros(len(table.of), dtype=np.int64)
-            np.add.at(held, slot[slot >= 0], state.held[rows[slot >= 0]])
+            held = table.held(state)
             domains = np.bincount(
                 np.searchsorted(demands, table.of[held > 0]) if len(demands) else [], minlength=len(demands)
             )

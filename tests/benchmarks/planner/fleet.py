@@ -68,7 +68,9 @@ def _workloads(
     random: np.random.Generator, shape: Shape, of_region: np.ndarray, size: np.ndarray
 ) -> tuple[Demand, ...]:
     names = [f"c{index:04d}" for index in range(shape.clusters)]
-    members = [tuple(names[at] for at in np.flatnonzero(of_region == region)) for region in range(shape.regions)]
+    members = [
+        tuple(names[at] for at in np.flatnonzero(of_region == region)) for region in range(shape.regions)
+    ]
     drawn = np.bincount(of_region, weights=size, minlength=shape.regions)
     drawn = drawn / drawn.sum()
     number = shape.workloads
@@ -186,7 +188,9 @@ def _sites(
     return tuple(sites)
 
 
-def small_shape(seed: int, load: tuple[float, float] = (0.9, 1.0), strategy: Strategy = Strategy.BALANCE) -> Shape:
+def small_shape(
+    seed: int, load: tuple[float, float] = (0.9, 1.0), strategy: Strategy = Strategy.BALANCE
+) -> Shape:
     """One of the random small fleets: 20 to 400 workloads, 3 to 40 clusters, in regions of two to six clusters."""
     random = np.random.default_rng(70_000 + seed)
     clusters = int(random.integers(3, 41))

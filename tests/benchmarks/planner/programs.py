@@ -19,7 +19,11 @@ def most_by_tier(prepared: Prepared) -> list[float]:
     for tier in np.unique(prepared.tier):
         wanted = (tiers == tier).astype(float)
         result = linprog(
-            -wanted, A_ub=matrix, b_ub=limits, bounds=np.column_stack((np.zeros(len(rows)), upper)), method="highs"
+            -wanted,
+            A_ub=matrix,
+            b_ub=limits,
+            bounds=np.column_stack((np.zeros(len(rows)), upper)),
+            method="highs",
         )
         if result.status != 0:
             raise RuntimeError(result.message)
@@ -57,7 +61,9 @@ def cheapest(prepared: Prepared, placed: np.ndarray) -> float:
     rows, matrix, limits, upper = _program(prepared)
     demands = len(prepared.demands)
     price = (prepared.price[prepared.site[rows]] * prepared.request[prepared.demand[rows]]).sum(axis=1)
-    owner = csr_matrix((np.ones(len(rows)), (prepared.demand[rows], np.arange(len(rows)))), shape=(demands, len(rows)))
+    owner = csr_matrix(
+        (np.ones(len(rows)), (prepared.demand[rows], np.arange(len(rows)))), shape=(demands, len(rows))
+    )
     result = linprog(
         price,
         A_ub=matrix,
@@ -77,7 +83,9 @@ def _program(prepared: Prepared) -> tuple[np.ndarray, csr_matrix, np.ndarray, np
     rows = np.flatnonzero(prepared.fits)
     number, resources = len(rows), len(prepared.resources)
     demand, site = prepared.demand[rows], prepared.site[rows]
-    blocks = [csr_matrix((np.ones(number), (demand, np.arange(number))), shape=(len(prepared.demands), number))]
+    blocks = [
+        csr_matrix((np.ones(number), (demand, np.arange(number))), shape=(len(prepared.demands), number))
+    ]
     limits = [prepared.replicas.astype(float)]
     for index in range(resources):
         free = prepared.free[:, index].astype(float)

@@ -1,0 +1,274 @@
+"""Why a demand got its number at a site: one rule for every row, found for all rows at once; sentences one by one.
+
+The first rule of `RULES` that holds is the one that bound it: what forbids comes before what is full, what is full
+before what was merely preferred otherwise.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from failover.planner.joint.arrays import STRATEGIES, Ints, Prepared
+from failover.planner.joint.problem import Shed, Strategy, Why
+from failover.planner.joint.spread import Spreads, domain_at
+from failover.planner.joint.state import State, rows_of_demands, segment_sums
+
+RULES = (
+    "weight",  # its part by its strategy
+    "no-request",
+    "not-named",
+    "unknown-capacity",
+    "closed",
+    "node-too-small",
+    "shed",
+    "maximum",
+    "weight-zero",
+    "spread",
+    "full",
+    "whole",
+    "minimum",
+    "kept",
+    "group",
+    "dearer",
+    "made-room",
+)
+CODE = {rule: index for index, rule in enumerate(RULES)}
+COST = STRATEGIES.index(Strategy.COST)
+LEFT_SHARE = 0.75
+"""Below this part of its share by weight (and more than one replica below), a row has left its weight for others."""
+
+
+def rules_that_bind(state: State, spreads: Spreads, rows: Ints) -> Ints:
+    """For each of `rows` an index of RULES. Rows of one demand may be given in part."""
+    prepared = state.prepared
+    demand, site = prepared.demand[rows], prepared.site[rows]
+    held = state.held[rows].astype(np.int64)
+    satisfied = state.missing[demand] == 0
+    share = _fair_shares(state, rows)
+    later = prepared.group[rows] > 0
+    strategy = prepared.strategy[demand]
+    full = _full(state, rows)
+    tests = (
+        ("no-request", (prepared.request.sum(axis=1) == 0)[demand]),
+        (
+            "not-named",
+            (prepared.weight[rows] == 0) & (prepared.minimum[rows] == 0) & (prepared.maximum[rows] == 0),
+        ),
+        ("unknown-capacity", _unknown(prepared)[site]),
+        ("closed", ~state.takes[site]),
+        ("node-too-small", ~prepared.fits[rows]),
+        ("shed", held < np.minimum(prepared.current[rows], state.kept[rows])),
+        ("maximum", held >= prepared.maximum[rows]),
+        ("spread", _at_spread_bound(state, spreads, rows)),
+        ("full", full & (~satisfied | (held < share))),
+        ("minimum", (held == prepared.minimum[rows]) & (held > 0)),
+        ("weight-zero", prepared.weight[rows] == 0),
+        ("whole", prepared.whole[demand]),
+        ("kept", (held > 0) & (held == state.kept[rows])),
+        ("group", later & satisfied & (held == 0)),
+        ("dearer", (strategy == COST) & (held == 0)),
+        ("made-room", (held < LEFT_SHARE * share) & (held + 1 < share)),
+    )
+    found = np.zeros(len(rows), dtype=np.int64)
+    open_ = np.ones(len(rows), dtype=bool)
+    for rule, holds in tests:
+        found[open_ & holds] = CODE[rule]
+        open_ &= ~holds
+    return found
+
+
+def _unknown(prepared: Prepared) -> np.ndarray:
+    return np.array([site.free is None for site in prepared.sites], dtype=bool)
+
+
+def _full(state: State, rows: Ints) -> np.ndarray:
+    """No room for one more replica there."""
+    prepared = state.prepared
+    result = np.zeros(len(rows), dtype=bool)
+    for index in range(len(prepared.resources)):
+        asked, free = prepared.request[:, index].copy(), state.free[:, index].copy()
+        if len(asked) and asked.max() > free.min(initial=0):
+            result |= asked[prepared.demand[rows]] > free[prepared.site[rows]]
+    return result
+
+
+def _fair_shares(state: State, rows: Ints) -> np.ndarray:
+    """What weights alone would give each row of what its demand wants, over the rows of its first group."""
+    prepared = state.prepared
+    weight = np.where(prepared.fits & (prepared.group == 0), prepared.weight, 0.0).astype(np.float64)
+    sums = np.concatenate(([0.0], np.cumsum(weight)))
+    total = sums[prepared.start[1:]] - sums[prepared.start[:-1]]
+    per_weight = prepared.replicas / np.where(total > 0, total, 1.0)
+    share: np.ndarray = weight[rows] * per_weight[prepared.demand[rows]]
+    return share
+
+
+def _at_spread_bound(state: State, spreads: Spreads, rows: Ints) -> np.ndarray:
+    result = np.zeros(len(rows), dtype=bool)
+    for table in spreads.tables:
+        slot = table.slot[rows]
+        full = table.held(state) >= table.bound
+        result |= (slot >= 0) & full[slot]
+    return result
+
+
+class Reasons:
+    """Sentences for single rows of one plan."""
+
+    def __init__(self, state: State, spreads: Spreads, shed: Sequence[Shed]) -> None:
+        self._state = state
+        self._spreads = spreads
+        self._shed = shed
+
+    def why(self, demand: str, site: str) -> Why:
+        """Names that there are not get an answer too."""
+        prepared = self._state.prepared
+        index, at = prepared.demand_index.get(demand), prepared.site_index.get(site)
+        if index is None or at is None:
+            unknown = f"there is no workload {demand}" if index is None else f"there is no cluster {site}"
+            return Why(demand=demand, site=site, replicas=0, rule="not-known", sentence=unknown)
+        row = prepared.row(index, at)
+        if row is None:
+            return Why(
+                demand=demand,
+                site=site,
+                replicas=0,
+                rule="not-named",
+                sentence=f"the rules of {demand} do not name {site}",
+                would_change=f"name {site} in its placement",
+            )
+        rule = RULES[int(rules_that_bind(self._state, self._spreads, np.array([row]))[0])]
+        sentence, change = self._say(rule, row)
+        return Why(
+            demand=demand,
+            site=site,
+            replicas=int(self._state.held[row]),
+            rule=rule,
+            sentence=sentence,
+            would_change=change,
+        )
+
+    def _say(self, rule: str, row: int) -> tuple[str, str]:
+        prepared, state = self._state.prepared, self._state
+        demand = prepared.demands[prepared.demand[row]]
+        site = prepared.sites[prepared.site[row]]
+        held, kept = int(state.held[row]), int(state.kept[row])
+        lost = held == 0 < int(prepared.current[row]) and not state.takes[prepared.site[row]]
+        share = float(_fair_shares(state, np.array([row]))[0])
+        weight = float(prepared.weight[row])
+        said: dict[str, tuple[str, str]] = {
+            "no-request": (f"{demand.key} names no resources of one replica", "give its containers requests"),
+            "not-named": (
+                f"keeps {held}: the rules do not name {site.name}",
+                f"name {site.name} in its placement",
+            ),
+            "unknown-capacity": (
+                f"keeps {held}: what is free in {site.name} is not known",
+                "a fresh look at the cluster, or a default in the policy",
+            ),
+            "closed": (
+                f"{site.name} is assumed lost"
+                if lost
+                else f"keeps {held}: {site.closed_because or 'it takes no replicas'}",
+                f"{site.name} serving again" if lost else f"{site.name} taking replicas again",
+            ),
+            "node-too-small": (
+                f"keeps {held}: one replica is larger than the largest free node of {site.name}",
+                self._node_lacks(row),
+            ),
+            "shed": (self._shed_sentence(demand.key, site.name, kept - held), "more free capacity there"),
+            "maximum": (f"holds {held}: its maximum there is reached", "a higher maximum"),
+            "spread": (
+                f"holds {held}: the spread over {self._spread_kinds(row)} is reached",
+                "a wider spread limit",
+            ),
+            "full": (
+                f"holds {held}: {site.name} has no room for one more ({self._scarce(row)})",
+                self._lacks(row),
+            ),
+            "minimum": (f"holds {held}: its minimum there", "a higher minimum or weight"),
+            "weight-zero": (f"holds {held}: weight 0 takes its minimum only", "a weight above 0"),
+            "whole": (
+                f"holds {held}: all of its replicas run at one cluster"
+                + ("" if held else ", and not at this"),
+                "`writers: many`",
+            ),
+            "kept": (f"keeps the {held} that run there", "`rebalance` with a budget of moves"),
+            "group": (
+                f"holds 0: the groups before group {prepared.group[row]} took everything",
+                "less room in those",
+            ),
+            "dearer": (
+                "holds 0: other clusters cost less",
+                f"a lower price of {site.name}, or less room elsewhere",
+            ),
+            "made-room": (
+                f"holds {held}, {share - held:.1f} fewer than weight {weight:g} gives, and so leaves room for others",
+                "more free capacity there",
+            ),
+        }
+        if rule in said:
+            return said[rule]
+        strategy = demand.rules.strategy
+        how = (
+            f"weight {weight:g}"
+            if strategy is Strategy.BALANCE
+            else f"strategy {strategy}, weight {weight:g}"
+        )
+        before = f"keeps {kept}, takes {held - kept}" if kept else f"takes {held}"
+        return f"{before} by {how} (a share of {share:.1f})", "another weight"
+
+    def _lack_of(self, row: int) -> list[tuple[str, int]]:
+        prepared, state = self._state.prepared, self._state
+        free, asked = state.free[prepared.site[row]], prepared.request[prepared.demand[row]]
+        return [
+            (name, int(need - have))
+            for name, need, have in zip(prepared.resources, asked, free, strict=True)
+            if need > have
+        ]
+
+    def _scarce(self, row: int) -> str:
+        return ", ".join(name for name, _ in self._lack_of(row))
+
+    def _lacks(self, row: int) -> str:
+        return ", ".join(f"{amount} more {name} free there" for name, amount in self._lack_of(row))
+
+    def _node_lacks(self, row: int) -> str:
+        prepared = self._state.prepared
+        largest, asked = prepared.largest[prepared.site[row]], prepared.request[prepared.demand[row]]
+        lacks = [
+            f"a node with {need} {name} free (the largest has {have})"
+            for name, need, have in zip(prepared.resources, asked.tolist(), largest.tolist(), strict=True)
+            if need > have
+        ]
+        return ", ".join(lacks)
+
+    def _spread_kinds(self, row: int) -> str:
+        prepared, state = self._state.prepared, self._state
+        demand = prepared.demands[prepared.demand[row]]
+        kinds = []
+        for place, spread in enumerate(demand.rules.spread):
+            table = self._spreads.tables[place]
+            slot = int(table.slot[row])
+            if slot >= 0 and table.held(state)[slot] >= table.bound[slot]:
+                kinds.append(f"{spread.kind} {domain_at(prepared, int(prepared.site[row]), spread.kind)}")
+        return ", ".join(kinds)
+
+    def _shed_sentence(self, demand: str, site: str, number: int) -> str:
+        takers = sorted(
+            {shed.made_room_for for shed in self._shed if shed.victim == demand and shed.site == site}
+        )
+        return f"gave up {number} there for {', '.join(takers) or 'a higher tier'}"
+
+
+def replicas_by_rule(state: State, spreads: Spreads, demands: Ints) -> dict[str, int]:
+    """How many replicas each rule bound, over the rows of these demands."""
+    rows, _ = rows_of_demands(state.prepared, demands)
+    codes = rules_that_bind(state, spreads, rows)
+    sums = np.bincount(codes, weights=state.held[rows], minlength=len(RULES))
+    return {rule: int(sums[index]) for rule, index in CODE.items() if sums[index]}
+
+
+def placed_in_total(state: State) -> int:
+    """Replicas placed, fleet-wide."""
+    return int(segment_sums(state.held, state.prepared.start).sum())

@@ -1,0 +1,44 @@
+"""Moving what runs: only under `rebalance`, only towards the plan from nothing, at most so many replicas."""
+
+import numpy as np
+
+from failover.planner.joint.arrays import Ints
+from failover.planner.joint.state import State, segment_sums
+
+
+def move_survivors(state: State, ideal: State, budget: int) -> None:
+    """Move at most `budget` replicas that ran before to where `ideal` has more, furthest from it first.
+
+    Every move finds its room free before the old place is left (add before remove), so none depends on another.
+    """
+    prepared = state.prepared
+    distance = segment_sums(np.maximum(state.held - ideal.held, 0), prepared.start)
+    order = np.lexsort((prepared.luck, -distance / np.maximum(prepared.replicas, 1), prepared.tier))
+    left = budget
+    for demand in order[distance[order] > 0].tolist():
+        if left <= 0:
+            return
+        left -= _move_one(state, ideal, demand, left)
+
+
+def _move_one(state: State, ideal: State, demand: int, budget: int) -> int:
+    prepared = state.prepared
+    if prepared.whole[demand]:
+        return 0
+    rows: Ints = np.arange(prepared.start[demand], prepared.start[demand + 1])
+    surplus = np.maximum(state.held[rows] - ideal.held[rows], 0).astype(np.int64)
+    lack = np.minimum(np.maximum(ideal.held[rows] - state.held[rows], 0), state.room(rows))
+    lack = np.minimum(lack, state.places(rows))
+    number = min(int(surplus.sum()), int(lack.sum()), budget)
+    added, removed = _first(lack, number), _first(surplus, number)
+    for row, amount in zip(rows.tolist(), (added - removed).tolist(), strict=True):
+        if amount:
+            state.put(row, amount)
+    return number
+
+
+def _first(amounts: Ints, number: int) -> Ints:
+    """The first `number` of these amounts, in order."""
+    before = np.cumsum(amounts) - amounts
+    found: Ints = np.clip(number - before, 0, amounts)
+    return found
