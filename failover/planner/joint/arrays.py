@@ -30,7 +30,7 @@ class Prepared:
 
     Sites: `free` [S, R] after the headroom, `capacity` [S, R], `largest` [S, R] (of one node), `price` [S, R],
     `idle` [S] (1 - utilisation), `takes` [S] (open and of known capacity). Demands: `tier`, `replicas`, `luck`
-    (0 to 1, from the key), `strategy` (index of STRATEGIES), `whole`, `standby`, `may_shed`, `hold`, `request` [D, R].
+    (0 to 1, from the key), `strategy` (index of STRATEGIES), `whole`, `standby`, `may_shed`, `hold`, `gives` (may be shed), `request` [D, R].
     Rows: `site`, `demand`, `weight`, `minimum`, `maximum` (of the rules), `group`, `current`, and `fits`: the site
     takes replicas, the rules name it, and one replica is no larger than its largest node.
     """
@@ -55,6 +55,7 @@ class Prepared:
     standby: Ints
     may_shed: Bools
     hold: Bools
+    gives: Bools
     request: Ints
     start: Ints
     site: Rows
@@ -123,6 +124,7 @@ def prepare(problem: Problem) -> Prepared:
         standby=np.array([rule.standby for rule in rules], dtype=np.int64),
         may_shed=np.array([rule.on_shortage is OnShortage.SHED for rule in rules], dtype=bool),
         hold=np.array([rule.on_shortage is OnShortage.HOLD for rule in rules], dtype=bool),
+        gives=np.array([demand.may_give_up and not demand.rules.whole for demand in demands], dtype=bool),
         request=request,
         start=rows.start,
         site=rows.site,

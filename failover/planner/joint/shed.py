@@ -36,7 +36,8 @@ def shed_for(plan: Plan, index: SiteIndex, demands: Ints) -> list[Given]:
         rows, _ = rows_of_demands(prepared, waiting)
         sites = np.unique(prepared.site[rows][state.room(rows) > 0])
         victims = np.concatenate([index.at(int(site)) for site in sites]) if len(sites) else rows[:0]
-        victims = victims[(prepared.tier[prepared.demand[victims]] >= lowest) & (state.held[victims] > 0)]
+        of = prepared.demand[victims]
+        victims = victims[(prepared.tier[of] >= lowest) & prepared.gives[of] & (state.held[victims] > 0)]
         if not len(victims):
             continue
         trial = state.copy()
@@ -95,7 +96,7 @@ def _take_at(state: State, site: int, victims: Ints) -> list[tuple[int, int]]:
         back = min(
             [number, *(value // asked for value, asked in zip(free, request, strict=True) if asked > 0)]
         )
-        back = 0 if prepared.whole[prepared.demand[row]] and back < number else max(0, back)
+        back = max(0, back)
         free = [value - back * asked for value, asked in zip(free, request, strict=True)]
         if number > back:
             state.put(row, -(number - back))
@@ -126,8 +127,6 @@ def give_back(state: State, given: list[Given]) -> None:
         demand, site = int(prepared.demand[item.row]), int(prepared.site[item.row])
         fits = int(places_in(state.free[site : site + 1], prepared.request[demand : demand + 1])[0])
         back = min(item.replicas, int(state.missing[demand]), fits)
-        if prepared.whole[demand] and back < item.replicas:
-            continue
         if back > 0 and state.takes[site]:
             state.put(item.row, back)
             item.replicas -= back

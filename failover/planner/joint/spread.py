@@ -161,9 +161,7 @@ def seed_domains(
         ready = (state.room(rows) > 0) & (weight[rows] > 0) & (slot >= 0)
         for _ in range(int(wanted.max(initial=0))):
             held = table.held(state)
-            domains = np.bincount(
-                np.searchsorted(demands, table.of[held > 0]) if len(demands) else [], minlength=len(demands)
-            )
+            domains = np.bincount(table.of[held > 0], minlength=len(prepared.demands))[demands]
             lacks = (domains < wanted) & (state.missing[demands] > 0)
             open_ = ready & lacks[owner] & (held[slot] == 0) & (state.places(rows) > 0)
             if limits is not None:

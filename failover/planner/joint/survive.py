@@ -9,13 +9,13 @@ from failover.planner.joint.solution import Placement
 from failover.planner.joint.solve import Engine
 
 
-def survivability(problem: Problem, domains: Iterable[Domain]) -> list[Survival]:
+def survivability(problem: Problem, domains: Iterable[Domain]) -> tuple[Survival, ...]:
     """One result for each domain, in their order. What runs now (`current`) is what would be lost."""
     engine = Engine.of(problem)
-    return [survive(engine, domain) for domain in domains]
+    return tuple([lose_domain(engine, domain) for domain in domains])
 
 
-def survive(engine: Engine, domain: Domain) -> Survival:
+def lose_domain(engine: Engine, domain: Domain) -> Survival:
     """What the loss of this domain would mean. Sites that the problem does not hold count for nothing."""
     prepared = engine.prepared
     sites = [name for name in domain.sites if name in prepared.site_index]
