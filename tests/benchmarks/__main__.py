@@ -8,6 +8,7 @@ from pathlib import Path
 
 from failover.cli import render
 from tests.benchmarks import dns, intents, lab_loss, memory, probe_pace, real_loss
+from tests.benchmarks.planner import figures as planner
 
 BENCHMARKS = {
     "memory": memory.measure,
@@ -18,6 +19,11 @@ BENCHMARKS = {
     "dns-flip": dns.measure_flip,
     "dns-load": dns.measure_load,
     "real-loss": real_loss.measure,
+    "planner-big": planner.big,
+    "planner-bounds": planner.against_bounds,
+    "planner-cost": planner.cost,
+    "planner-weights": planner.weights,
+    "planner-growth": planner.grows,
 }
 
 

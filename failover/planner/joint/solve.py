@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from failover.planner.joint import exact
 from failover.planner.joint.arrays import Floats, Ints, Prepared, prepare
 from failover.planner.joint.cheapen import cheapen
 from failover.planner.joint.findings import check
@@ -95,6 +96,7 @@ class Engine:
             state=state, spreads=self.spreads, index=self.index, size=sizes(self.prepared), attempts=attempts
         )
         given: list[Given] = []
+        begun = state.copy()
         prices: Floats | None = None
         tier = self.prepared.tier
         for level in np.unique(tier):
@@ -116,6 +118,8 @@ class Engine:
                 given += shed_for(plan, self.index, demands)
             _hold_back(plan, demands)
         give_back(state, given)
+        if not given and exact.applies(state):
+            exact.place_exactly(state, begun)
         cheapen(state, self.index, np.flatnonzero(self.prepared.strategy == COST))
         return given
 
