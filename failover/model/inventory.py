@@ -4,15 +4,18 @@ from dataclasses import dataclass
 
 from failover.model.ids import ApplicationName, ClusterName
 from failover.model.policy import WorkloadRef
+from failover.model.resources import Resources, places_on, total
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Resources:
-    """CPU in millicores, memory in bytes, number of pods."""
-
-    cpu_m: int = 0
-    memory: int = 0
-    pods: int = 1
+__all__ = [
+    "Autoscaler",
+    "ClusterInventory",
+    "Demand",
+    "NodeState",
+    "Resources",
+    "RightProblem",
+    "WorkloadState",
+    "places_on",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +62,9 @@ class ClusterInventory:
     """One look at a cluster through its API server. Never partial: a list that broke off raises instead (I1).
 
     `uid`: of the namespace kube-system (its identity). `taken_mono`: controller's monotonic seconds when the look began.
-    `odd`: sentences about objects that could not be understood and were left out of `nodes` (never credited).
+    `allocatable`, `requested`: sums over the ready nodes. `utilisation`: CPU in use of what is allocatable, 0 to 1, as the
+    cluster measures it; None where it measures nothing. `odd`: sentences about objects that could not be understood and
+    were left out of `nodes` (never credited).
     """
 
     cluster: ClusterName
@@ -68,6 +73,9 @@ class ClusterInventory:
     nodes_total: int = 0
     nodes_ready: int = 0
     nodes: tuple[NodeState, ...] = ()
+    allocatable: Resources = Resources(pods=0)
+    requested: Resources = Resources(pods=0)
+    utilisation: float | None = None
     workloads: tuple[WorkloadState, ...] = ()
     fence_epoch: int | None = None
     odd: tuple[str, ...] = ()
@@ -75,19 +83,22 @@ class ClusterInventory:
     def workload(self, ref: WorkloadRef) -> WorkloadState | None:
         return next((state for state in self.workloads if state.ref == ref), None)
 
+    @property
+    def free(self) -> Resources:
+        """Allocatable less requested, over all ready nodes; no node owes another anything."""
+        return total([node.free for node in self.nodes])
+
+    def largest_free(self) -> Resources:
+        """Of each resource, the most that any one node has free."""
+        most: dict[str, int] = {}
+        for node in self.nodes:
+            for name, amount in node.free.amounts():
+                most[name] = max(most.get(name, 0), amount)
+        return Resources.of(most)
+
     def places_for(self, requests: Resources) -> int:
         """How many more replicas of these requests fit, node by node (a replica never straddles nodes)."""
         return sum(places_on(node.free, requests) for node in self.nodes)
-
-
-def places_on(free: Resources, requests: Resources) -> int:
-    """Replicas of `requests` that one node's free resources hold."""
-    limits = [free.pods // max(1, requests.pods)]
-    if requests.cpu_m > 0:
-        limits.append(free.cpu_m // requests.cpu_m)
-    if requests.memory > 0:
-        limits.append(free.memory // requests.memory)
-    return max(0, min(limits))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

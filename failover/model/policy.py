@@ -19,6 +19,10 @@ from failover.model.ids import (
 )
 from failover.model.observation import ProbeKind, Reference
 from failover.model.records import RecordType
+from failover.model.resources import Resources
+
+
+TIER_DEFAULT = 5
 
 
 class Profile(StrEnum):
@@ -42,11 +46,29 @@ class Mode(StrEnum):
 
 
 class OnShortage(StrEnum):
-    """What to do when the rest cannot carry the demand. `shed` comes with the joint planner; the loader refuses it."""
+    """What to do when the rest cannot carry the demand: move what fits, move nothing, or let applications of a lower tier
+    give up replicas.
+    """
 
     PARTIAL = "partial"
     HOLD = "hold"
     SHED = "shed"
+
+
+class Strategy(StrEnum):
+    """Which of the clusters that a workload may use get more: by weight, the emptiest, the fullest, or the cheapest."""
+
+    BALANCE = "balance"
+    MOST_FREE = "most-free"
+    PACK = "pack"
+    COST = "cost"
+
+
+class WhenUnsatisfiable(StrEnum):
+    """Whether a spread that cannot be had is given up, or replicas rather stay without a place (Kubernetes' words)."""
+
+    SCHEDULE_ANYWAY = "ScheduleAnyway"
+    DO_NOT_SCHEDULE = "DoNotSchedule"
 
 
 class FenceMode(StrEnum):
@@ -147,7 +169,10 @@ class ClusterEntry:
     """One cluster of the fleet and its place in the failure-domain tree.
 
     `ipv4`, `ipv6`: endpoint addresses that DNS publishes; `hostname`: what a CNAME to it names. `heartbeat_sha256`: hex
-    digest of the token with which it pushes heartbeats out (H), "" where it pushes none.
+    digest of the token with which it pushes heartbeats out (H), "" where it pushes none. `labels`: its own over those of
+    the domains that it lies in. `price`: by resource, an hour of one core, of one GiB of memory, of one pod, of one unit.
+    `assumed_free`: what may be taken for free where it has no node that could tell (nodes that are made on demand); None:
+    such a cluster is no target.
     """
 
     name: ClusterName
@@ -161,6 +186,9 @@ class ClusterEntry:
     fence: FenceMode = FenceMode.POLICY
     data_probe: DataProbe = field(default_factory=DataProbe)
     heartbeat_sha256: str = ""
+    labels: tuple[tuple[str, str], ...] = ()
+    price: tuple[tuple[str, float], ...] = ()
+    assumed_free: Resources | None = None
 
     def domains(self) -> tuple[Domain, ...]:
         """This cluster and its ancestors, widest first."""
@@ -188,13 +216,17 @@ class VantageEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fleet:
-    """All clusters that one installation looks after, and who looks."""
+    """All clusters that one installation looks after, and who looks.
+
+    `headroom_percent`: of what is free in a cluster, how much a plan leaves alone, for what fragmentation makes useless.
+    """
 
     name: str
     clusters: tuple[ClusterEntry, ...]
     vantages: tuple[VantageEntry, ...]
     timing: Timing = field(default_factory=Timing)
     probe_allow_cidrs: tuple[str, ...] = ()
+    headroom_percent: float = 5.0
 
     def cluster(self, name: ClusterName) -> ClusterEntry:
         """The entry of a cluster. Raises KeyError."""
@@ -286,12 +318,29 @@ class WorkloadRef:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlacementRule:
-    """One cluster that may run an application's workloads. `max_replicas` None: unbounded."""
+    """One cluster that may run an application's workloads. `max_replicas` None: unbounded.
+
+    `group`: clusters of a later group take only what those of the earlier ones cannot.
+    """
 
     cluster: ClusterName
     weight: int = 1
     min_replicas: int = 0
     max_replicas: int | None = None
+    group: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spread:
+    """Over how many domains of a kind a workload is spread, and how much of it one may hold.
+
+    `at_least`: domains (0: no matter). `at_most_percent`: of what is placed, rounded up to whole replicas; None: no limit.
+    """
+
+    over: DomainKind
+    at_least: int = 0
+    at_most_percent: int | None = None
+    when: WhenUnsatisfiable = WhenUnsatisfiable.SCHEDULE_ANYWAY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -299,12 +348,18 @@ class Workload:
     """A workload of an application with its own placement (each entry: one cluster).
 
     `fence_gate`: name of the gate that makes an automatic move of a single writer safe, "" if there is none.
+    `requests`: of one replica, where the object itself names none. `standby`: replicas kept warm in a cluster that would
+    hold none.
     """
 
     ref: WorkloadRef
     placement: tuple[PlacementRule, ...]
     writers: Writers = Writers.MANY
     fence_gate: str = ""
+    requests: Resources | None = None
+    spread: tuple[Spread, ...] = ()
+    strategy: Strategy = Strategy.BALANCE
+    standby: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -324,8 +379,24 @@ class DNSName:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """A time of day in which other weights or groups hold: from each time that `cron` comes due, for `duration_s` seconds."""
+
+    name: str
+    cron: str
+    timezone: str
+    duration_s: float
+    weights: tuple[tuple[ClusterName, int], ...] = ()
+    groups: tuple[tuple[ClusterName, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Application:
-    """The unit of protection. `floor`: percent of demand that must be ready elsewhere before traffic moves (I9)."""
+    """The unit of protection. `floor`: percent of demand that must be ready elsewhere before traffic moves (I9).
+
+    `tier`: 1 comes first; applications of a later tier may have to give up replicas for it (`onShortage: shed`).
+    `survives`: the kind of domain whose loss it must survive with all of its demand; None: nothing is promised.
+    """
 
     name: ApplicationName
     mode: Mode = Mode.RECOMMEND
@@ -336,6 +407,9 @@ class Application:
     traffic: TrafficOrder = TrafficOrder.AFTER_CAPACITY
     data_probe: DataProbe | None = None
     failback_steps: tuple[int, ...] = (10, 50, 100)
+    tier: int = TIER_DEFAULT
+    survives: DomainKind | None = None
+    windows: tuple[Window, ...] = ()
 
     @property
     def clusters(self) -> tuple[ClusterName, ...]:
@@ -346,7 +420,10 @@ class Application:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GuardSettings:
-    """Limits of the safety rules (I6, I8, I12). `correlated_limit` None: 1 of up to 5 regions, else 34 %."""
+    """Limits of the safety rules (I6, I8, I12). `correlated_limit` None: 1 of up to 5 regions, else 34 %.
+
+    `rebalance_moves`: replicas that one rebalancing may move at most.
+    """
 
     regions_at_once: int = 1
     per_hour: int = 1
@@ -355,6 +432,7 @@ class GuardSettings:
     changes_per_second: float = 20.0
     share_per_step: float = 1.0
     parallel_per_cluster: int = 8
+    rebalance_moves: int = 50
 
 
 class JobKind(StrEnum):
@@ -365,6 +443,8 @@ class JobKind(StrEnum):
     REPORT = "report"
     DRAIN = "drain"
     FAILBACK = "failback"
+    REBALANCE = "rebalance"
+    SURVIVABILITY = "survivability"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from failover.model.ids import ClusterName
-from failover.model.inventory import ClusterInventory, Resources, places_on
+from failover.model.inventory import ClusterInventory, Resources
+from failover.model.resources import minus, places_on
 
 
 @dataclass(slots=True, kw_only=True)
@@ -41,7 +42,7 @@ class FreeCapacity:
             number = min(left, places_on(free, requests))
             if number:
                 self._taken.append((cluster, index, free))
-                room.nodes[index] = _minus(free, requests, number)
+                room.nodes[index] = minus(free, requests, number)
                 left -= number
         if left:
             raise ValueError(f"{cluster} has no room for {left} of {replicas} replicas")
@@ -67,10 +68,3 @@ class FreeCapacity:
             room = self._rooms[cluster] = _Room(nodes=[node.free for node in nodes])
         return room
 
-
-def _minus(free: Resources, requests: Resources, number: int) -> Resources:
-    return Resources(
-        cpu_m=free.cpu_m - requests.cpu_m * number,
-        memory=free.memory - requests.memory * number,
-        pods=free.pods - max(1, requests.pods) * number,
-    )
