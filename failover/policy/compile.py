@@ -3,13 +3,14 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from failover.model.codec import digest
 from failover.model.ids import (
     ApplicationName,
     ClusterName,
     DatacenterName,
+    DomainKind,
     ProviderName,
     RegionName,
     ScheduleName,
@@ -31,7 +32,6 @@ from failover.model.policy import (
     NameServer,
     Objective,
     OnShortage,
-    PlacementRule,
     Policy,
     Profile,
     Publish,
@@ -39,9 +39,6 @@ from failover.model.policy import (
     Timing,
     TrafficOrder,
     VantageEntry,
-    Workload,
-    WorkloadRef,
-    Writers,
     Zone,
 )
 from failover.model.records import RecordType
@@ -55,8 +52,8 @@ from failover.policy.documents import (
     NameServerDocument,
     Probe,
     ScheduleDocument,
-    WorkloadDocument,
 )
+from failover.policy.placing import assumed_of, inherited, window_of, workloads_of
 from failover.policy.yaml_reader import Marked
 
 FAST = Timing(profile=Profile.FAST, interval_s=1.0, timeout_s=1.0, confirm_s=2.0)
@@ -91,7 +88,7 @@ def compile_policy(parsed: Sequence[Parsed]) -> Policy:
     )
     applications = tuple(
         sorted(
-            (_application(item) for item in documents_of(parsed, ApplicationDocument)),
+            (_application(item, fleet) for item in documents_of(parsed, ApplicationDocument)),
             key=lambda one: one.name,
         )
     )
@@ -155,6 +152,7 @@ def compile_fleet(item: Parsed) -> Fleet:
         for region in provider.regions:
             for datacenter in region.datacenters:
                 for one in datacenter.clusters:
+                    levels = (provider, region, datacenter, one)
                     clusters.append(
                         ClusterEntry(
                             name=ClusterName(one.name),
@@ -173,6 +171,9 @@ def compile_fleet(item: Parsed) -> Fleet:
                             fence=FenceMode(one.fence or "best-effort"),
                             data_probe=_probe(item, one.probe),
                             heartbeat_sha256=one.heartbeat_sha256 or "",
+                            labels=cast(Any, inherited(level.labels for level in levels)),
+                            price=cast(Any, inherited(level.price for level in levels)),
+                            assumed_free=assumed_of(one.assumed_free),
                         )
                     )
     return Fleet(
@@ -181,6 +182,7 @@ def compile_fleet(item: Parsed) -> Fleet:
         vantages=tuple(_vantage(one) for one in spec.vantages),
         timing=timing_of(spec),
         probe_allow_cidrs=tuple(spec.probes.allow_cidrs),
+        headroom_percent=float(spec.headroom),
     )
 
 
@@ -259,9 +261,9 @@ def absolute(name: str) -> str:
     return name.rstrip(".").lower() + "."
 
 
-def _application(item: Parsed) -> Application:
+def _application(item: Parsed, fleet: Fleet) -> Application:
     spec = item.document.spec
-    workloads = tuple(one for document in spec.workloads for one in workloads_of(document))
+    workloads = tuple(one for document in spec.workloads for one in workloads_of(fleet, document))
     placed = tuple(dict.fromkeys(rule.cluster for workload in workloads for rule in workload.placement))
     return Application(
         name=ApplicationName(item.document.metadata.name),
@@ -273,29 +275,10 @@ def _application(item: Parsed) -> Application:
         traffic=TrafficOrder(spec.traffic),
         data_probe=_probe(item, spec.probe) if spec.probe is not None else None,
         failback_steps=tuple(spec.failback_steps),
+        tier=spec.tier,
+        survives=DomainKind(spec.survives) if spec.survives else None,
+        windows=tuple(window_of(fleet, one) for one in spec.windows),
     )
-
-
-def workloads_of(document: WorkloadDocument) -> list[Workload]:
-    """One workload for each name."""
-    default = Writers.SINGLE if document.kind == "StatefulSet" else Writers.MANY
-    names = [*([document.name] if document.name else []), *document.names]
-    return [
-        Workload(
-            ref=WorkloadRef(object_kind=document.kind, namespace=document.namespace, name=name),
-            placement=tuple(
-                PlacementRule(
-                    cluster=ClusterName(rule.cluster),
-                    weight=rule.weight,
-                    min_replicas=rule.min,
-                    max_replicas=rule.max,
-                )
-                for rule in document.placement
-            ),
-            writers=Writers(document.writers) if document.writers else default,
-        )
-        for name in names
-    ]
 
 
 def zones_of(one: DNSDocument) -> list[str]:
@@ -331,6 +314,7 @@ def _guards(found: list[Parsed], profile: Profile) -> GuardSettings:
         changes_per_second=spec.changes_per_second or VELOCITY[profile],
         share_per_step=spec.share_per_step,
         parallel_per_cluster=spec.parallel_per_cluster,
+        rebalance_moves=spec.rebalance_moves,
     )
 
 

@@ -16,6 +16,8 @@ from failover.policy.fields import (
     Line,
     Name,
     Port,
+    Quantity,
+    ResourceName,
     Words,
 )
 
@@ -106,7 +108,22 @@ class Access(Document):
     exec_allowed: list[AbsolutePath] = Field([], description="absolute paths of credential plugins")
 
 
-class ClusterDocument(Document):
+PRICE_MAX = 10_000.0
+Price = Annotated[float, Field(ge=0, le=PRICE_MAX, strict=False)]
+Labels = dict[Annotated[str, Field(min_length=1, max_length=253)], Annotated[str, Field(max_length=63)]]
+Amounts = dict[ResourceName, Quantity]
+
+
+class DomainFacts(Document):
+    """What may be said of any domain, and holds for every cluster in it that does not say otherwise."""
+
+    labels: Labels = Field({}, description="what placement rules select clusters by")
+    price: dict[ResourceName, Price] = Field(
+        {}, description="of one hour of a core (cpu), a GiB (memory), a pod, or one unit of any other resource"
+    )
+
+
+class ClusterDocument(DomainFacts):
     """One cluster."""
 
     name: Name
@@ -121,23 +138,28 @@ class ClusterDocument(Document):
         alias="heartbeatSHA256",
         description="digest of the token with which the cluster pushes heartbeats out (`failover heartbeat`)",
     )
+    assumed_free: Amounts = Field(
+        {},
+        description="what may be taken for free where the cluster has no node that could tell, because nodes are made on "
+        "demand; without it such a cluster takes no replicas",
+    )
 
 
-class Datacenter(Document):
+class Datacenter(DomainFacts):
     """One datacenter of a region."""
 
     name: Name
     clusters: list[ClusterDocument] = Field(min_length=1)
 
 
-class Region(Document):
+class Region(DomainFacts):
     """One region of a provider."""
 
     name: Name
     datacenters: list[Datacenter] = Field(min_length=1)
 
 
-class Provider(Document):
+class Provider(DomainFacts):
     """One provider, or one's own machines."""
 
     name: Name
@@ -170,6 +192,13 @@ class FleetSpec(Document):
     profile: Literal["balanced", "fast"] = "balanced"
     timing: TimingDocument = TimingDocument()
     probes: Probes = Probes()
+    headroom: float = Field(
+        5.0,
+        ge=0,
+        le=90,
+        strict=False,
+        description="percent of a cluster's free room that plans leave alone: fragmentation makes it useless",
+    )
     providers: list[Provider] = Field(min_length=1)
     vantages: list[VantageDocument] = Field(min_length=1)
 
@@ -220,12 +249,29 @@ class ZoneSpec(Document):
 
 
 class PlacementDocument(Document):
-    """One cluster that may run a workload."""
+    """Clusters that may run a workload: one by its name, all of a domain, or all with certain labels.
 
-    cluster: Name
+    The first entry that names a cluster counts for it; `weight`, `min` and `max` are each cluster's own.
+    """
+
+    cluster: Name | None = None
+    domain: Line | None = Field(None, description="every cluster of it, such as region/eu-west")
+    labels: Labels | None = Field(None, description="every cluster that has all of them")
     weight: int = Field(1, ge=0, le=1000)
     min: int = Field(0, ge=0, le=100_000)
     max: int | None = Field(None, ge=0, le=100_000)
+    group: int = Field(
+        0, ge=0, le=9, description="clusters of a later group take only what those of the earlier ones cannot"
+    )
+
+
+class SpreadDocument(Document):
+    """Over how many domains of a kind a workload is spread, and how much of it one of them may hold."""
+
+    over: Literal["provider", "region", "datacenter", "cluster"]
+    at_least: int = Field(0, ge=0, le=1000, description="domains that hold a replica")
+    at_most: int | None = Field(None, ge=1, le=100, description="percent of what is placed, rounded up")
+    when_unsatisfiable: Literal["ScheduleAnyway", "DoNotSchedule"] = "ScheduleAnyway"
 
 
 class WorkloadDocument(Document):
@@ -236,7 +282,31 @@ class WorkloadDocument(Document):
     name: Name | None = None
     names: list[Name] = []
     writers: Literal["many", "single"] | None = Field(None, description="single by default for StatefulSets")
+    requests: Amounts = Field({}, description="of one replica, where the object's pods request nothing")
     placement: list[PlacementDocument] = Field(min_length=1)
+    exclude: list[Line] = Field([], description="domains and clusters that never run it, whatever placement says")
+    spread: list[SpreadDocument] = []
+    strategy: Literal["balance", "most-free", "pack", "cost"] = Field(
+        "balance", description="by weight, the emptiest first, the fullest first, or the cheapest first"
+    )
+    standby: int = Field(
+        0, ge=0, le=100_000, description="replicas kept warm in later groups although the first has room"
+    )
+
+
+class WindowDocument(Document):
+    """A time in which other weights or groups hold ("follow the sun")."""
+
+    name: Name
+    cron: Line = Field(description="when it begins: minute hour day month weekday")
+    timezone: Line = "UTC"
+    duration: Duration
+    weights: dict[Line, Annotated[int, Field(ge=0, le=1000)]] = Field(
+        {}, description="domain or cluster to the weight of each of its clusters"
+    )
+    groups: dict[Line, Annotated[int, Field(ge=0, le=9)]] = Field(
+        {}, description="domain or cluster to the group of its clusters"
+    )
 
 
 class DNSDocument(Document):
@@ -267,6 +337,11 @@ class ApplicationSpec(Document):
     dns: list[DNSDocument] = []
     probe: Probe | None = None
     failback_steps: list[Annotated[int, Field(ge=1, le=100)]] = [10, 50, 100]
+    tier: int = Field(5, ge=1, le=9, description="1 is placed first; later tiers may have to give up replicas for it")
+    survives: Literal["provider", "region", "datacenter", "cluster"] | None = Field(
+        None, description="a promise that `failover survivability` checks: the loss of any one such domain"
+    )
+    windows: list[WindowDocument] = []
 
 
 class GuardsSpec(Document):
@@ -283,6 +358,9 @@ class GuardsSpec(Document):
         1.0, ge=0.01, le=1, description="of a workload's replicas, how many one change may move at most"
     )
     parallel_per_cluster: int = Field(8, ge=1, le=256)
+    rebalance_moves: int = Field(
+        50, ge=1, le=100_000, description="replicas that one rebalancing, or a time window, may move at most"
+    )
 
 
 class ScheduleSpec(Document):
@@ -291,7 +369,7 @@ class ScheduleSpec(Document):
     cron: Line = Field(description="five fields: minute hour day month weekday")
     timezone: Line = "UTC"
     jitter: Duration = 0.0
-    job: Literal["deep-probe", "validate", "report", "drain", "failback"]
+    job: Literal["deep-probe", "validate", "report", "drain", "failback", "rebalance", "survivability"]
     domain: Line = ""
     reason: Words = ""
     suspended: bool = False

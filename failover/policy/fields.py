@@ -3,6 +3,7 @@
 import ipaddress
 import re
 import unicodedata
+from decimal import ROUND_CEILING, Decimal, InvalidOperation
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
@@ -87,6 +88,49 @@ def _line(value: str) -> str:
 def _words(value: str) -> str:
     return _line(" ".join(value.split()))
 
+
+_QUANTITY = re.compile(r"([0-9]+(?:\.[0-9]+)?)(m|k|M|G|T|Ki|Mi|Gi|Ti)?")
+_FACTORS = {
+    "": Decimal(1), "m": Decimal("0.001"), "k": Decimal(10**3), "M": Decimal(10**6), "G": Decimal(10**9),
+    "T": Decimal(10**12), "Ki": Decimal(1 << 10), "Mi": Decimal(1 << 20), "Gi": Decimal(1 << 30), "Ti": Decimal(1 << 40),
+}  # fmt: skip
+QUANTITY_MAX = Decimal(1 << 60)
+_RESOURCE = re.compile(r"[a-z0-9]([-a-z0-9./]{0,251}[a-z0-9])?")
+
+
+def parse_quantity(value: Any) -> Decimal:
+    """`500m`, `2`, `1.5Gi` as a number of cores, bytes or units. Raises ValueError."""
+    text = str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+    match = _QUANTITY.fullmatch(text) if isinstance(text, str) and len(text) <= 40 else None
+    try:
+        found = Decimal(match[1]) * _FACTORS[match[2] or ""] if match else None
+    except InvalidOperation:
+        found = None
+    if found is None:
+        raise ValueError(f"{shown(value)} is no quantity; write it as Kubernetes does: 500m, 2, 512Mi")
+    if found > QUANTITY_MAX:
+        raise ValueError(f"{shown(value)} is more than any machine has")
+    return found
+
+
+def smallest_units(resource: str, quantity: Decimal) -> int:
+    """CPU in millicores, everything else in whole units; rounded up as Kubernetes does."""
+    factor = 1000 if resource == "cpu" else 1
+    return int((quantity * factor).to_integral_value(ROUND_CEILING))
+
+
+def _resource_name(value: str) -> str:
+    if not _RESOURCE.fullmatch(value):
+        raise ValueError(f"{shown(value)} is no resource; such are cpu, memory, pods, nvidia.com/gpu")
+    return value
+
+
+Quantity = Annotated[
+    Decimal,
+    BeforeValidator(parse_quantity),
+    WithJsonSchema({"type": ["string", "number"], "pattern": "^[0-9]+(\\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$"}),
+]
+ResourceName = Annotated[str, AfterValidator(_resource_name)]
 
 Line = Annotated[str, AfterValidator(_line)]
 Words = Annotated[str, AfterValidator(_words)]

@@ -8,12 +8,16 @@ from failover.model.records import CAPABILITIES
 from failover.policy.compile import Parsed, absolute, zones_of
 from failover.policy.lint_names import Known
 from failover.policy.lint_paths import check_probe
+from failover.policy.lint_placement import check_placement, check_promise
+from failover.policy.lint_windows import check_windows
+from failover.policy.placing import rules_of
 
 FENCE_PREFIX = "_failover-fence."
 
 
 def check_applications(items: Sequence[Parsed], known: Known) -> Iterator[Problem]:
     """Every problem of all applications."""
+    last = max((item.document.spec.tier for item in items), default=0)
     owners: dict[tuple[str, str], tuple[str, str]] = {}
     workloads: dict[tuple[str, str, str], str] = {}
     bundles: dict[str, str] = {}
@@ -24,6 +28,11 @@ def check_applications(items: Sequence[Parsed], known: Known) -> Iterator[Proble
         for number, one in enumerate(item.document.spec.dns):
             yield from _dns(item, number, one, known, owners)
         yield from _whole(item)
+        if item.document.spec.on_shortage == "shed" and item.document.spec.tier == last:
+            sentence = f"shed, and no application has a tier after {last}: nobody could make room"
+            yield item.marked.problem(("spec", "onShortage"), sentence, warning=True)
+        yield from check_promise(item, known)
+        yield from check_windows(item, known)
         if item.document.spec.probe is not None:
             yield from check_probe(item, ("spec", "probe"), item.document.spec.probe, bundles)
 
@@ -34,11 +43,9 @@ def _whole(item: Parsed) -> Iterator[Problem]:
         yield item.marked.problem(("spec",), "has neither workloads nor dns: there is nothing to protect")
     if spec.on_shortage is None:
         yield item.marked.problem(
-            ("spec",), "onShortage is missing: choose partial (move what fits) or hold (move nothing)"
+            ("spec",),
+            "onShortage is missing: choose partial (move what fits), hold (move nothing) or shed (later tiers make room)",
         )
-    elif spec.on_shortage == "shed":
-        sentence = "shed comes with the joint planner and is not there yet; choose partial or hold"
-        yield item.marked.problem(("spec", "onShortage"), sentence)
     steps = spec.failback_steps
     if not steps or steps[-1] != 100 or sorted(set(steps)) != steps:
         yield item.marked.problem(("spec", "failbackSteps"), "must rise and end with 100")
@@ -48,7 +55,7 @@ def _mode(item: Parsed, known: Known) -> Iterator[Problem]:
     spec = item.document.spec
     if spec.mode != "auto":
         return
-    used = {rule.cluster for one in spec.workloads for rule in one.placement}
+    used = placed_in(spec, known)
     for name in sorted(used & set(known.fences)):
         if known.fences[name] is None:
             sentence = (
@@ -71,23 +78,14 @@ def _workload(
                 path, f"{one.kind} {one.namespace}/{name} belongs to {seen[key]} already"
             )
         seen.setdefault(key, owner)
-    placed: set[str] = set()
-    for at, rule in enumerate(one.placement):
-        here = (*path, "placement", at)
-        if sentence := known.no_cluster(rule.cluster):
-            yield item.marked.problem((*here, "cluster"), sentence)
-        if rule.cluster in placed:
-            yield item.marked.problem((*here, "cluster"), f"{rule.cluster} stands twice")
-        placed.add(rule.cluster)
-        if rule.max is not None and rule.max < rule.min:
-            yield item.marked.problem((*here, "max"), f"max ({rule.max}) is less than min ({rule.min})")
-    if one.placement and not any(rule.weight for rule in one.placement):
-        yield item.marked.problem((*path, "placement"), "every weight is 0: nothing could be placed")
-    single = one.writers == "single" or (one.writers is None and one.kind == "StatefulSet")
-    if single and sum(1 for rule in one.placement if rule.min > 0) > 1:
-        yield item.marked.problem(
-            (*path, "placement"), "a single writer has a min above 0 in one cluster at most"
-        )
+    yield from check_placement(item, path, one, known)
+
+
+def placed_in(spec: Any, known: Known) -> set[str]:
+    """Every cluster that a workload may run in; of a fleet that cannot be read, those that are named themselves."""
+    if known.fleet is not None:
+        return {rule.cluster for one in spec.workloads for rule in rules_of(known.fleet, one)}
+    return {rule.cluster for one in spec.workloads for rule in one.placement if rule.cluster is not None}
 
 
 def _dns(
@@ -207,10 +205,8 @@ def _published(item: Parsed, path: tuple[str | int, ...], one: Any, known: Known
     for at, name in enumerate(one.clusters):
         if sentence := known.no_cluster(name):
             yield item.marked.problem((*path, "clusters", at), sentence)
-    used = one.clusters or [
-        rule.cluster for workload in item.document.spec.workloads for rule in workload.placement
-    ]
-    if not used:
+    used = set(one.clusters) or placed_in(item.document.spec, known)
+    if not used and (one.clusters or not item.document.spec.workloads):
         yield item.marked.problem(path, "names no clusters, and there is no placement to take them from")
     field = {"A": "ipv4", "AAAA": "ipv6", "CNAME": "hostname"}[one.type]
     for entry in known.fleet.clusters if known.fleet else ():

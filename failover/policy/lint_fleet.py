@@ -14,12 +14,15 @@ VANTAGES_FOR_AUTO = 3
 REFERENCES_NEEDED = 2
 INTERVAL_MAX_S = 600.0
 CONFIRM_MAX_S = 3600.0
+PRICES_APART = 100.0
+"""The same resource costs hardly this many times more in one place than in another: then it is another unit."""
 
 
 def check_fleet(item: Parsed, known: Known, *, auto: bool) -> Iterator[Problem]:
     """Every problem of the fleet. `auto`: some application lets automation act."""
     yield from _domains(item)
     yield from _clusters(item)
+    yield from _prices(item, known)
     yield from _timing(item, timing_of(item.document.spec))
     yield from _vantages(item, known, auto=auto)
     yield from _references(item, known, auto=auto)
@@ -46,6 +49,25 @@ def _domains(item: Parsed) -> Iterator[Problem]:
                 yield from once("datacenter", datacenter.name, here)
                 for c, one in enumerate(datacenter.clusters):
                     yield from once("cluster", one.name, (*here, "clusters", c))
+
+
+def _prices(item: Parsed, known: Known) -> Iterator[Problem]:
+    """A price that is a thousand times another's is told: an hour of a core, not a month of a machine."""
+    cheapest: dict[str, tuple[float, str]] = {}
+    entries = known.fleet.clusters if known.fleet is not None else ()
+    for entry in entries:
+        for resource, price in entry.price:
+            if price > 0:
+                cheapest[resource] = min(cheapest.get(resource, (price, entry.name)), (price, entry.name))
+    for (path, _), entry in zip(clusters_with_paths(item), entries, strict=False):
+        for resource, price in entry.price:
+            least, other = cheapest.get(resource, (price, entry.name))
+            if price > least * PRICES_APART:
+                sentence = (
+                    f"{resource} costs {price:g} an hour in {entry.name} and {least:g} in {other}, "
+                    f"{price / least:.0f} times less: is it the same unit?"
+                )
+                yield item.marked.problem(path, sentence, warning=True)
 
 
 def _clusters(item: Parsed) -> Iterator[Problem]:

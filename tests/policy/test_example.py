@@ -18,7 +18,7 @@ def test_the_example_holds_what_it_promises_and_no_warning() -> None:
     assert len({entry.datacenter for entry in fleet.clusters}) == 4
     assert len(fleet.clusters) == 5
     assert sorted(vantage.region for vantage in fleet.vantages) == ["", "", "ap-south", "eu-west", "us-east"]
-    assert len(result.policy.applications) == 2
+    assert len(result.policy.applications) == 3
     singles = [w for a in result.policy.applications for w in a.workloads if w.writers is Writers.SINGLE]
     assert [str(item.ref) for item in singles] == ["statefulset/ledger/database"]
 
