@@ -4,8 +4,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from failover.kube.quantities import millicores, whole
-from failover.model.inventory import Autoscaler, NodeState, Resources, WorkloadState
+from failover.model.inventory import Autoscaler, NodeState, WorkloadState
 from failover.model.policy import WorkloadRef
+from failover.model.resources import CPU, MEMORY, PODS, Resources, minus, total
 
 PLURALS = {"Deployment": "deployments", "StatefulSet": "statefulsets", "ReplicaSet": "replicasets"}
 PODS_DEFAULT = 110
@@ -82,18 +83,32 @@ def _single_writer(ref: WorkloadRef, spec: dict[str, Any]) -> bool:
 
 
 def pod_requests(spec: dict[str, Any]) -> Resources:
-    """What the scheduler reserves for one pod: the sum of its containers, or the largest init container."""
+    """What the scheduler reserves for one pod: the sum of its containers, or the largest init container, and its overhead."""
 
-    def of(containers: Iterable[dict[str, Any]]) -> list[tuple[int, int]]:
-        requests = [((item.get("resources") or {}).get("requests") or {}) for item in containers]
-        return [(millicores(item.get("cpu", 0)), whole(item.get("memory", 0))) for item in requests]
+    def of(containers: Iterable[dict[str, Any]]) -> list[Resources]:
+        return [amounts((item.get("resources") or {}).get("requests") or {}) for item in containers]
 
-    running = of(spec.get("containers") or [])
     starting = of(item for item in spec.get("initContainers") or [] if item.get("restartPolicy") != "Always")
     aside = of(item for item in spec.get("initContainers") or [] if item.get("restartPolicy") == "Always")
-    cpu = max([sum(item[0] for item in running + aside), *(item[0] for item in starting)])
-    memory = max([sum(item[1] for item in running + aside), *(item[1] for item in starting)])
-    return Resources(cpu_m=cpu, memory=memory, pods=1)
+    most = total([*of(spec.get("containers") or []), *aside]).by_name()
+    for one in starting:
+        for name, amount in one.amounts():
+            most[name] = max(most.get(name, 0), amount)
+    whole_pod = amounts((spec.get("resources") or {}).get("requests") or {}).by_name()
+    most |= {name: amount for name, amount in whole_pod.items() if amount}
+    overhead = amounts(spec.get("overhead") or {})
+    return Resources.of({**total([Resources.of(most), overhead]).by_name(), PODS: 1})
+
+
+def amounts(found: dict[str, Any]) -> Resources:
+    """Quantities of any resources, pods apart. Raises ValueError for what is none."""
+    return Resources.of(
+        {
+            name: millicores(value) if name == CPU else whole(value)
+            for name, value in found.items()
+            if name != PODS
+        }
+    )
 
 
 def node_ready(item: dict[str, Any]) -> bool:
@@ -108,24 +123,22 @@ def node_ready(item: dict[str, Any]) -> bool:
 
 
 def allocatable(item: dict[str, Any]) -> Resources:
-    """What a node can give in all."""
+    """What a node can give in all. Raises KeyError where it names no cpu or no memory."""
     found = (item.get("status") or {}).get("allocatable") or {}
-    return Resources(
-        cpu_m=millicores(found["cpu"]),
-        memory=whole(found["memory"]),
-        pods=whole(found.get("pods", PODS_DEFAULT)),
+    if CPU not in found or MEMORY not in found:
+        raise KeyError(CPU if CPU not in found else MEMORY)
+    pods = whole(found.get(PODS, PODS_DEFAULT))
+    return Resources.of({**amounts(found).by_name(), PODS: pods})
+
+
+def free_nodes(nodes: dict[str, Resources], used: dict[str, Resources]) -> tuple[NodeState, ...]:
+    """Allocatable less what the pods on each node request, never below nothing."""
+    return tuple(
+        NodeState(name=name, free=minus(whole_node, used[name], 1) if name in used else whole_node)
+        for name, whole_node in sorted(nodes.items())
     )
 
 
-def free_nodes(nodes: dict[str, Resources], used: dict[str, tuple[int, int, int]]) -> tuple[NodeState, ...]:
-    """Allocatable less what the pods on each node request, never below nothing."""
-    states = []
-    for name, total in sorted(nodes.items()):
-        cpu, memory, pods = used.get(name, (0, 0, 0))
-        free = Resources(
-            cpu_m=max(0, total.cpu_m - cpu),
-            memory=max(0, total.memory - memory),
-            pods=max(0, total.pods - pods),
-        )
-        states.append(NodeState(name=name, free=free))
-    return tuple(states)
+def cpu_in_use(item: dict[str, Any]) -> tuple[str, int]:
+    """(node, millicores) of one NodeMetrics object. Raises KeyError or ValueError for what is none."""
+    return str(item["metadata"]["name"]), millicores(item["usage"]["cpu"])

@@ -65,9 +65,10 @@ def _binding(kind: str, name: str, namespace: str, subject: dict[str, Any]) -> d
 
 
 def _cluster_wide(subject: dict[str, Any]) -> list[dict[str, Any]]:
-    """Read nodes and pods (capacity), and the identity of the cluster."""
+    """Read nodes and pods (capacity), how busy the nodes are (where that is measured), and the identity of the cluster."""
     rules = [
         _rule("", ["nodes", "pods"], ["list"]),
+        _rule("metrics.k8s.io", ["nodes"], ["list"]),
         _rule("", ["namespaces"], ["get"], ["kube-system"]),
     ]
     role = _object("rbac.authorization.k8s.io/v1", "ClusterRole", "failover", rules=rules)

@@ -8,6 +8,7 @@ from urllib.parse import quote
 from failover.kube.objects import (
     allocatable,
     autoscaler_path,
+    cpu_in_use,
     free_nodes,
     list_path,
     node_ready,
@@ -17,10 +18,11 @@ from failover.kube.objects import (
 )
 from failover.kube.responses import ListExpired
 from failover.kube.transport import Transport
-from failover.model.errors import NotFound, Unavailable
+from failover.model.errors import NotFound, TargetError, Unavailable
 from failover.model.ids import ClusterName
-from failover.model.inventory import ClusterInventory, Resources, WorkloadState
+from failover.model.inventory import ClusterInventory, WorkloadState
 from failover.model.policy import WorkloadRef
+from failover.model.resources import Resources, total
 
 PAGE = 500
 RESTARTS_MAX = 3
@@ -29,6 +31,9 @@ EPOCH_DIGITS_MAX = 18
 FENCE_NAMESPACE = "failover"
 FENCE_NAME = "failover-fence"
 FENCE_PATH = f"/api/v1/namespaces/{FENCE_NAMESPACE}/configmaps/{FENCE_NAME}"
+METRICS_PATH = "/apis/metrics.k8s.io/v1beta1/nodes"
+EVERYTHING = Resources(cpu_m=1 << 40, memory=1 << 60, pods=1 << 20)
+"""What a pod that makes no sense is taken to request."""
 RUNNING = quote("status.phase!=Succeeded,status.phase!=Failed")
 
 
@@ -100,16 +105,20 @@ class Reader:
         self, name: ClusterName, workloads: Sequence[WorkloadRef], now_mono: float
     ) -> ClusterInventory:
         uid = await self.uid()
-        nodes, total, odd = await self._nodes()
+        nodes, total_nodes, odd = await self._nodes()
         used, odd_pods = await self._used()
         states = await self.workloads(workloads)
+        free = free_nodes(nodes, used)
         return ClusterInventory(
             cluster=name,
             uid=uid,
             taken_mono=now_mono,
-            nodes_total=total,
+            nodes_total=total_nodes,
             nodes_ready=len(nodes),
-            nodes=free_nodes(nodes, used),
+            nodes=free,
+            allocatable=total(list(nodes.values())),
+            requested=total([used[name] for name in nodes if name in used]),
+            utilisation=await self._utilisation(nodes),
             workloads=states,
             fence_epoch=await self.fence_epoch(),
             odd=(*odd, *odd_pods),
@@ -131,9 +140,9 @@ class Reader:
                     )
         return nodes, total, tuple(odd)
 
-    async def _used(self) -> tuple[dict[str, tuple[int, int, int]], tuple[str, ...]]:
-        """What the pods on each node request. A pod that cannot be understood makes its node full."""
-        used: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
+    async def _used(self) -> tuple[dict[str, Resources], tuple[str, ...]]:
+        """What the pods on each node request, summed page by page. A pod that cannot be understood makes its node full."""
+        used: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
         odd = []
         async for page in self.pages("/api/v1/pods", f"&fieldSelector={RUNNING}"):
             for item in page:
@@ -145,12 +154,26 @@ class Reader:
                     requests = pod_requests(spec)
                 except (KeyError, ValueError, TypeError, AttributeError) as error:
                     odd.append(f"a pod on {node} cannot be understood ({error}): the node counts as full")
-                    requests = Resources(cpu_m=1 << 40, memory=1 << 60, pods=1 << 20)
-                row = used[node]
-                row[0] += requests.cpu_m
-                row[1] += requests.memory
-                row[2] += requests.pods
-        return {name: (row[0], row[1], row[2]) for name, row in used.items()}, tuple(odd)
+                    requests = EVERYTHING
+                for name, amount in requests.amounts():
+                    used[node][name] += amount
+        return {node: Resources.of(sums) for node, sums in used.items()}, tuple(odd)
+
+    async def _utilisation(self, nodes: dict[str, Resources]) -> float | None:
+        """CPU in use of what the ready nodes can give; None where the cluster has no metrics API, or does not let us ask.
+
+        It is a hint for the strategy `most-free`, and never a reason to take a look for incomplete.
+        """
+        in_use = 0
+        try:
+            async for page in self.pages(METRICS_PATH):
+                for item in page:
+                    node, millicores = cpu_in_use(item)
+                    in_use += millicores if node in nodes else 0
+        except (TargetError, KeyError, ValueError, TypeError, AttributeError):
+            return None
+        whole = sum(node.cpu_m for node in nodes.values())
+        return min(1.0, in_use / whole) if whole else None
 
     async def workloads(self, refs: Sequence[WorkloadRef]) -> tuple[WorkloadState, ...]:
         """States in the order asked; absent objects have exists=False. Few are read one by one, many by list."""

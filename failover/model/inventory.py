@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from failover.model.ids import ApplicationName, ClusterName
 from failover.model.policy import WorkloadRef
-from failover.model.resources import Resources, places_on, total
+from failover.model.resources import NOTHING, ONE_POD, Resources, places_on, total
 
 __all__ = [
     "Autoscaler",
@@ -43,7 +43,7 @@ class WorkloadState:
     pods: int = 0
     settled: bool = True
     resource_version: str = ""
-    requests: Resources = Resources()
+    requests: Resources = ONE_POD
     autoscaler: Autoscaler | None = None
     managers: tuple[str, ...] = ()
     single_writer: bool = False
@@ -73,8 +73,8 @@ class ClusterInventory:
     nodes_total: int = 0
     nodes_ready: int = 0
     nodes: tuple[NodeState, ...] = ()
-    allocatable: Resources = Resources(pods=0)
-    requested: Resources = Resources(pods=0)
+    allocatable: Resources = NOTHING
+    requested: Resources = NOTHING
     utilisation: float | None = None
     workloads: tuple[WorkloadState, ...] = ()
     fence_epoch: int | None = None

@@ -21,7 +21,6 @@ from failover.model.observation import ProbeKind, Reference
 from failover.model.records import RecordType
 from failover.model.resources import Resources
 
-
 TIER_DEFAULT = 5
 
 

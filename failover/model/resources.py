@@ -44,6 +44,11 @@ class Resources:
         return not self.cpu_m and not self.memory and not any(amount for _, amount in self.extended)
 
 
+ONE_POD = Resources()
+"""What a replica takes that requests nothing: a place among the pods of a node."""
+NOTHING = Resources(pods=0)
+
+
 def places_on(free: Resources, requests: Resources) -> int:
     """Replicas of `requests` that one node's free resources hold."""
     limits = [free.pods // max(1, requests.pods)]
@@ -64,9 +69,7 @@ def minus(free: Resources, requests: Resources, number: int) -> Resources:
         cpu_m=max(0, free.cpu_m - requests.cpu_m * number),
         memory=max(0, free.memory - requests.memory * number),
         pods=max(0, free.pods - max(1, requests.pods) * number),
-        extended=tuple(
-            (name, max(0, amount - taken.get(name, 0) * number)) for name, amount in free.extended
-        )
+        extended=tuple((name, max(0, amount - taken.get(name, 0) * number)) for name, amount in free.extended)
         if taken
         else free.extended,
     )

@@ -67,4 +67,3 @@ class FreeCapacity:
             nodes = sorted(inventory.nodes, key=lambda node: node.name) if inventory else []
             room = self._rooms[cluster] = _Room(nodes=[node.free for node in nodes])
         return room
-

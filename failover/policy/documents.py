@@ -119,7 +119,8 @@ class DomainFacts(Document):
 
     labels: Labels = Field({}, description="what placement rules select clusters by")
     price: dict[ResourceName, Price] = Field(
-        {}, description="of one hour of a core (cpu), a GiB (memory), a pod, or one unit of any other resource"
+        {},
+        description="of one hour of a core (cpu), a GiB (memory), a pod, or one unit of any other resource",
     )
 
 
@@ -284,7 +285,9 @@ class WorkloadDocument(Document):
     writers: Literal["many", "single"] | None = Field(None, description="single by default for StatefulSets")
     requests: Amounts = Field({}, description="of one replica, where the object's pods request nothing")
     placement: list[PlacementDocument] = Field(min_length=1)
-    exclude: list[Line] = Field([], description="domains and clusters that never run it, whatever placement says")
+    exclude: list[Line] = Field(
+        [], description="domains and clusters that never run it, whatever placement says"
+    )
     spread: list[SpreadDocument] = []
     strategy: Literal["balance", "most-free", "pack", "cost"] = Field(
         "balance", description="by weight, the emptiest first, the fullest first, or the cheapest first"
@@ -337,7 +340,9 @@ class ApplicationSpec(Document):
     dns: list[DNSDocument] = []
     probe: Probe | None = None
     failback_steps: list[Annotated[int, Field(ge=1, le=100)]] = [10, 50, 100]
-    tier: int = Field(5, ge=1, le=9, description="1 is placed first; later tiers may have to give up replicas for it")
+    tier: int = Field(
+        5, ge=1, le=9, description="1 is placed first; later tiers may have to give up replicas for it"
+    )
     survives: Literal["provider", "region", "datacenter", "cluster"] | None = Field(
         None, description="a promise that `failover survivability` checks: the loss of any one such domain"
     )

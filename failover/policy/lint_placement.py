@@ -54,7 +54,9 @@ def _entries(item: Parsed, path: Path, one: Any, known: Known) -> Iterator[Probl
         ways = [way for way in WAYS if getattr(rule, way) is not None]
         if len(ways) != 1:
             said = " and ".join(ways) or "none of them"
-            yield item.marked.problem(here, f"names its clusters by cluster, domain or labels: one, not {said}")
+            yield item.marked.problem(
+                here, f"names its clusters by cluster, domain or labels: one, not {said}"
+            )
             continue
         if rule.max is not None and rule.max < rule.min:
             yield item.marked.problem((*here, "max"), f"max ({rule.max}) is less than min ({rule.min})")

@@ -311,6 +311,38 @@ async def test_a_pod_that_makes_no_sense_fills_its_node_and_is_named(
     assert "a pod on n1 cannot be understood" in seen.odd[0]
 
 
+async def test_whatever_nodes_give_and_pods_take_is_counted(script: Script, cluster: KubeCluster) -> None:
+    gpus = {"cpu": "8", "memory": "8Gi", "pods": "10", "example.com/gpu": "4", "hugepages-2Mi": "0"}
+    containers = [{"resources": {"requests": {"cpu": "1500m", "memory": "1Gi", "example.com/gpu": "1"}}}]
+    first = [{"resources": {"requests": {"cpu": "3", "example.com/gpu": "3"}}}]
+    pods = [
+        {"spec": {"nodeName": "big", "containers": containers, "initContainers": first}},
+        {"spec": {"nodeName": "big", "containers": containers, "overhead": {"cpu": "250m"}}},
+        {"spec": {"containers": containers}},
+    ]
+    script.route = lambda request: healthy(request, [node("big", allocatable=gpus), node("n2")], pods)
+    seen = await cluster.inventory([])
+    assert seen.requested.by_name() == {"cpu": 4750, "memory": 2 << 30, "pods": 2, "example.com/gpu": 4}
+    big = seen.nodes[0].free
+    assert (big.cpu_m, big.memory, big.pods, dict(big.extended)["example.com/gpu"]) == (3250, 6 << 30, 8, 0)
+    assert seen.places_for(Resources(cpu_m=100, extended=(("example.com/gpu", 1),))) == 0
+    assert seen.allocatable.by_name()["example.com/gpu"] == 4
+
+
+async def test_how_busy_the_nodes_are_is_a_hint(script: Script, cluster: KubeCluster) -> None:
+    def measured(request: web.BaseRequest, *items: Any) -> Answer | None:
+        return page(*items) if request.path.endswith("v1beta1/nodes") else healthy(request, [node("n1")])
+
+    script.route = lambda request: measured(
+        request, {"metadata": {"name": "n1"}, "usage": {"cpu": "3000000000n"}}
+    )
+    assert (await cluster.inventory([])).utilisation == 0.75
+    script.route = lambda request: measured(request, {"metadata": {"name": "n1"}, "usage": {}})
+    assert (await cluster.inventory([])).utilisation is None
+    script.route = healthy
+    assert (await cluster.inventory([])).utilisation is None
+
+
 @pytest.mark.parametrize(
     "status",
     [

@@ -244,6 +244,10 @@ async def test_an_inventory_is_whole(place: Place) -> None:
     assert seen.uid
     assert seen.nodes_ready == seen.nodes_total == len(seen.nodes) > 0
     assert all(node.free.pods > 0 and node.free.cpu_m > 0 for node in seen.nodes)
+    for resource in ("cpu", "memory", "pods"):
+        given, taken = (part.by_name()[resource] for part in (seen.allocatable, seen.requested))
+        assert given - taken == seen.free.by_name()[resource], "no node of these owes anything"
+        assert seen.largest_free().by_name()[resource] >= seen.free.by_name()[resource] // len(seen.nodes)
     web, ghost = seen.workloads
     assert (web.exists, web.wanted, web.ready, web.pods) == (True, 2, 2, 2)
     assert not ghost.exists

@@ -33,7 +33,8 @@ def test_everything_that_is_needed_is_granted() -> None:
 
 
 def test_nothing_is_granted_that_is_not_needed() -> None:
-    assert set(granted(fence=True)) - needed() == set()
+    how_busy = {("list", "metrics.k8s.io", "nodes", "", "", "")}  # a hint: a cluster may have no metrics
+    assert set(granted(fence=True)) - needed() == how_busy
 
 
 def test_nothing_can_be_created_or_deleted_but_events_and_no_wildcard_stands_anywhere() -> None:

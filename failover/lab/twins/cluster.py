@@ -29,6 +29,7 @@ from failover.model.permit import Permit
 from failover.model.plan import ScaleField
 from failover.model.policy import WorkloadRef
 from failover.model.ports import Clock
+from failover.model.resources import places_on, total
 
 
 @dataclass(slots=True)
@@ -66,6 +67,7 @@ class ClusterWorld:
         self.ready_s = ready_s
         self.node_size = Resources(cpu_m=16000, memory=64 << 30, pods=110)
         self.nodes = nodes
+        self.utilisation: float | None = None
         self.workloads: dict[WorkloadRef, TwinWorkload] = {}
         self.faults = ClusterFaults()
         self.fence: int | None = None
@@ -100,27 +102,25 @@ class ClusterWorld:
         if fits > workload.ready:
             workload.ripening.append((self.clock.now().mono + self.ready_s, fits))
 
-    def _used(self) -> tuple[int, int, int]:
-        loads = [(item.wanted, item.requests) for item in self.workloads.values()]
-        return (
-            sum(count * need.cpu_m for count, need in loads),
-            sum(count * need.memory for count, need in loads),
-            sum(count for count, _ in loads),
-        )
+    def requested(self) -> Resources:
+        """What all replicas that are wanted ask for."""
+        amounts: dict[str, int] = {}
+        for item in self.workloads.values():
+            for name, amount in item.requests.amounts():
+                amounts[name] = amounts.get(name, 0) + amount * item.wanted
+        return Resources.of(amounts)
 
     def free(self, node: int) -> Resources:
         """One node's share of the free room (replicas are spread evenly)."""
-        del node
-        cpu_m, memory, pods = self._used()
-        return Resources(
-            cpu_m=max(0, self.node_size.cpu_m - cpu_m // max(1, self.nodes)),
-            memory=max(0, self.node_size.memory - memory // max(1, self.nodes)),
-            pods=max(0, self.node_size.pods - pods // max(1, self.nodes)),
+        nodes = max(1, self.nodes)
+        share = {name: (amount + nodes - 1 - node) // nodes for name, amount in self.requested().amounts()}
+        return Resources.of(
+            {name: max(0, amount - share.get(name, 0)) for name, amount in self.node_size.amounts()}
         )
 
     def _free(self, node: int, requests: Resources) -> int:
         free = self.free(node)
-        return min(free.pods, free.cpu_m // max(1, requests.cpu_m), free.memory // max(1, requests.memory))
+        return places_on(free, requests)
 
 
 class TwinCluster:
@@ -144,6 +144,9 @@ class TwinCluster:
             nodes=tuple(
                 NodeState(name=f"node-{number}", free=world.free(number)) for number in range(world.nodes)
             ),
+            allocatable=total([world.node_size] * world.nodes),
+            requested=world.requested(),
+            utilisation=world.utilisation,
             workloads=tuple(self._state(ref) for ref in workloads),
             fence_epoch=world.fence,
         )
