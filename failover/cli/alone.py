@@ -89,6 +89,8 @@ class Alone:
             await controller.load()
             if self._verb not in WITHOUT_A_LOOK:
                 await controller.context.world.refresh(policy, ports.ports.clusters, ports.ports.zones)
+            if self._verb == "survivability":
+                return await controller.command(self._request)
             if self._verb == "plan":
                 return _without_lease(await controller.command(self._request))
             return await self._lead(controller)

@@ -1,4 +1,4 @@
-"""`status`, `explain`, `history`, `report`, `audit`, `probe`: change nothing."""
+"""`status`, `explain`, `survivability`, `history`, `report`, `audit`, `probe`: change nothing."""
 
 from typing import Annotated
 
@@ -6,7 +6,7 @@ import typer
 
 from failover.cli import render
 from failover.cli.exits import Stop
-from failover.cli.frame import LOOK, Output, Policies, State, app, audit_app
+from failover.cli.frame import LOOK, Output, Policies, State, app, audit_app, place_of
 from failover.cli.places import policy_directory, state_directory
 
 
@@ -40,6 +40,24 @@ def explain(
     found = read_status(state_directory(state))
     with of_this_version():
         write(found, name, output)
+
+
+@app.command(rich_help_panel=LOOK)
+def survivability(
+    domain: Annotated[
+        list[str] | None, typer.Argument(metavar="[DOMAIN]...", help="Only these; all of them by default.")
+    ] = None,
+    pairs: Annotated[
+        bool, typer.Option("--pairs", help="Also every two domains of one kind at once.")
+    ] = False,
+    state: State = None,
+    policies: Policies = None,
+    output: Output = render.Format.TABLE,
+) -> None:
+    """Could we fail over now? What the loss of each domain would mean. Exit 3 when a promise of the policy is broken."""
+    from failover.cli.surviving import survivability as tell
+
+    raise Stop(tell(place_of(state, policies), list(domain or ()), pairs=pairs, output=output))
 
 
 @app.command(rich_help_panel=LOOK)

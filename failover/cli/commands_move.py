@@ -1,4 +1,4 @@
-"""`plan`, `apply`, `evacuate`, `drain`, `failback`, `approve`, `abort`, `resume-run`."""
+"""`plan`, `apply`, `evacuate`, `drain`, `failback`, `rebalance`, `approve`, `abort`, `resume-run`."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -28,6 +28,15 @@ from failover.cli.places import Place, actor
 
 KINDS = ("evacuation", "drain", "failback", "steering")
 RunArgument = Annotated[str, typer.Argument(metavar="RUN")]
+Moves = Annotated[
+    int,
+    typer.Option(
+        "--moves",
+        min=0,
+        max=100_000,
+        help="At most so many replicas; rebalanceMoves of the guards by default.",
+    ),
+]
 
 
 @app.command(rich_help_panel=MOVE)
@@ -44,11 +53,17 @@ def plan(
     ] = "",
     kind: Annotated[str, typer.Option("--kind", help=f"{', '.join(KINDS)}.")] = KINDS[0],
     assume_down: Annotated[
-        bool,
+        str,
         typer.Option(
-            "--assume-down", help="What if it were down? The plan is hypothetical: never carried out."
+            "--assume-down",
+            metavar="DOMAIN[,DOMAIN]",
+            help="What if these were down? The plan is hypothetical: never carried out.",
         ),
+    ] = "",
+    rebalance: Annotated[
+        bool, typer.Option("--rebalance", help="What would move for a better placement of what runs.")
     ] = False,
+    moves: Moves = 0,
     out: Annotated[Path | None, typer.Option("--out", help="Save the plan for `failover apply`.")] = None,
     detailed_exitcode: Annotated[
         bool, typer.Option("--detailed-exitcode", help="Exit 2 when there would be changes.")
@@ -65,19 +80,20 @@ def plan(
     from failover.cli.plans import plan_of_run, plan_only, show_plan
 
     place = place_of(state, policies)
-    if bool(of_run) == bool(domain):
-        raise Stop(exits.USAGE, "name a DOMAIN, or a run by --run")
+    if sum(map(bool, (of_run, domain, assume_down, rebalance))) != 1:
+        raise Stop(exits.USAGE, "name a DOMAIN, or a run by --run, or use --assume-down or --rebalance")
     if of_run:
         answer = plan_of_run(place, of_run)
     else:
         answer = plan_only(
             place,
-            kind=one_of("--kind", kind, KINDS),
+            kind="rebalance" if rebalance else one_of("--kind", kind, KINDS),
             domain=domain,
             person=actor(),
             overrides=override or [],
             applications=application or [],
-            assume_down=assume_down,
+            assume_down=[text.strip() for text in assume_down.split(",") if text.strip()],
+            moves=moves,
         )
     show_plan(answer, output)
     if out is not None:
@@ -162,6 +178,40 @@ app.command(
 app.command("failback", rich_help_panel=MOVE, help="Bring home what was moved away from a domain.")(
     _mover("failback")
 )
+
+
+@app.command(rich_help_panel=MOVE)
+def rebalance(
+    reason: Reason = "",
+    moves: Moves = 0,
+    override: Overrides = None,
+    application: Applications = None,
+    yes: Yes = False,
+    dry_run: DryRun = False,
+    wait: Wait = True,
+    state: State = None,
+    policies: Policies = None,
+    take_over: TakeOver = False,
+    output: Output = render.Format.TABLE,
+) -> None:
+    """Move what runs to where weights, groups and prices would have it now: add before remove, within a budget of moves."""
+    from failover.cli.plans import move
+
+    code = move(
+        place_of(state, policies, take_over),
+        kind="rebalance",
+        domain="",
+        person=actor(),
+        reason=reason,
+        overrides=override or [],
+        applications=application or [],
+        yes=yes,
+        dry_run=dry_run,
+        wait=wait,
+        output=output,
+        moves=moves,
+    )
+    raise Stop(code)
 
 
 @app.command(rich_help_panel=MOVE)

@@ -59,6 +59,17 @@ def _application(part: dict[str, Any], steps: list[dict[str, Any]], *, wide: boo
             f"  {sign} {item['cluster']:<18} {workload(item['workload']):<32} "
             f"{item['before']:>4} -> {item['after']:<4} {item['reason']}"
         )
+        if wide and item["would_change"]:
+            render.line(f"      would change it: {item['would_change']}")
+    for item in part["sheds"]:
+        sign, word = ("-", "given up") if item["after"] < item["before"] else ("+", "given back")
+        render.line(
+            f"  {sign} {item['cluster']:<18} {workload(item['workload']):<32} {item['before']:>4} -> {item['after']:<4} "
+            f"{word} by {item['owner']} for {workload(item['made_room_for'])}"
+            if sign == "-"
+            else f"  {sign} {item['cluster']:<18} {workload(item['workload']):<32} {item['before']:>4} -> "
+            f"{item['after']:<4} {word} to {item['owner']}"
+        )
     stages = [
         step
         for step in steps
@@ -115,6 +126,7 @@ def move(
     dry_run: bool,
     wait: bool,
     output: render.Format,
+    moves: int = 0,
 ) -> int:
     """Plan, show, confirm and start one person's command; follow it to its end. Returns the exit code."""
     request: dict[str, Any] = {
@@ -125,6 +137,7 @@ def move(
         "reason": reason,
         "overrides": overrides,
         "applications": applications,
+        "moves": moves,
     }
     answer = command(place, request, looks_only=dry_run)
     show_plan(answer, output)
@@ -132,7 +145,7 @@ def move(
         return exits.REFUSED
     if answer["empty"] or dry_run:
         return exits.DONE
-    confirm(domain, yes=yes)
+    confirm(domain or domain_of(answer["plan"]), yes=yes)
     started = command(place, {**request, "verb": "start", "hash": answer["hash"]})
     return finish(place, started, wait=wait)
 
@@ -145,7 +158,8 @@ def plan_only(
     person: str,
     overrides: list[str],
     applications: list[str],
-    assume_down: bool,
+    assume_down: list[str],
+    moves: int = 0,
 ) -> dict[str, Any]:
     """A plan that is shown and no more: it takes no lease and overrules nobody."""
     request: dict[str, Any] = {
@@ -156,6 +170,7 @@ def plan_only(
         "overrides": overrides,
         "applications": applications,
         "assume_down": assume_down,
+        "moves": moves,
     }
     return command(place, request, looks_only=True)
 

@@ -9,16 +9,17 @@ from `promises` since when each schedule has been in force: what came due since 
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from failover.controller.calendar_jobs import JobRefused, run_job
 from failover.controller.promises import Promises
+from failover.controller.windows import Windows
 from failover.model.codec import to_plain
 from failover.model.errors import Conflict, FailoverError, Refused, StoreError
 from failover.model.ids import Epoch
 from failover.model.journal import JobFinished, JournalEntry
-from failover.model.policy import Policy, Schedule
+from failover.model.policy import JobKind, Policy, Schedule
 from failover.policy.cron import CronError, first_due, trigger_of
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 GRACE_S = 300
 DUTY_EVERY_S = 0.5
 RETRY_S = 5.0
+FIRST_ANSWER_S = 60.0
 
 
 class Calendar:
@@ -44,6 +46,7 @@ class Calendar:
         self._scheduler: Any = None
         self._epoch: Epoch | None = None
         self._noting: set[asyncio.Task[None]] = set()
+        self._windows = Windows(controller.context, controller.command)
 
     # -- duty ----------------------------------------------------------------------------------------------------------
 
@@ -54,8 +57,10 @@ class Calendar:
             while True:
                 try:
                     await self.follow_duty()
+                    if self._epoch is not None:
+                        await self._windows.follow()
                     await context.ports.clock.sleep(DUTY_EVERY_S)
-                except StoreError as error:
+                except (StoreError, Conflict) as error:
                     context.tell("journal.trouble", f"the calendar waits for the journal: {error}", page=True)
                     await context.ports.clock.sleep(RETRY_S)
         finally:
@@ -80,6 +85,7 @@ class Calendar:
     def _lay_down(self) -> None:
         """No job starts any more. What runs goes on to its end: whatever it changes needs the lease anyway."""
         self._epoch = None
+        self._windows.lay_down()
         self._installed.clear()
         if self._scheduler is not None:
             self._scheduler.remove_all_jobs()
@@ -112,8 +118,8 @@ class Calendar:
         """What came due while nobody was at work."""
         last = self._last_at.get(schedule.name)
         since = self._promises.since(schedule, otherwise=last)
-        if schedule.suspended or since is None:
-            return None
+        if schedule.suspended or since is None or schedule.job is JobKind.SURVIVABILITY:
+            return None  # what the fleet would have survived yesterday helps nobody
         try:
             due = first_due(schedule.cron, schedule.timezone, max(since, last or since))
         except CronError:
@@ -176,9 +182,16 @@ class Calendar:
             max_instances=1,
             misfire_grace_time=GRACE_S,
             replace_existing=True,
+            **self._first(schedule),
         )
         self._refused.pop(name, None)
         self._installed[name] = schedule
+
+    def _first(self, schedule: Schedule) -> dict[str, Any]:
+        """Whether the fleet would survive is worked out soon after somebody begins to act, and not half an hour later."""
+        if schedule.job is not JobKind.SURVIVABILITY or schedule.name in self._installed:
+            return {}
+        return {"next_run_time": datetime.now(UTC) + timedelta(seconds=FIRST_ANSWER_S)}
 
     def _take_out(self, name: str) -> None:
         if self._installed.pop(name, None) is not None and self._scheduler.get_job(name):
@@ -246,7 +259,7 @@ class Calendar:
 
     def rows(self) -> list[dict[str, Any]]:
         """What `status` shows: anything but `done` reads as unknown."""
-        return [self._row(schedule) for schedule in self._schedules]
+        return [*(self._row(schedule) for schedule in self._schedules), *self._windows.rows()]
 
     def _row(self, schedule: Schedule) -> dict[str, Any]:
         last = self._last.get(schedule.name)

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from failover.controller.surviving import event_of, sentence_of
 from failover.controller.world import workloads_at, zone_names
 from failover.execution.admission import SCHEDULE_PREFIX
 from failover.execution.runs import displacements
@@ -26,6 +27,8 @@ async def run_job(
     context = controller.context
     if not controller.acting:
         raise JobRefused("this controller does not act now")
+    if schedule.job is JobKind.SURVIVABILITY:
+        return await could_we_fail_over(controller)
     if context.people.pause is not None:
         raise JobRefused(f"paused by {context.people.pause.by}")
     if runs := context.open_runs():
@@ -48,6 +51,14 @@ async def run_job(
     }
     answer = await controller.command(request)
     return f"run {answer['run']} opened" if answer["run"] else "nothing to do"
+
+
+async def could_we_fail_over(controller: "Controller") -> str:
+    """Always answered, a pause or a run notwithstanding: it changes nothing. Metrics are made from its event."""
+    context = controller.context
+    found = await context.survivability()
+    context.ports.telemetry.emit(event_of(found, context.now().wall))
+    return sentence_of(found)
 
 
 async def deep_probe(controller: "Controller") -> str:

@@ -14,6 +14,7 @@ from failover.controller.context import Context
 from failover.controller.deciding import Decider
 from failover.controller.people import Pause
 from failover.controller.running import Runner
+from failover.controller.surviving import survivability_row
 from failover.execution.admission import check_applications, check_run, is_automatic
 from failover.execution.rules import RULES, refuse, unknown_overrides
 from failover.health import lift_freeze, release_hold_down
@@ -28,6 +29,7 @@ from failover.model.snapshot import Cordon
 from failover.model.verdict import Judgement
 from failover.planner import blast_radius, check_assumptions
 from failover.planner import plan as make_plan
+from failover.planner.make import all_of
 
 Request = dict[str, Any]
 
@@ -51,6 +53,7 @@ class Commands:
         self._alone = alone
         self._verbs: dict[str, Callable[[Request], Awaitable[dict[str, Any]]]] = {
             "plan": self._plan,
+            "survivability": self._survivability,
             "start": self._start,
             "apply": self._apply,
             "approve": self._approve,
@@ -79,6 +82,16 @@ class Commands:
     async def _plan(self, request: Request) -> dict[str, Any]:
         plan, refusals, _ = await self._prepare(request)
         return self._shown(plan, refusals)
+
+    async def _survivability(self, request: Request) -> dict[str, Any]:
+        """What the loss of every domain would mean, now."""
+        await self._look(())
+        asked = [self.find_domain(str(text)) for text in request.get("domains", ())]
+        judgement = await self._judgement()
+        found = await self._context.survivability(
+            asked, pairs=bool(request.get("pairs")), judgement=judgement
+        )
+        return survivability_row(found)
 
     async def _start(self, request: Request) -> dict[str, Any]:
         """Plan anew; start only if it is still the very plan that the person saw (`hash`)."""
@@ -114,9 +127,10 @@ class Commands:
                 ]
             )
         context = self._context
-        inside = {
-            entry.name for entry in context.policy.fleet.clusters_in(self.find_domain(str(plan.domain)))
-        }
+        inside: set[ClusterName] = set()
+        if plan.run_kind is not RunKind.REBALANCE:
+            domain = self.find_domain(str(plan.domain))
+            inside = {entry.name for entry in context.policy.fleet.clusters_in(domain)}
         if not set(plan.sources) <= inside:
             raise UsageError(
                 f"this plan names {', '.join(plan.sources)} as {plan.domain}: it is none of ours"
@@ -164,13 +178,17 @@ class Commands:
         except ValueError:
             kinds = ", ".join(RunKind)
             raise UsageError(f"there is no kind of run {request.get('kind')!r}; there are {kinds}") from None
+        fleet = self._context.policy.fleet
+        assumed = [self.find_domain(str(text)) for text in request.get("assume_down", ())]
+        sources: tuple[ClusterName, ...] = ()
         if kind.about_names:
             domain = self._zone(str(request.get("domain", "")))
-            sources: tuple[ClusterName, ...] = ()
+        elif kind is RunKind.REBALANCE:
+            domain = Domain(kind=DomainKind.FLEET, name=fleet.name)
         else:
-            domain = self.find_domain(str(request.get("domain", "")))
-            inside = self._context.policy.fleet.clusters_in(domain)
-            sources = tuple(sorted(entry.name for entry in inside))
+            domain = all_of(assumed) if assumed else self.find_domain(str(request.get("domain", "")))
+            inside = {one.name for item in assumed or [domain] for one in fleet.clusters_in(item)}
+            sources = tuple(sorted(inside))
         overrides = tuple(str(item) for item in request.get("overrides", ()))
         wrong = unknown_overrides(overrides)
         if wrong:
@@ -182,8 +200,9 @@ class Commands:
             sources=sources,
             by_person=not is_automatic(str(request["actor"])),
             overrides=overrides,
-            assume_down=sources if request.get("assume_down") else (),
+            assume_down=sources if assumed else (),
             applications=self._applications(request),
+            moves=int(request.get("moves", 0)),
         )
 
     def _applications(self, request: Request) -> tuple[ApplicationName, ...]:

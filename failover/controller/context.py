@@ -5,12 +5,14 @@ from collections import defaultdict, deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 
 from failover.controller.leadership import Leadership
 from failover.controller.people import PEOPLE_KEY, People
 from failover.controller.ports import Ports
 from failover.controller.steady import SLEW, SteadyWall
 from failover.controller.world import World
+from failover.execution.reserved import busy_applications, reservations
 from failover.execution.runs import (
     apply,
     displacements,
@@ -23,7 +25,7 @@ from failover.execution.runs import (
 from failover.execution.situation import Situation
 from failover.health import HealthState
 from failover.model.errors import Conflict, StoreError
-from failover.model.ids import ApplicationName, RunId
+from failover.model.ids import ApplicationName, Domain, RunId
 from failover.model.journal import ClockJumped, Entry, JournalEntry, LeaderChanged, Run
 from failover.model.policy import Policy
 from failover.model.reasons import Refusal
@@ -31,6 +33,8 @@ from failover.model.snapshot import Snapshot
 from failover.model.telemetry import TelemetryEvent
 from failover.model.time import Now
 from failover.model.verdict import Judgement
+from failover.planner import Survivability, survivability
+from failover.policy.windows import active
 
 MARKS_KEPT = 10_000
 RUNS_KEPT = 200
@@ -221,7 +225,13 @@ class Context:
 
     def busy(self) -> tuple[tuple[ApplicationName, RunId], ...]:
         """Applications with an unfinished run."""
-        return tuple((name, run.id) for run in self.open_runs() for name in run.applications)
+        return tuple((name, run.id) for run in self.open_runs() for name in busy_applications(run))
+
+    def windows(self) -> tuple[tuple[ApplicationName, str], ...]:
+        """The time windows that hold now, by application."""
+        at = self.now().wall
+        held = ((one.name, active(one, at)) for one in self.policy.applications if one.windows)
+        return tuple((name, window.name) for name, window in held if window is not None)
 
     def snapshot(self, judgement: Judgement | None = None) -> Snapshot:
         """The world as last seen, frozen."""
@@ -237,7 +247,19 @@ class Context:
             intended=intended_records(self.runs.values()),
             busy=self.busy(),
             away=moved_away(list(self.runs.values())),
+            reserved=reservations(self.open_runs(), self.world.ready_at),
+            windows=self.windows(),
         )
+
+    async def survivability(
+        self, domains: Sequence[Domain] = (), *, pairs: bool = False, judgement: Judgement | None = None
+    ) -> Survivability:
+        """Could we fail over now? Worked out behind `Compute`: probes and the lease never wait for it."""
+        ask = partial(survivability, pairs=pairs)
+        found: Survivability = await self.ports.compute.run(
+            ask, self.snapshot(judgement), self.policy, tuple(domains)
+        )
+        return found
 
     def situation(
         self,

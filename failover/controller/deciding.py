@@ -12,7 +12,7 @@ from failover.execution.rules import refuse
 from failover.execution.runs import AUTOMATION
 from failover.model.errors import Refused, StoreError
 from failover.model.ids import ApplicationName, ClusterName, Domain, DomainKind, RegionName, RunId, ZoneName
-from failover.model.journal import Run, RunOpened, RunWidened, StepState
+from failover.model.journal import AbortRequested, Run, RunOpened, RunWidened, StepState
 from failover.model.plan import Plan, PlanRequest, RunKind
 from failover.model.policy import ClusterEntry, Mode
 from failover.model.reasons import Refusal
@@ -182,6 +182,7 @@ class Decider:
             applications=case.applications,
         )
         plan = await context.ports.compute.run(make_plan, snapshot, context.policy, request)
+        await self._make_way(case)
         covering = self._covering(case)
         for running in covering:
             await self._widen(running, case, plan, snapshot)
@@ -270,6 +271,13 @@ class Decider:
                     page=item.code not in ("busy", "mode"),
                     code=item.code,
                 )
+
+    async def _make_way(self, case: Case) -> None:
+        """A rebalancing that is under way stops for an incident at its next safe point: one run at a time an application."""
+        for run in self.context.open_runs():
+            if run.plan.run_kind is RunKind.REBALANCE and run.abort is None:
+                reason = f"{', '.join(case.sources)} no longer serves: balance can wait"
+                await self.context.append([(run.id, AbortRequested(actor=AUTOMATION, reason=reason))])
 
     # -- widening ------------------------------------------------------------------------------------------------------
 

@@ -16,6 +16,7 @@ from failover.model.journal import Entry, Intent, RaiseFence, Run, ScaleChange, 
 from failover.model.plan import ScaleField, ScaleStep
 from failover.model.policy import FenceMode
 from failover.model.reasons import Refusal
+from failover.planner.sheds import is_shed
 
 RETRY_READ_S = 0.5
 
@@ -89,7 +90,7 @@ class ScaleSteps:
                 events.append(
                     StepFailed(step=step.id, refusal=Refusal(code="missing-object", sentence=sentence))
                 )
-            elif value == step.after or (step.after > step.before and value > step.after):
+            elif value == step.after or is_beyond(step, value):
                 if step.id in settle and intent is not None:
                     events.append(settled(intent, landed=True, note="read back: it had been applied"))
                 events.append(done(step.id, f"{step.field} is {value}"))
@@ -147,6 +148,11 @@ class ScaleSteps:
     async def _fail_all(self, run: Run, steps: Sequence[ScaleStep], sentence: str) -> None:
         refusal = Refusal(code="target-missing", sentence=sentence)
         await self._context.append([(run.id, StepFailed(step=step.id, refusal=refusal)) for step in steps])
+
+
+def is_beyond(step: ScaleStep, value: int) -> bool:
+    """Somebody went further than the step: more where it adds, less where it only makes room. Nothing is left to do."""
+    return (step.after > step.before and value > step.after) or (is_shed(step) and value < step.after)
 
 
 def value_of(step: ScaleStep, state: WorkloadState) -> int | None:

@@ -234,6 +234,12 @@ class World:
         problems = await zone.check(zone_names(policy.applications, name)[0])
         self.zone_warnings[name] = tuple(item.sentence for item in problems)
 
+    def ready_at(self, cluster: ClusterName, workload: WorkloadRef) -> int | None:
+        """Ready replicas as last seen; None where nobody ever looked, or the object is not there."""
+        seen = self.inventories.get(cluster)
+        state = seen.workload(workload) if seen is not None else None
+        return state.ready if state is not None and state.exists else None
+
     async def refresh(
         self, policy: Policy, clusters: Iterable[ClusterName], zones: Iterable[ZoneName]
     ) -> None:

@@ -3,10 +3,11 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from failover.execution.evidence import both_sides_alive, gone_by_quorum, returned, serves_still
+from failover.execution.evidence import both_sides_alive, calm, gone_by_quorum, returned, serves_still
 from failover.execution.radius import UNPLANNED, blast_radius
 from failover.execution.rules import RULES, refuse
 from failover.execution.runs import AUTOMATION
+from failover.execution.shed_rules import plan_sheds
 from failover.execution.situation import Situation
 from failover.model.ids import ApplicationName, RunId
 from failover.model.plan import ApplicationPlan, ChangeRecordsStep, Plan, RunKind, ScaleStep, Step
@@ -14,6 +15,7 @@ from failover.model.policy import Application, Mode, OnShortage, Writers
 from failover.model.reasons import Refusal
 from failover.planner.assumptions import assumptions_of
 from failover.planner.shares import movable, running
+from failover.planner.sheds import resettled
 
 SCHEDULE_PREFIX = "schedule/"
 
@@ -33,6 +35,8 @@ def check_run(plan: Plan, situation: Situation, *, actor: str) -> tuple[Refusal,
         found += gone_by_quorum(plan, situation) if automatic else serves_still(plan, situation)
     elif plan.run_kind is RunKind.FAILBACK:
         found += returned(plan, situation)
+    elif plan.run_kind is RunKind.REBALANCE:
+        found += calm(plan, situation)
     elif not plan.run_kind.about_names:
         found += both_sides_alive(plan, situation)
     found += blast_radius(plan, situation, automatic=automatic)
@@ -136,6 +140,11 @@ def _application_refusals(
     yield from _single_writers(application, plan, automatic)
     yield from _capacity(part, application, plan)
     yield from _shares(part, plan, situation)
+    yield from plan_sheds(part, plan, situation, automatic=automatic)
+    for row in part.sheds:
+        if row.owner in busy:
+            sentence = f"run {busy[row.owner]} is under way for {row.owner}, which would give up replicas"
+            yield refuse("busy", sentence, busy[row.owner], application=name)
 
 
 def _single_writers(application: Application, plan: Plan, automatic: bool) -> Iterator[Refusal]:
@@ -217,5 +226,6 @@ def _of_steps(plan: Plan, steps: tuple[Step, ...]) -> Plan:
     """The plan with these steps only, and with the assumptions that they rest on: what is left out is nobody's concern."""
     if steps == plan.steps:
         return plan
+    steps = resettled(steps)
     assumptions = assumptions_of(plan.policy_generation, plan.verdicts, steps, frozenset(plan.sources))
     return replace(plan, steps=steps, assumptions=assumptions)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import timedelta
 
+from failover.execution.radius import regions_away
 from failover.execution.rules import refuse
 from failover.execution.situation import Situation
 from failover.health import suspect_regions
@@ -159,6 +160,29 @@ def both_sides_alive(plan: Plan, situation: Situation) -> Iterator[Refusal]:
             kind = verdict.kind if verdict else VerdictKind.UNKNOWN
             yield refuse(
                 "not-serving", f"{name} is {kind}: a drain needs both sides alive; evacuate is for the rest"
+            )
+
+
+def calm(plan: Plan, situation: Situation) -> Iterator[Refusal]:
+    """A better placement can wait: for everything that serves no longer, or was moved away from and is not back yet."""
+    gone = sorted(
+        verdict.subject.cluster
+        for verdict in situation.judgement.verdicts
+        if verdict.subject.application is None and verdict.kind.no_longer_serves
+    )
+    if gone:
+        yield refuse("incident", f"{', '.join(gone)} no longer serves: balance can wait", *gone)
+    away = sorted(regions_away(situation.history, situation))
+    if away:
+        yield refuse(
+            "incident", f"{', '.join(away)} is moved away from; fail back first, balance can wait", *away
+        )
+    for name in sorted({step.cluster for step in plan.steps if isinstance(step, ScaleStep)}):
+        verdict = situation.judgement.of_cluster(name)
+        if verdict is None or verdict.kind not in (VerdictKind.HEALTHY, VerdictKind.DEGRADED):
+            kind = verdict.kind if verdict else VerdictKind.UNKNOWN
+            yield refuse(
+                "not-serving", f"{name} is {kind}: what is moved for balance moves between the living"
             )
 
 

@@ -14,6 +14,7 @@ from failover.model.plan import (
     ChangeRecordsStep,
     Phase,
     ProveGoneStep,
+    RunKind,
     ScaleStep,
     Step,
     WaitReadyStep,
@@ -120,9 +121,13 @@ def next_actions(run: Run, now: datetime) -> Agenda:
 
 def is_stopping(run: Run) -> bool:
     """An abort that is carried out. A person's is, at the next safe point of any phase; automation's (the source serves
-    again) only before the first record change, because after it the run is finished (I21).
+    again) only before the first record change, because after it the run is finished (I21). A rebalancing that has to make
+    way for an incident stops in any phase: nothing was lost that it would have to bring to an end.
     """
-    return run.abort is not None and not (run.abort.actor == AUTOMATION and run.dns_written)
+    if run.abort is None:
+        return False
+    finishes = run.abort.actor == AUTOMATION and run.dns_written
+    return not finishes or run.plan.run_kind is RunKind.REBALANCE
 
 
 def may_begin(run: Run, step: StepId) -> bool:

@@ -18,12 +18,12 @@ RETRY_WINDOW_S = 3600.0
 
 
 def blast_radius(plan: Plan, situation: Situation, *, automatic: bool) -> Iterator[Refusal]:
-    """I8. A failback gives back and never counts.
+    """I8. A failback gives back and never counts; a rebalancing moves away from nothing.
 
     A steering of one application that is broken at one cluster is no steering of a region: it counts for that
     application alone, so that one broken application never holds up another, nor a region's evacuation.
     """
-    if plan.run_kind is RunKind.FAILBACK or plan.run_kind.about_names:
+    if plan.run_kind in (RunKind.FAILBACK, RunKind.REBALANCE) or plan.run_kind.about_names:
         return
     history = tuple(_relevant(plan, situation.history))
     regions = {situation.region_of(name) for name in plan.sources}
@@ -63,7 +63,7 @@ def regions_away(history: Iterable[RunSummary], situation: Situation) -> set[str
     known = {application.name for application in situation.policy.applications}
     away: set[str] = set()
     for item in history:
-        if item.run_kind is RunKind.FAILBACK or item.run_kind.about_names:
+        if item.run_kind in (RunKind.FAILBACK, RunKind.REBALANCE) or item.run_kind.about_names:
             continue
         if not item.state.final or (known & set(item.moved)) - _brought_home(item, history):
             away |= set(item.regions)

@@ -139,9 +139,11 @@ def _gone(entry: ClusterEntry, situation: Situation) -> bool:
 
 
 def _may_leave(entry: ClusterEntry, item: RecordChange, application: Application, run: Run) -> bool:
-    """A source of the run may leave. With a failback its stand-ins may: those that keep nothing of the application,
+    """A source of the run may leave, and what a rebalancing leaves with nothing. With a failback its stand-ins may: those that keep nothing of the application,
     and where a name publishes one cluster only, the one that the home takes over from.
     """
+    if run.plan.run_kind is RunKind.REBALANCE:
+        return _shrinks(entry, application.name, run)
     if run.plan.run_kind is not RunKind.FAILBACK:
         return entry.name in run.plan.sources
     name = _dns_name(item, application)

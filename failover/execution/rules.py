@@ -59,8 +59,10 @@ _TABLE: tuple[tuple[str, str, Firmness, str], ...] = (
     # whether it helps
     ("still-serving", "I4", BY_NAME, "a serving cluster is not evacuated"),
     ("not-serving", "I10", BY_NAME, "a drain needs both sides alive"),
+    ("incident", "I6", BY_NAME, "nothing is rebalanced while something no longer serves, or is still away"),
     ("others-alive", "I6", BY_NAME, "the regions that the plan relies on are proven alive"),
     ("capacity-floor", "I9", BY_NAME, "ready capacity of the rest before traffic moves"),
+    ("shed", "I9", FIRM, "only a later tier gives up replicas, for growth of the plan, where the policy says shed"),
     ("no-target", "I11", FIRM, "no plan with an empty or insufficient target set"),
     ("not-stable", "I26", BY_NAME, "failback only after stable time"),
     ("held-down", "I26", BY_NAME, "not during a hold-down"),

@@ -30,6 +30,7 @@ from failover.model.plan import ChangeRecordsStep, Phase, Plan, RunKind, ScaleSt
 from failover.model.policy import Fleet, WorkloadRef
 from failover.model.records import RecordSet
 from failover.model.snapshot import Displacement
+from failover.planner.sheds import is_shed
 
 AUTOMATION = "automation"
 MOVING = (RunKind.EVACUATION, RunKind.STEERING, RunKind.DRAIN)
@@ -130,7 +131,7 @@ def _widened(run: Run, event: RunWidened, entry: JournalEntry) -> Run:
     forgotten = tuple(
         replace(step, needs=())
         for step in run.plan.steps
-        if step.id not in named and _touched(run.steps[step.id])
+        if step.id not in named and touched(run.steps[step.id])
     )
     plan = replace(event.plan, steps=(*forgotten, *event.plan.steps)) if forgotten else event.plan
     steps = {}
@@ -140,7 +141,7 @@ def _widened(run: Run, event: RunWidened, entry: JournalEntry) -> Run:
     return replace(run, plan=plan, steps=steps, widened=(*run.widened, event.reason), epoch=entry.epoch)
 
 
-def _touched(progress: StepProgress) -> bool:
+def touched(progress: StepProgress) -> bool:
     """Its change has landed, or may have."""
     if progress.state is StepState.INTENDED:
         return True
@@ -336,7 +337,7 @@ def summarise(run: Run, fleet: Fleet) -> RunSummary:
         automatic=run.actor == AUTOMATION,
         state=run.state,
         opened_at=run.opened_at,
-        changed=any(_touched(item) for item in run.steps.values()),
+        changed=any(touched(item) for item in run.steps.values()),
         whole=is_whole(run.plan),
         closed_at=run.closed_at,
         applications=run.applications,
@@ -367,9 +368,10 @@ def _moved(run: Run) -> tuple[ApplicationName, ...]:
     gone = {
         step.application
         for step in run.plan.steps
-        if _touched(run.steps[step.id])
+        if touched(run.steps[step.id])
         and (
-            isinstance(step, ChangeRecordsStep) or (isinstance(step, ScaleStep) and step.after < step.before)
+            isinstance(step, ChangeRecordsStep)
+            or (isinstance(step, ScaleStep) and step.after < step.before and not is_shed(step))
         )
     }
     ready = {
@@ -453,12 +455,13 @@ def surplus(runs: Sequence[Run]) -> dict[tuple[ClusterName, WorkloadRef], Surplu
     """
     found: dict[tuple[ClusterName, WorkloadRef], Surplus] = {}
     for run in runs:
-        if run.plan.run_kind not in MOVING:
+        balancing = run.plan.run_kind is RunKind.REBALANCE and run.state is not RunState.DONE
+        if run.plan.run_kind not in MOVING and not balancing:
             continue
-        moved = _moved(run) if run.state.final else ()
+        moved = _moved(run) if run.state.final and not balancing else ()
         home = {name for other in runs if run.id in other.plan.undoes for name in _returned(other)}
         for step in run.plan.steps:
-            if not isinstance(step, ScaleStep) or step.after <= step.before:
+            if not isinstance(step, ScaleStep) or step.after <= step.before or step.owner is not None:
                 continue
             if step.application in home or step.application in moved or not _landed(run, step.id):
                 continue

@@ -36,7 +36,7 @@ PATIENCE_S = 120.0
 RULES_ASKED = (
     "lease", "epoch", "journal", "doubt", "halted", "aborted", "paused", "frozen", "warm-up", "no-evidence", "stale-evidence",
     "still-serving", "off-plan", "order", "absolute", "velocity", "share-per-step", "control-plane",
-    "add-before-remove", "capacity-floor", "single-writer", "never-empty", "own-names", "unknown-endpoint", "dead-endpoint",
+    "add-before-remove", "capacity-floor", "shed", "single-writer", "never-empty", "own-names", "unknown-endpoint", "dead-endpoint",
     "serving-member",
 )  # fmt: skip
 """What `grant` asks of a change (those that do not concern its kind have nothing to say)."""

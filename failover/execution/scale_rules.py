@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from failover.execution.admission import is_automatic
 from failover.execution.rules import refuse
+from failover.execution.shed_rules import shed_refusals
 from failover.execution.situation import Situation
 from failover.model.ids import ClusterName
 from failover.model.journal import Intent, Run, ScaleChange, StepState
@@ -12,6 +13,7 @@ from failover.model.policy import WorkloadRef, Writers
 from failover.model.reasons import Refusal
 from failover.model.verdict import VerdictKind
 from failover.planner.shares import movable, running
+from failover.planner.sheds import is_shed
 
 
 def scale_refusals(change: ScaleChange, intent: Intent, run: Run, situation: Situation) -> Iterator[Refusal]:
@@ -24,7 +26,11 @@ def scale_refusals(change: ScaleChange, intent: Intent, run: Run, situation: Sit
     yield from _share(change, run, situation)
     yield from _single_writer(change, run, situation)
     step = next((item for item in run.plan.steps if item.id == intent.step), None)
-    if isinstance(step, ScaleStep) and change.after < change.before:
+    if step is not None and is_shed(step):
+        yield from shed_refusals(step, run.plan, situation, automatic=is_automatic(run.actor))
+        if change.after >= change.before:
+            yield refuse("shed", f"{step.id} takes away, and would go from {change.before} to {change.after}")
+    elif isinstance(step, ScaleStep) and change.after < change.before:
         yield from _removal(step, run)
         yield from _carried(step, run, situation)
 

@@ -13,7 +13,7 @@ from failover.execution.runs import fold
 from failover.lab.faults import switch
 from failover.lab.processes import LabError, LabProcesses
 from failover.lab.scenario import Scenario
-from failover.lab.truth import Watch, check_home, check_moved, fence_epoch
+from failover.lab.truth import Watch, check_home, check_moved, check_placed, fence_epoch
 from failover.model.codec import from_plain, to_plain
 from failover.model.journal import JournalEntry, Run
 from failover.store.reader import NoStore, StatusReader
@@ -178,6 +178,18 @@ class Director:
         )
         self.say("all automation is frozen")
 
+    def _wait_placed(self, argument: dict[str, Any]) -> None:
+        wanted = {name: rows for name, rows in argument.items() if name != "within"}
+        deadline = time.monotonic() + float(argument["within"])
+        while wrong := check_placed(self.lab, wanted):
+            if time.monotonic() > deadline:
+                raise LabError(f"not within {argument['within']:g} s: {'; '.join(wrong)}")
+            self._look()
+            time.sleep(POLL_S)
+        for name, rows in wanted.items():
+            told = ", ".join(f"{count} in {where}" for where, count in rows.items())
+            self.say(f"{name} is ready: {told}")
+
     def _sleep(self, argument: float) -> None:
         deadline = time.monotonic() + float(argument)
         while time.monotonic() < deadline:
@@ -316,6 +328,7 @@ class Director:
             wrong += check_moved(self.lab, list(expect["moved"]))
         if expect.get("home"):
             wrong += check_home(self.lab)
+        wrong += check_placed(self.lab, expect.get("placed", {}))
         if "frozen" in expect and bool(status.get("freeze")) != expect["frozen"]:
             wrong.append("automation is not frozen" if expect["frozen"] else "automation is frozen")
         if "held-down" in expect and not any(

@@ -23,7 +23,8 @@ REPLICAS_PER_CLUSTER = 2
 
 def make_lab(preset: str = "three-regions", **changes: Any) -> Lab:
     """A lab with free ports. `changes`: fields of Lab; `dns`: its providers; `standby`: room for a second controller;
-    `applications` as (name, deployments, replicas[, mode]) rows.
+    `applications` as (name, deployments, replicas[, mode[, more]]) rows, `more` being further fields of LabApplication;
+    `nodes`: of each cluster.
     """
     places = PRESETS[preset]
     dns = tuple(changes.pop("dns", ["rfc2136"]))
@@ -32,6 +33,7 @@ def make_lab(preset: str = "three-regions", **changes: Any) -> Lab:
     dns_api_ports = tuple(0 if provider == "rfc2136" else ports.pop() for provider in dns)
     dns_ports = tuple(ports.pop() for _ in range(2 * len(dns)))
     endpoint_port = ports.pop()
+    nodes = {"nodes": changes.pop("nodes")} if "nodes" in changes else {}
     clusters = tuple(
         LabCluster(
             name=name,
@@ -41,6 +43,7 @@ def make_lab(preset: str = "three-regions", **changes: Any) -> Lab:
             address=f"127.0.1.{number + 1}",
             endpoint_port=endpoint_port,
             api_port=ports[number],
+            **nodes,
         )
         for number, (provider, region, datacenter, name) in enumerate(places)
     )
@@ -57,7 +60,11 @@ def make_lab(preset: str = "three-regions", **changes: Any) -> Lab:
     rows = changes.pop("applications", [["shop", 3, share], ["ledger", 1, share]])
     applications = tuple(
         LabApplication(
-            name=row[0], deployments=row[1], replicas=row[2], mode=row[3] if len(row) > 3 else "auto"
+            name=row[0],
+            deployments=row[1],
+            replicas=row[2],
+            mode=row[3] if len(row) > 3 else "auto",
+            **(row[4] if len(row) > 4 else {}),
         )
         for row in rows
     )

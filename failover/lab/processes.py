@@ -133,6 +133,7 @@ class LabProcesses:
                     "endpoint_port": one.endpoint_port,
                     "api_port": one.api_port,
                     "nodes": one.nodes,
+                    "node": self.lab.node,
                     "ledger": str(self.folder / f"{one.name}.ledger"),
                 }
                 for one in clusters

@@ -156,10 +156,9 @@ def furnish(store: ObjectStore, one: dict[str, Any], workloads: list[dict[str, A
         store.create(KINDS["", "namespaces"], "", {"metadata": {"name": name}})
     for number in range(one["nodes"]):
         ready = {"type": "Ready", "status": "True"}
-        size = {"cpu": "32", "memory": "128Gi", "pods": "250"}
         node = {
             "metadata": {"name": f"{one['name']}-node-{number}"},
-            "status": {"allocatable": size, "conditions": [ready]},
+            "status": {"allocatable": one["node"], "conditions": [ready]},
         }
         store.create(KINDS["", "nodes"], "", node)
     fence = {"metadata": {"name": "failover-fence"}, "data": {"epoch": "0"}}

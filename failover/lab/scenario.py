@@ -24,6 +24,7 @@ STEPS = (
     "thaw-controller",
     "command",
     "wait-frozen",
+    "wait-placed",
 )
 EXPECTATIONS = (
     "verdict",
@@ -35,6 +36,7 @@ EXPECTATIONS = (
     "home",
     "resumed",
     "paused",
+    "placed",
     "fenced",
 )
 

@@ -2,6 +2,7 @@
 
 import secrets
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -39,12 +40,19 @@ class LabVantage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabApplication:
-    """Applications of `deployments` workloads with `replicas` over all clusters."""
+    """Applications of `deployments` workloads with `replicas` over all clusters.
+
+    `policy`, `workload`: fields of its document, and of its workloads' entries, over what every lab's application has.
+    `window`: weights by domain of a time window that begins with the minute after next, for the next half hour.
+    """
 
     name: str
     deployments: int
     replicas: int
     mode: str = "auto"
+    policy: dict[str, Any] = field(default_factory=dict)
+    workload: dict[str, Any] = field(default_factory=dict)
+    window: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +61,7 @@ class Lab:
 
     `dns`: the providers that serve the zone, two name servers each (`dns_ports`, in order) and an API (`dns_api_ports`, 0
     where there is none). `standby_port`: where a second controller would listen, 0 for none.
+    `node`: what each of a cluster's nodes can give; `prices`: by region, an hour of a core.
     """
 
     clusters: tuple[LabCluster, ...]
@@ -70,6 +79,8 @@ class Lab:
     on_shortage: str = "partial"
     timing: dict[str, Any] = field(default_factory=dict)
     guards: dict[str, Any] = field(default_factory=dict)
+    node: dict[str, str] = field(default_factory=lambda: {"cpu": "32", "memory": "128Gi", "pods": "250"})
+    prices: dict[str, float] = field(default_factory=dict)
 
     @property
     def regions(self) -> tuple[str, ...]:
@@ -167,6 +178,7 @@ def _fleet(lab: Lab, digests: dict[str, str], ca_file: Path, kubeconfig: Path) -
                 "regions": [
                     {
                         "name": region,
+                        "price": {"cpu": lab.prices[region]} if region in lab.prices else {},
                         "datacenters": [
                             {"name": datacenter, "clusters": clusters}
                             for datacenter, clusters in datacenters.items()
@@ -225,7 +237,7 @@ def _zone(lab: Lab, number: int, folder: Path, tsig_key: Path) -> dict[str, Any]
 
 def _application(lab: Lab, one: LabApplication) -> dict[str, Any]:
     placement = [{"cluster": cluster.name, "weight": 1, "min": 1} for cluster in lab.clusters]
-    return {
+    spec = {
         "mode": one.mode,
         "floor": lab.floor,
         "onShortage": lab.on_shortage,
@@ -235,6 +247,7 @@ def _application(lab: Lab, one: LabApplication) -> dict[str, Any]:
                 "namespace": one.name,
                 "names": workload_names(one),
                 "placement": placement,
+                **one.workload,
             }
         ],
         "dns": [
@@ -247,6 +260,22 @@ def _application(lab: Lab, one: LabApplication) -> dict[str, Any]:
                 **({"weights": True} if lab.weights else {}),
             }
         ],
+        **one.policy,
+    }
+    if one.window:
+        spec["windows"] = [_window(one.window, datetime.now(UTC))]
+    return spec
+
+
+def _window(weights: dict[str, int], now: datetime) -> dict[str, Any]:
+    """In UTC, which skips no time of day."""
+    begins = now + timedelta(minutes=2)
+    return {
+        "name": "day",
+        "cron": f"{begins.minute} {begins.hour} * * *",
+        "timezone": "UTC",
+        "duration": "30m",
+        "weights": weights,
     }
 
 

@@ -158,6 +158,25 @@ def check_moved(lab: LabProcesses, moved: list[str]) -> list[str]:
     return wrong
 
 
+def check_placed(lab: LabProcesses, placed: dict[str, dict[str, int]]) -> list[str]:
+    """What is wrong if these were the ready replicas of each application by cluster. `rest`: in all other clusters that
+    answer.
+    """
+    wrong = []
+    for name, rows in placed.items():
+        found = {
+            one.name: sum(ready for key, (_, ready) in states.items() if key.startswith(f"{name}/"))
+            for one in lab.lab.clusters
+            if (states := workloads(lab, one.name)) is not None
+        }
+        rest = sum(count for cluster, count in found.items() if cluster not in rows)
+        for where, count in rows.items():
+            real = rest if where == "rest" else found.get(where)
+            if real != count:
+                wrong.append(f"{name} has {real} ready replicas in {where}, expected {count}")
+    return wrong
+
+
 def check_home(lab: LabProcesses) -> list[str]:
     """What is wrong if everything should be as it was at first."""
     wrong = check_moved(lab, [])

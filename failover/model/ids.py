@@ -20,8 +20,11 @@ Epoch = NewType("Epoch", int)
 
 
 class DomainKind(StrEnum):
-    """The levels of the failure-domain tree, widest first; and a DNS zone, which is no level: what a repair is about."""
+    """The levels of the failure-domain tree, widest first; the fleet is its root, and nothing that could be lost. A DNS zone is
+    no level: it is what a repair is about.
+    """
 
+    FLEET = "fleet"
     PROVIDER = "provider"
     REGION = "region"
     DATACENTER = "datacenter"

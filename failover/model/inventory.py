@@ -88,13 +88,10 @@ class ClusterInventory:
         """Allocatable less requested, over all ready nodes; no node owes another anything."""
         return total([node.free for node in self.nodes])
 
-    def largest_free(self) -> Resources:
-        """Of each resource, the most that any one node has free."""
-        most: dict[str, int] = {}
-        for node in self.nodes:
-            for name, amount in node.free.amounts():
-                most[name] = max(most.get(name, 0), amount)
-        return Resources.of(most)
+    @property
+    def capacity_unknown(self) -> bool:
+        """It has no node at all that could tell what fits (nodes that are made on demand): neither empty nor infinite."""
+        return not self.nodes and not self.nodes_total
 
     def places_for(self, requests: Resources) -> int:
         """How many more replicas of these requests fit, node by node (a replica never straddles nodes)."""

@@ -21,6 +21,7 @@ class RunKind(StrEnum):
     EVACUATION = "evacuation"
     DRAIN = "drain"
     FAILBACK = "failback"
+    REBALANCE = "rebalance"
     DRILL = "drill"
     REPAIR = "repair"
     """A zone gets what runs have decided: drift is put right, a provider that was away is caught up."""
@@ -38,6 +39,7 @@ class Phase(StrEnum):
 
     DETECT = "detect"
     DECIDE = "decide"
+    SHED = "shed"
     CAPACITY = "capacity"
     DNS_CHANGE = "dns-change"
     DNS_EFFECTIVE = "dns-effective"
@@ -56,7 +58,8 @@ class ScaleStep:
     """Set a workload's replicas in one cluster to an absolute number (I18).
 
     `before`: what the plan saw (precondition; resourceVersion is read at execution). `after`: what shall be.
-    `needs`: steps that must be done first.
+    `needs`: steps that must be done first. `owner`: the application that the workload belongs to, where it is another than
+    the one that the step is made for: in phase `shed` it gives up replicas, and a failback gives them back.
     """
 
     kind: ClassVar[str] = "scale"
@@ -70,6 +73,7 @@ class ScaleStep:
     after: int
     autoscaler: str = ""
     autoscaler_max: int | None = None
+    owner: ApplicationName | None = None
     needs: tuple[StepId, ...] = ()
     reason: str = ""
 
@@ -164,7 +168,10 @@ class Assumption:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placement:
-    """Replicas of one workload in one cluster before and after; `reason` says why it got what it got."""
+    """Replicas of one workload in one cluster before and after; `reason` says why it got what it got.
+
+    `rule`: what bound it, in one word; `would_change`: what would give another answer, "" where nothing would.
+    """
 
     workload: WorkloadRef
     cluster: ClusterName
@@ -172,13 +179,27 @@ class Placement:
     after: int
     ready: int = 0
     reason: str = ""
+    rule: str = ""
+    would_change: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shed:
+    """Replicas that another application gives up in a cluster (`after` below `before`), or gets back, and for what."""
+
+    owner: ApplicationName
+    workload: WorkloadRef
+    cluster: ClusterName
+    before: int
+    after: int
+    made_room_for: WorkloadRef
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApplicationPlan:
     """One application's part. Where `left_out` is set nothing of it is done, and it delays no other.
 
-    `lost`, `replaced`, `unplaced`: replicas. `demand`, `capacity_after`: replicas wanted and ready-or-added elsewhere.
+    `sheds`: what applications of a later tier give up for it. `lost`, `replaced`, `unplaced`: replicas. `demand`, `capacity_after`: replicas wanted and ready-or-added elsewhere.
     """
 
     application: ApplicationName
@@ -186,6 +207,7 @@ class ApplicationPlan:
     left_out: Refusal | None = None
     notes: tuple[str, ...] = ()
     placements: tuple[Placement, ...] = ()
+    sheds: tuple[Shed, ...] = ()
     records: tuple[RecordChange, ...] = ()
     lost: int = 0
     replaced: int = 0
@@ -233,6 +255,7 @@ class Plan:
                         "application": part.application,
                         "left_out": part.left_out.code if part.left_out else None,
                         "placements": [(p.workload, p.cluster, p.before, p.after) for p in part.placements],
+                        "sheds": [(s.workload, s.cluster, s.before, s.after) for s in part.sheds],
                         "records": part.records,
                     }
                     for part in self.applications
@@ -263,7 +286,8 @@ class PlanRequest:
     """What is asked of the planner.
 
     `sources`: clusters concerned (one run may take all of a region's). `assume_down`: clusters whose verdict is taken as
-    DOWN (what-if). `by_person`: a person's command: cites the person in place of the automatic evidence rules.
+    DOWN (what-if). `by_person`: a person's command: cites the person in place of the automatic evidence rules. `moves`:
+    replicas that a rebalancing may move at most.
     """
 
     run_kind: RunKind
@@ -273,3 +297,4 @@ class PlanRequest:
     overrides: tuple[str, ...] = ()
     assume_down: tuple[ClusterName, ...] = ()
     applications: tuple[ApplicationName, ...] = ()
+    moves: int = 0

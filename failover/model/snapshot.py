@@ -6,6 +6,7 @@ from datetime import datetime
 from failover.model.ids import ApplicationName, ClusterName, Domain, RunId
 from failover.model.inventory import ClusterInventory, Demand
 from failover.model.plan import Plan
+from failover.model.policy import WorkloadRef
 from failover.model.records import RecordSet, ZoneState
 from failover.model.time import Now
 from failover.model.verdict import Judgement, Verdict
@@ -32,6 +33,21 @@ class Displacement:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Reservation:
+    """Room that an unfinished run is about to fill: `replicas` of a workload that are not ready in the cluster yet.
+
+    `sent`: its change has landed, or may have; otherwise the run may still be planned anew.
+    """
+
+    run: RunId
+    application: ApplicationName
+    cluster: ClusterName
+    workload: WorkloadRef
+    replicas: int
+    sent: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
     """Everything that a plan may depend on.
 
@@ -39,7 +55,8 @@ class Snapshot:
     a cluster never seen is absent. `zones`: only zones that were read whole; an absent one is unknown.
     `busy`: applications with an unfinished run, by run. `away`: applications, and the clusters that finished runs moved them
     away from: what is still wanted there is no demand. `intended`: what runs made of each record set last, by whichever
-    zone: what a repair brings back.
+    zone: what a repair brings back. `reserved`: what unfinished runs are about to fill. `windows`: names of the time windows
+    that hold now, by application.
     """
 
     now: Now
@@ -53,6 +70,8 @@ class Snapshot:
     busy: tuple[tuple[ApplicationName, RunId], ...] = field(default=())
     away: frozenset[tuple[ClusterName, ApplicationName]] = frozenset()
     intended: tuple[RecordSet, ...] = ()
+    reserved: tuple[Reservation, ...] = ()
+    windows: tuple[tuple[ApplicationName, str], ...] = ()
 
     def inventory(self, cluster: ClusterName) -> ClusterInventory | None:
         return next((item for item in self.inventories if item.cluster == cluster), None)

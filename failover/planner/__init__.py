@@ -8,15 +8,18 @@ from failover.planner.assumptions import check_assumptions
 from failover.planner.drift import desired_records, drift
 from failover.planner.explain import blast_radius, explain_placement
 from failover.planner.make import plan, what_if
+from failover.planner.survive import Survivability, survivability
 from failover.planner.widen import widen
 
 __all__ = [
+    "Survivability",
     "blast_radius",
     "check_assumptions",
     "desired_records",
     "drift",
     "explain_placement",
     "plan",
+    "survivability",
     "what_if",
     "widen",
 ]

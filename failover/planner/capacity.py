@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from failover.model.ids import ClusterName
 from failover.model.inventory import ClusterInventory, Resources
-from failover.model.resources import minus, places_on
+from failover.model.resources import minus, places_on, total
 
 
 @dataclass(slots=True, kw_only=True)
@@ -19,8 +19,14 @@ class _Room:
 class FreeCapacity:
     """What is left in each cluster. An application that is left out gives back what it took (`mark`, `give_back`)."""
 
-    def __init__(self, inventories: Mapping[ClusterName, ClusterInventory]) -> None:
+    def __init__(
+        self,
+        inventories: Mapping[ClusterName, ClusterInventory],
+        assumed: Mapping[ClusterName, Resources] | None = None,
+    ) -> None:
+        """`assumed`: what counts as free, as if on one node, in clusters that have no node that could tell."""
         self._inventories = inventories
+        self._assumed = assumed or {}
         self._rooms: dict[ClusterName, _Room] = {}
         self._taken: list[tuple[ClusterName, int, Resources]] = []
 
@@ -48,6 +54,18 @@ class FreeCapacity:
             raise ValueError(f"{cluster} has no room for {left} of {replicas} replicas")
         room.places = {requests: before - replicas}
 
+    def total(self, cluster: ClusterName) -> Resources:
+        """What is left there, over all nodes."""
+        return total(self._room(cluster).nodes)
+
+    def largest(self, cluster: ClusterName) -> Resources:
+        """Of each resource, the most that is left on any one node."""
+        most: dict[str, int] = {}
+        for node in self._room(cluster).nodes:
+            for name, amount in node.amounts():
+                most[name] = max(most.get(name, 0), amount)
+        return Resources.of(most)
+
     def mark(self) -> int:
         """A point to come back to."""
         return len(self._taken)
@@ -65,5 +83,8 @@ class FreeCapacity:
         if room is None:
             inventory = self._inventories.get(cluster)
             nodes = sorted(inventory.nodes, key=lambda node: node.name) if inventory else []
-            room = self._rooms[cluster] = _Room(nodes=[node.free for node in nodes])
+            free = [node.free for node in nodes]
+            if inventory is not None and inventory.capacity_unknown and cluster in self._assumed:
+                free = [self._assumed[cluster]]
+            room = self._rooms[cluster] = _Room(nodes=free)
         return room

@@ -6,7 +6,7 @@ from failover.model.policy import Application, DNSName, Policy
 from failover.model.records import RecordSet
 from failover.model.snapshot import Snapshot
 from failover.planner.eligibility import broken_there, target_refusals
-from failover.planner.placement import Targets
+from failover.planner.loss import Targets
 from failover.planner.traffic import current_set, foreign_values, publishes_one, values_of
 from failover.planner.world import World, absolute, see
 

@@ -88,4 +88,13 @@ def _inventory(world: World, entry: ClusterEntry) -> Refusal | None:
             evidence=(f"age_s={age:.0f}",),
             overridable=False,
         )
+    if world.inventories[entry.name].capacity_unknown and entry.assumed_free is None:
+        return Refusal(
+            code="no-capacity",
+            sentence=(
+                f"{entry.name} has no node that could tell what fits; assumedFree in its entry says what may be counted on"
+            ),
+            evidence=("nodes=0",),
+            overridable=False,
+        )
     return None

@@ -1,6 +1,6 @@
 """A plan in sentences: who gets what and why, and how far it reaches."""
 
-from failover.model.plan import ApplicationPlan, ChangeRecordsStep, Phase, Plan, RunKind, ScaleStep
+from failover.model.plan import ApplicationPlan, ChangeRecordsStep, Phase, Plan, RunKind, ScaleStep, Shed
 from failover.model.policy import Policy
 from failover.planner.world import published_values
 
@@ -20,13 +20,22 @@ def explain_placement(plan: Plan) -> tuple[str, ...]:
                 for row in part.placements
                 if row.before != row.after
             ]
+            sentences += [_shed(part, row) for row in part.sheds]
         sentences += [f"{part.application}: {note}" for note in part.notes]
     return tuple(sentences)
 
 
+def _shed(part: ApplicationPlan, row: Shed) -> str:
+    verb = "gives up" if row.after < row.before else "gets back"
+    return (
+        f"{part.application}: {row.workload} of {row.owner} in {row.cluster} {row.before} -> {row.after}: {verb} "
+        f"{abs(row.before - row.after)} for {row.made_room_for}"
+    )
+
+
 def _summary(plan: Plan, part: ApplicationPlan) -> str:
     names = len(part.records)
-    verb = "return" if plan.run_kind is RunKind.FAILBACK else "are placed again"
+    verb = {RunKind.FAILBACK: "return", RunKind.REBALANCE: "move"}.get(plan.run_kind, "are placed again")
     rest = f"{part.capacity_after} of {part.demand} replicas wanted are then ready or added elsewhere"
     if plan.run_kind.about_names:
         return f"{part.application}: {names} record set{'' if names == 1 else 's'}"

@@ -7,6 +7,7 @@ from failover.model.reasons import Refusal
 from failover.model.snapshot import Displacement
 from failover.planner.capacity import FreeCapacity
 from failover.planner.forward import Part
+from failover.planner.giving_back import GivingBack, give_back, give_back_steps
 from failover.planner.ramp import Ramp, plan_ramp
 from failover.planner.returning import Return, emptied, way_home
 from failover.planner.steps import WAIT_MARGIN_S, Builder, ids, old_ttl_s
@@ -27,14 +28,16 @@ def plan_return(
         or _room_refusal(application, returns, free)
         or ramp.refusal
     )
+    back = give_back(world, application, displacements, returns, free)
     missing = sum(home.missing for item in returns for home in item.homes)
     demand, capacity = _capacity(world, application, returns)
     part = ApplicationPlan(
         application=application.name,
         mode=application.mode,
         left_out=refusal,
-        notes=(*(note for item in returns for note in item.notes), *ramp.notes),
+        notes=(*(note for item in returns for note in item.notes), *ramp.notes, *back.notes),
         placements=tuple(row for item in returns for row in _placements(world, item)),
+        sheds=() if refusal else back.sheds,
         records=() if refusal else ramp.net,
         lost=missing,
         replaced=0 if refusal else missing,
@@ -45,7 +48,7 @@ def plan_return(
     if refusal is not None:
         free.give_back(mark)
         return Part(plan=part)
-    return Part(plan=part, steps=_steps(world, application, returns, ramp))
+    return Part(plan=part, steps=_steps(application, returns, ramp, back))
 
 
 # -- what may not be done ------------------------------------------------------------------------------------------
@@ -153,7 +156,7 @@ def _placements(world: World, item: Return) -> tuple[Placement, ...]:
 
 
 def _steps(
-    world: World, application: Application, returns: tuple[Return, ...], ramp: Ramp
+    application: Application, returns: tuple[Return, ...], ramp: Ramp, back: GivingBack
 ) -> tuple[Step, ...]:
     """Home first and ready, then clients by stages, then the stand-ins shrink once no old answer is left."""
     build = Builder(application=application.name)
@@ -195,7 +198,8 @@ def _steps(
         records += [*changes, wait]
         needs = (wait.id,)
     release = [step for item in many for step in _shrink(build, item, needs)]
-    return (*grow, *ready, *singles, *ready_singles, *records, *release)
+    regain = give_back_steps(build, back, ids(release) or needs)
+    return (*grow, *ready, *singles, *ready_singles, *records, *release, *regain)
 
 
 def _grow(build: Builder, item: Return, needs: tuple[StepId, ...]) -> list[Step]:

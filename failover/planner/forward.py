@@ -6,10 +6,11 @@ from failover.model.ids import ClusterName
 from failover.model.plan import ApplicationPlan, Placement, RunKind, ScaleStep, Step
 from failover.model.policy import Application, OnShortage
 from failover.model.reasons import Refusal
-from failover.planner.capacity import FreeCapacity
 from failover.planner.eligibility import broken_there
-from failover.planner.placement import Move, Targets, place_workload
+from failover.planner.loss import Case, Targets
+from failover.planner.placement import Move, move_of
 from failover.planner.sequence import StepOrder, running_sources
+from failover.planner.together import Together
 from failover.planner.traffic import Traffic, plan_traffic
 from failover.planner.world import World
 
@@ -22,18 +23,18 @@ class Part:
     steps: tuple[Step, ...] = ()
 
 
-def plan_forward(world: World, application: Application, free: FreeCapacity, targets: Targets) -> Part:
-    """Move one application off the sources, or say why it is left out. Room taken for nothing is given back."""
-    mark = free.mark()
-    moves = tuple(
-        place_workload(world, application, workload, free, targets) for workload in application.workloads
-    )
+def plan_forward(
+    world: World, application: Application, cases: tuple[Case, ...], together: Together, targets: Targets
+) -> Part:
+    """Move one application off the sources, or say why it is left out. `cases`: its own, as `together` placed them."""
+    moves = tuple(move_of(world, case, together, targets) for case in cases)
     traffic = _traffic(world, application, moves, targets)
     refusal = (
         _single_writer_refusal(world, application, moves)
         or _shortage_refusal(world, application, moves)
         or traffic.refusal
     )
+    sheds = together.sheds.get(application.name, ())
     notes = dict.fromkeys(note for move in moves for note in move.notes)
     notes.update(dict.fromkeys(traffic.notes))
     if refusal is None:
@@ -44,6 +45,7 @@ def plan_forward(world: World, application: Application, free: FreeCapacity, tar
         left_out=refusal,
         notes=tuple(notes),
         placements=tuple(placement for move in moves for placement in move.placements),
+        sheds=() if refusal else sheds,
         records=() if refusal else tuple(change for _, change in traffic.changes),
         lost=sum(move.loss.replicas for move in moves),
         replaced=sum(move.replaced for move in moves),
@@ -52,9 +54,15 @@ def plan_forward(world: World, application: Application, free: FreeCapacity, tar
         capacity_after=sum(move.capacity for move in moves),
     )
     if refusal is not None:
-        free.give_back(mark)
         return Part(plan=part)
-    steps = StepOrder(world=world, application=application, moves=moves, traffic=traffic).steps()
+    steps = StepOrder(
+        world=world,
+        application=application,
+        moves=moves,
+        traffic=traffic,
+        sheds=sheds,
+        regrown=together.regrown.get(application.name, ()),
+    ).steps()
     return Part(plan=replace(part, placements=_with_sources(world, part.placements, steps)), steps=steps)
 
 
@@ -112,7 +120,7 @@ def _shortage_refusal(world: World, application: Application, moves: tuple[Move,
     if not short or "capacity-floor" in world.request.overrides:
         return None
     planned = world.request.run_kind is RunKind.DRAIN
-    if application.on_shortage is OnShortage.PARTIAL and not planned:
+    if application.on_shortage is not OnShortage.HOLD and not planned:
         return None
     evidence = tuple(
         f"{move.workload.ref}: capacity={move.capacity} demand={move.loss.demand}" for move in short
@@ -122,13 +130,6 @@ def _shortage_refusal(world: World, application: Application, moves: tuple[Move,
         f"the rest would carry {worst.capacity} of {worst.loss.demand} replicas of {worst.workload.ref}, "
         f"below the floor of {application.floor} %"
     )
-    if application.on_shortage is OnShortage.SHED and not planned:
-        return Refusal(
-            code="shed",
-            sentence=f"{sentence}; onShortage is shed, which this version cannot do",
-            evidence=evidence,
-            application=application.name,
-        )
     why = "a drain is planned and waits for room" if planned else "onShortage is hold"
     return Refusal(
         code="capacity-floor",

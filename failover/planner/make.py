@@ -1,10 +1,10 @@
 """`plan`: from one sight of the world to what shall be done, application by application, in the policies' order."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 
-from failover.model.ids import ApplicationName, Domain
+from failover.model.ids import ApplicationName, Domain, DomainKind
 from failover.model.plan import ChangeRecordsStep, Plan, PlanRequest, RunKind, ScaleStep
 from failover.model.policy import Application, Policy
 from failover.model.reasons import Refusal
@@ -14,31 +14,81 @@ from failover.planner.capacity import FreeCapacity
 from failover.planner.eligibility import target_refusal, target_refusals
 from failover.planner.failback import plan_return
 from failover.planner.forward import Part, plan_forward
+from failover.planner.loss import cases_of
+from failover.planner.rebalance import plan_rebalance
 from failover.planner.repairing import plan_names
 from failover.planner.returning import displaced
 from failover.planner.shares import within_share
+from failover.planner.sheds import resettled
+from failover.planner.together import place_together
 from failover.planner.world import World, see
 
 
 def plan(snapshot: Snapshot, policy: Policy, request: PlanRequest) -> Plan:
     """What shall be done about the sources, why, and what it rests on. Pure: the same input gives the same bytes.
 
-    Applications are taken in the policies' order, and each takes from the room that the ones before it left.
+    Everything that was lost is placed together: tier by tier, under the capacity that all of it shares.
     """
     world = see(snapshot, policy, request)
     if request.run_kind.about_names:
         return plan_names(world)
     refusals = _run_refusals(world)
-    free = FreeCapacity(world.inventories)
     if request.run_kind is RunKind.FAILBACK:
-        return _failback(world, free, refusals)
+        return _failback(world, free_room(world, ()), refusals)
     concerned = () if refusals else _concerned(world)
+    if request.run_kind is RunKind.REBALANCE:
+        free, moves = free_room(world, ()), request.moves or policy.guards.rebalance_moves
+        parts = plan_rebalance(world, concerned, free, target_refusals(world), moves)
+    else:
+        parts = _forward(world, concerned)
+    return _assemble(world, concerned, [within_share(world, part) for part in parts], refusals)
+
+
+VERBS = {RunKind.FAILBACK: "return", RunKind.REBALANCE: "move"}
+"""What becomes of replicas, where they are not placed again."""
+
+ROUNDS_MAX = 40
+"""How often an application is left out alone and the rest placed again; after that, all that would be left out are."""
+
+
+def _forward(world: World, concerned: tuple[Application, ...]) -> list[Part]:
+    """All concerned applications, placed together. One that has to be left out frees what it would have taken: the rest
+    is placed again without it. The last of the last tier goes first, since those before it may fit once it is gone.
+    """
     targets = target_refusals(world)
-    parts = [
-        _bounded(world, free, partial(plan_forward, world, application, free, targets))
-        for application in concerned
-    ]
-    return _assemble(world, concerned, parts, refusals)
+    free = free_room(world, tuple(application.name for application in concerned))
+    cases = {application.name: cases_of(world, application, targets) for application in concerned}
+    settled: dict[ApplicationName, Part] = {}
+    for attempt in range(len(concerned) + 1):
+        rest = [application for application in concerned if application.name not in settled]
+        together = place_together(world, [case for one in rest for case in cases[one.name]], free, targets)
+        parts = {one.name: plan_forward(world, one, cases[one.name], together, targets) for one in rest}
+        refused = [one for one in rest if parts[one.name].plan.left_out is not None]
+        taking = [one for one in refused if any(case.key in together.totals for case in cases[one.name])]
+        if not taking:
+            settled |= parts
+            break
+        last = max(taking, key=lambda one: (one.tier, concerned.index(one)))
+        for one in refused if attempt >= ROUNDS_MAX else [last]:
+            settled[one.name] = parts[one.name]
+    return [settled[application.name] for application in concerned]
+
+
+def free_room(world: World, concerned: tuple[ApplicationName, ...]) -> FreeCapacity:
+    """What is free everywhere, less what unfinished runs are about to fill.
+
+    What a run has not sent yet is still open where this very plan is for the same application: it widens that run.
+    """
+    assumed = {name: entry.assumed_free for name, entry in world.entries.items() if entry.assumed_free}
+    free = FreeCapacity(world.inventories, assumed)
+    for item in world.snapshot.reserved:
+        state = world.state(item.cluster, item.workload)
+        if state is None or (not item.sent and item.application in concerned):
+            continue
+        fits = min(item.replicas, free.places(item.cluster, state.requests))
+        if fits:
+            free.take(item.cluster, state.requests, fits)
+    return free
 
 
 def _bounded(world: World, free: FreeCapacity, make: Callable[[], Part]) -> Part:
@@ -50,14 +100,27 @@ def _bounded(world: World, free: FreeCapacity, make: Callable[[], Part]) -> Part
     return part
 
 
-def what_if(snapshot: Snapshot, policy: Policy, domain: Domain) -> Plan:
-    """The evacuation plan as if every cluster of the domain were DOWN; nothing else is assumed (I25)."""
-    sources = tuple(entry.name for entry in policy.fleet.clusters_in(domain))
+def what_if(snapshot: Snapshot, policy: Policy, *domains: Domain) -> Plan:
+    """The evacuation plan as if every cluster of the domains were DOWN; nothing else is assumed (I25)."""
+    sources = tuple(
+        dict.fromkeys(entry.name for domain in domains for entry in policy.fleet.clusters_in(domain))
+    )
     return plan(
         snapshot,
         policy,
-        PlanRequest(run_kind=RunKind.EVACUATION, domain=domain, sources=sources, assume_down=sources),
+        PlanRequest(
+            run_kind=RunKind.EVACUATION, domain=all_of(domains), sources=sources, assume_down=sources
+        ),
     )
+
+
+def all_of(domains: Sequence[Domain]) -> Domain:
+    """One name for several domains, as a plan shows it."""
+    if len(domains) == 1:
+        return domains[0]
+    if len({domain.kind for domain in domains}) == 1:
+        return Domain(kind=domains[0].kind, name=",".join(domain.name for domain in domains))
+    return Domain(kind=DomainKind.FLEET, name=",".join(str(domain) for domain in domains))
 
 
 def _failback(world: World, free: FreeCapacity, refusals: tuple[Refusal, ...]) -> Plan:
@@ -99,12 +162,19 @@ def _applications_of(done: Plan) -> set[ApplicationName]:
 
 
 def _concerned(world: World) -> tuple[Application, ...]:
-    """Applications that run or are published in a source, in the policies' order; only those asked for, if any."""
+    """Applications that run or are published in a source, in the policies' order; only those asked for, if any.
+
+    A rebalancing has no source: it concerns whatever runs.
+    """
     asked = set(world.request.applications)
     return tuple(
         application
         for application in world.policy.applications
-        if (not asked or application.name in asked) and world.sources.intersection(application.clusters)
+        if (not asked or application.name in asked)
+        and (
+            world.sources.intersection(application.clusters)
+            or (world.request.run_kind is RunKind.REBALANCE and application.workloads)
+        )
     )
 
 
@@ -152,7 +222,7 @@ def _assemble(
     world: World, concerned: Iterable[Application], parts: list[Part], refusals: tuple[Refusal, ...]
 ) -> Plan:
     request = world.request
-    steps = tuple(step for part in parts for step in part.steps)
+    steps = resettled(step for part in parts for step in part.steps)
     named = world.sources.union(cluster for application in concerned for cluster in application.clusters)
     verdicts = tuple((cluster, world.kind(cluster)) for cluster in sorted(named))
     applications = tuple(part.plan for part in parts)
@@ -177,18 +247,32 @@ def _reasons(world: World, parts: list[Part], refusals: tuple[Refusal, ...]) -> 
     word = "assumed to be" if request.assume_down else "is"
     sources = ", ".join(f"{cluster} {word} {world.kind(cluster)}" for cluster in sorted(world.sources))
     reasons = [f"{request.run_kind} of {request.domain}: {sources or 'no clusters'}"]
+    if request.run_kind is RunKind.REBALANCE:
+        moves = request.moves or world.policy.guards.rebalance_moves
+        reasons = [f"rebalance of {request.domain}: at most {moves} replicas may move"]
+    if request.run_kind is not RunKind.FAILBACK:
+        headroom = world.policy.fleet.headroom_percent
+        reasons.append(f"{headroom:g} % of what is free in a cluster is left alone (headroom)")
     reasons += [refusal.sentence for refusal in refusals]
     if not parts:
         return (*reasons, *(() if refusals else ("no application runs or is published there",)))
     acting = [part.plan for part in parts if part.plan.left_out is None]
     lost, replaced = sum(part.lost for part in acting), sum(part.replaced for part in acting)
     records = sum(len(part.records) for part in acting)
-    verb = "return" if request.run_kind is RunKind.FAILBACK else "are placed again"
+    verb = VERBS.get(request.run_kind, "are placed again")
     moved = f"{replaced} of {lost} replicas {verb}" if lost else "no replica has to be ordered"
     reasons.append(
         f"{moved} and {records} record set{'s change' if records != 1 else ' changes'}, "
         f"for {len(acting)} of {len(parts)} applications"
     )
+    shed = [row for part in acting for row in part.sheds if row.after < row.before]
+    if shed:
+        given = sum(row.before - row.after for row in shed)
+        owners = ", ".join(sorted({str(row.owner) for row in shed}))
+        reasons.append(f"{given} replicas of later tiers give up their place for them: {owners}")
+    unplaced = sum(part.unplaced for part in acting)
+    if unplaced:
+        reasons.append(f"{unplaced} replicas find no place")
     reasons += [
         f"{part.plan.application} is left out: {part.plan.left_out}" for part in parts if part.plan.left_out
     ]

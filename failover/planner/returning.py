@@ -8,7 +8,7 @@ from failover.model.inventory import WorkloadState
 from failover.model.plan import ChangeRecordsStep, ScaleField, ScaleStep
 from failover.model.policy import Application, Workload, WorkloadRef
 from failover.model.snapshot import Displacement
-from failover.planner.placement import is_single_writer
+from failover.planner.loss import is_single_writer
 from failover.planner.world import World
 
 

@@ -1,10 +1,11 @@
 """The order of one application's steps: capacity, then traffic, then (drain) release; single writers one by one."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from failover.model.ids import ClusterName, StepId
-from failover.model.plan import Phase, RunKind, Step
-from failover.model.policy import Application, TrafficOrder
+from failover.model.plan import Phase, RunKind, Shed, Step
+from failover.model.policy import Application, TrafficOrder, WorkloadRef
+from failover.planner.loss import Case
 from failover.planner.placement import Move
 from failover.planner.steps import WAIT_MARGIN_S, Builder, ids, old_ttl_s
 from failover.planner.traffic import Traffic
@@ -19,6 +20,8 @@ class StepOrder:
     application: Application
     moves: tuple[Move, ...]
     traffic: Traffic
+    sheds: tuple[Shed, ...] = ()
+    regrown: tuple[tuple[Case, ClusterName, int], ...] = ()
 
     @property
     def build(self) -> Builder:
@@ -33,7 +36,8 @@ class StepOrder:
         return self.application.traffic is TrafficOrder.FIRST and not self.is_drain
 
     def steps(self) -> tuple[Step, ...]:
-        """Adds in parallel, wait for the floor, records, wait for all; a drain then waits and releases."""
+        """Makes room, adds in parallel, wait for the floor, records, wait for all; a drain then waits and releases."""
+        shed = self._shed()
         grow = [step for move in self.moves if not move.single for step in self._grow(move)]
         waits = self._waits(tuple(ids(grow)), single=False)
         singles = self._singles(ids(waits[:1]) or ids(grow))
@@ -42,10 +46,38 @@ class StepOrder:
         records = self._records(before_traffic)
         release = self._release(records, (*ids(waits), *ids(waits_single))) if self.is_drain else []
         ordered: list[Step] = [*records] if self.traffic_first else []
-        ordered += [*grow, *waits[:1], *singles, *waits_single[:1]]
+        ordered += [*shed, *grow, *waits[:1], *singles, *waits_single[:1]]
         ordered += [] if self.traffic_first else records
         ordered += [*waits[1:], *waits_single[1:], *release]
         return tuple(ordered)
+
+    def _shed(self) -> list[Step]:
+        """Later tiers give up replicas before anything grows into their room; some find a place elsewhere."""
+        steps: list[Step] = [
+            self.build.shed(
+                row, reason=f"{row.owner} gives up {row.before - row.after} for {row.made_room_for}"
+            )
+            for row in _one_each(self.sheds)
+        ]
+        for case, cluster, total in self.regrown:
+            state = case.candidates[cluster][1]
+            steps.append(
+                replace(
+                    self.build.scale(
+                        cluster,
+                        state.ref,
+                        before=state.wanted,
+                        after=total,
+                        phase=Phase.CAPACITY,
+                        reason=f"{case.application.name} gets {total - state.wanted} again that it gave up elsewhere",
+                    ),
+                    owner=case.application.name,
+                )
+            )
+        return steps
+
+    def _room_made(self, cluster: ClusterName) -> tuple[StepId, ...]:
+        return tuple(self.build.shed(row, reason="").id for row in self.sheds if row.cluster == cluster)
 
     def _grow(self, move: Move, needs: tuple[StepId, ...] = ()) -> list[Step]:
         return [
@@ -55,7 +87,7 @@ class StepOrder:
                 addition.cluster,
                 addition.state,
                 after=addition.after,
-                needs=needs,
+                needs=(*needs, *dict.fromkeys(self._room_made(addition.cluster))),
                 reason=f"takes {addition.added} of {move.loss.replicas} lost replicas",
             )
         ]
@@ -175,6 +207,15 @@ class StepOrder:
                     )
                 )
         return steps
+
+
+def _one_each(sheds: tuple[Shed, ...]) -> list[Shed]:
+    """One change an object: what several workloads of the application need of it is taken at once."""
+    found: dict[tuple[ClusterName, WorkloadRef], Shed] = {}
+    for row in sheds:
+        key = (row.cluster, row.workload)
+        found[key] = replace(found[key], after=row.after) if key in found else row
+    return list(found.values())
 
 
 def running_sources(world: World, move: Move) -> list[ClusterName]:

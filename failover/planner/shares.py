@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from fractions import Fraction
 
-from failover.model.ids import StepId
+from failover.model.ids import ClusterName, StepId
 from failover.model.plan import ApplicationPlan, ScaleStep, Step
 from failover.model.policy import WorkloadRef
 from failover.planner.forward import Part
@@ -17,9 +17,19 @@ RULE = "share-per-step"
 
 
 def running(parts: Iterable[ApplicationPlan], workload: WorkloadRef) -> int:
-    """What the fleet runs of a workload before the plan; after it, where it runs none yet."""
+    """What the fleet runs of a workload before the plan; after it, where it runs none yet.
+
+    Of one that only gives something up, or gets it back, no more is known than what it runs in the clusters concerned.
+    """
+    parts = tuple(parts)
     rows = [row for part in parts for row in part.placements if row.workload == workload]
-    return sum(row.before for row in rows) or sum(row.after for row in rows)
+    given: dict[ClusterName, int] = {}
+    for part in parts:
+        for shed in part.sheds:
+            if shed.workload == workload:
+                most = max(shed.before, shed.after)
+                given[shed.cluster] = max(given.get(shed.cluster, 0), most)
+    return sum(row.before for row in rows) or sum(row.after for row in rows) or sum(given.values())
 
 
 def movable(replicas: int, share: float) -> int:

@@ -12,6 +12,7 @@ from failover.model.plan import (
     ProveGoneStep,
     ScaleField,
     ScaleStep,
+    Shed,
     Step,
     WaitReadyStep,
     WaitStep,
@@ -53,6 +54,36 @@ class Builder:
             workload=workload,
             before=before,
             after=after,
+            needs=tuple(needs),
+            reason=reason,
+        )
+
+    def shed(self, shed: Shed, *, needs: Iterable[StepId] = (), reason: str) -> ScaleStep:
+        """Take replicas of another application away. The id names no number: it stays where another's shed falls away."""
+        return ScaleStep(
+            id=StepId(f"shed:{self.application}:{shed.cluster}:{_text(shed.workload)}:all"),
+            application=self.application,
+            phase=Phase.SHED,
+            cluster=shed.cluster,
+            workload=shed.workload,
+            before=shed.before,
+            after=shed.after,
+            owner=shed.owner,
+            needs=tuple(needs),
+            reason=reason,
+        )
+
+    def give_back(self, shed: Shed, *, needs: Iterable[StepId] = (), reason: str) -> ScaleStep:
+        """Give replicas of another application back."""
+        return ScaleStep(
+            id=StepId(f"regain:{self.application}:{shed.cluster}:{_text(shed.workload)}:{shed.after}"),
+            application=self.application,
+            phase=Phase.RELEASE,
+            cluster=shed.cluster,
+            workload=shed.workload,
+            before=shed.before,
+            after=shed.after,
+            owner=shed.owner,
             needs=tuple(needs),
             reason=reason,
         )

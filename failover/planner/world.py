@@ -1,12 +1,12 @@
 """The snapshot as the planner reads it: indexed once, so that a big fleet costs no more than its size."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from ipaddress import ip_address
 
 from failover.model.ids import ApplicationName, ClusterName, ZoneName
 from failover.model.inventory import ClusterInventory, Demand, WorkloadState
-from failover.model.plan import PlanRequest
+from failover.model.plan import PlanRequest, RunKind
 from failover.model.policy import Application, ClusterEntry, Policy, WorkloadRef
 from failover.model.records import RecordSet, RecordType, ZoneState
 from failover.model.snapshot import Displacement, Snapshot
@@ -45,6 +45,11 @@ class World:
             return False
         verdict = self.verdicts.get(cluster)
         return verdict is not None and verdict.control.state is SignalState.UP
+
+    @property
+    def may_shed(self) -> bool:
+        """Only what is unplanned takes room from others; everything else waits for it."""
+        return self.request.run_kind in (RunKind.EVACUATION, RunKind.STEERING)
 
     def inventory_age_s(self, cluster: ClusterName) -> float | None:
         """Seconds since the last complete look at it began, or None where it was never seen."""
@@ -90,7 +95,8 @@ class World:
 
 
 def see(snapshot: Snapshot, policy: Policy, request: PlanRequest) -> World:
-    """Index everything that a plan asks for."""
+    """Index everything that a plan asks for. The time windows that hold are in force."""
+    policy = in_windows(policy, dict(snapshot.windows))
     inventories = {inventory.cluster: inventory for inventory in snapshot.inventories}
     verdicts: dict[ClusterName, Verdict] = {}
     application_verdicts: dict[tuple[ClusterName, ApplicationName], Verdict] = {}
@@ -129,6 +135,40 @@ def see(snapshot: Snapshot, policy: Policy, request: PlanRequest) -> World:
         owners=owners,
         published=published,
     )
+
+
+def in_windows(policy: Policy, windows: Mapping[ApplicationName, str]) -> Policy:
+    """The policy with the weights and groups of the windows that hold, by application."""
+    if not windows:
+        return policy
+    applications = tuple(
+        in_window(application, windows[application.name]) if application.name in windows else application
+        for application in policy.applications
+    )
+    return replace(policy, applications=applications)
+
+
+def in_window(application: Application, name: str) -> Application:
+    """The application while one of its windows holds."""
+    window = next((one for one in application.windows if one.name == name), None)
+    if window is None:
+        return application
+    weights, groups = dict(window.weights), dict(window.groups)
+    workloads = tuple(
+        replace(
+            workload,
+            placement=tuple(
+                replace(
+                    rule,
+                    weight=weights.get(rule.cluster, rule.weight),
+                    group=groups.get(rule.cluster, rule.group),
+                )
+                for rule in workload.placement
+            ),
+        )
+        for workload in application.workloads
+    )
+    return replace(application, workloads=workloads)
 
 
 def published_values(

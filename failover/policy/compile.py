@@ -57,6 +57,10 @@ from failover.policy.placing import assumed_of, inherited, window_of, workloads_
 from failover.policy.yaml_reader import Marked
 
 FAST = Timing(profile=Profile.FAST, interval_s=1.0, timeout_s=1.0, confirm_s=2.0)
+ASKED_ANYWAY = Schedule(
+    name=ScheduleName("survivability"), cron="*/30 * * * *", job=JobKind.SURVIVABILITY, jitter_s=0.0
+)
+"""Whether the fleet would survive the loss of any domain is asked also where no schedule says so."""
 VELOCITY = {Profile.BALANCED: 20.0, Profile.FAST: 100.0}
 
 
@@ -95,6 +99,8 @@ def compile_policy(parsed: Sequence[Parsed]) -> Policy:
     schedules = tuple(
         sorted((_schedule(item) for item in documents_of(parsed, ScheduleDocument)), key=lambda one: one.name)
     )
+    if not any(one.job is JobKind.SURVIVABILITY or one.name == ASKED_ANYWAY.name for one in schedules):
+        schedules = (*schedules, ASKED_ANYWAY)
     guards = _guards(documents_of(parsed, GuardsDocument), fleet.timing.profile)
     made = Policy(
         generation="",

@@ -9,9 +9,10 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from itertools import pairwise
+from typing import Any
 
 from failover.model.policy import Application, Window
-from failover.policy.cron import first_due, translated, trigger_of, zone_of
+from failover.policy.cron import translated, trigger_of, zone_of
 
 LOOKED_AT_DAYS = 366
 LOOKED_AT_FROM = datetime(2024, 1, 1, tzinfo=UTC)
@@ -22,8 +23,15 @@ STARTS_MAX = 800
 
 def holding(window: Window, at: datetime) -> datetime | None:
     """When the window that holds at this moment began; None where none does. Raises CronError."""
-    began = first_due(window.cron, window.timezone, at - timedelta(seconds=window.duration_s))
+    after = at.astimezone(UTC) - timedelta(seconds=window.duration_s) + timedelta(microseconds=1)
+    began = _trigger(window.cron, window.timezone).get_next_fire_time(None, after)
     return began.astimezone(UTC) if began is not None and began <= at else None
+
+
+@lru_cache(maxsize=1024)
+def _trigger(cron: str, timezone: str) -> Any:
+    """It keeps no state: one for all questions about the same times."""
+    return trigger_of(cron, timezone)
 
 
 def active(application: Application, at: datetime) -> Window | None:
@@ -34,7 +42,7 @@ def active(application: Application, at: datetime) -> Window | None:
 def starts(window: Window) -> Iterator[datetime]:
     """When it begins within a year, at most `STARTS_MAX` times. Raises CronError."""
     at, end = LOOKED_AT_FROM, LOOKED_AT_FROM + timedelta(days=LOOKED_AT_DAYS)
-    trigger = trigger_of(window.cron, window.timezone)
+    trigger = _trigger(window.cron, window.timezone)
     for _ in range(STARTS_MAX):
         found = trigger.get_next_fire_time(None, at)
         if found is None or found > end:

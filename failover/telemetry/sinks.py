@@ -8,6 +8,9 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, start_http_serv
 
 from failover.model.telemetry import TelemetryEvent
 
+SURVIVABILITY = "survivability"
+SURVIVES_PREFIX = "survives:"
+"""The fields of that event that say of a domain whether its loss would be survived: for metrics, too many for a line."""
 SECRET_WORDS = ("token", "secret", "password", "key", "authorization")
 
 
@@ -47,7 +50,9 @@ class LogSink:
         """Pages are warnings, the rest information."""
         write = self._log.warning if event.page else self._log.info
         fields = {
-            key: value for key, value in event.fields if not any(word in key.lower() for word in SECRET_WORDS)
+            key: value
+            for key, value in event.fields
+            if not key.startswith(SURVIVES_PREFIX) and not any(word in key.lower() for word in SECRET_WORDS)
         }
         write(event.name, at=event.at.isoformat(timespec="milliseconds"), sentence=event.sentence, **fields)
 
@@ -61,6 +66,27 @@ class MetricsSink:
         self._pages = Counter(
             "failover_pages", "Events that should wake somebody", ["name"], registry=self.registry
         )
+        self._survives = Gauge(
+            "failover_survives",
+            "1 where the loss would be survived whole",
+            ["domain"],
+            registry=self.registry,
+        )
+        self._broken = Gauge(
+            "failover_promises_broken",
+            "Promises that the loss of some domain would break",
+            registry=self.registry,
+        )
+        self._headroom = Gauge(
+            "failover_survivability_headroom_percent",
+            "Least headroom of the tightest resource after the loss of any domain",
+            registry=self.registry,
+        )
+        self._asked = Gauge(
+            "failover_survivability_timestamp_seconds",
+            "When that was last worked out",
+            registry=self.registry,
+        )
         self._last = Gauge(
             "failover_last_event_timestamp_seconds", "When the last event was", registry=self.registry
         )
@@ -71,6 +97,19 @@ class MetricsSink:
         if event.page:
             self._pages.labels(event.name).inc()
         self._last.set(event.at.timestamp())
+        if event.name == SURVIVABILITY:
+            self._survivability(event)
+
+    def _survivability(self, event: TelemetryEvent) -> None:
+        """Could we fail over now: one gauge a domain. Domains that are gone from the fleet are gone from the metric."""
+        self._survives.clear()
+        for key, value in event.fields:
+            if key.startswith(SURVIVES_PREFIX):
+                self._survives.labels(key.removeprefix(SURVIVES_PREFIX)).set(int(value))
+        told = dict(event.fields)
+        self._broken.set(float(told["broken"]))
+        self._headroom.set(float(told["headroom_percent"]))
+        self._asked.set(event.at.timestamp())
 
     def start_http(self, host: str, port: int) -> None:
         """Serve `/metrics`."""

@@ -26,6 +26,7 @@ from failover.model.errors import (
 from failover.model.ids import Epoch
 from failover.model.journal import RaiseFence, ScaleChange
 from failover.model.plan import ScaleField
+from failover.model.resources import Resources
 from tests.kube.servers import (
     BREAKS_OFF,
     HANGS,

@@ -24,6 +24,7 @@ from failover.model.policy import (
     ClusterEntry,
     DNSName,
     Fleet,
+    GuardSettings,
     NameServer,
     OnShortage,
     PlacementRule,
@@ -35,7 +36,7 @@ from failover.model.policy import (
     Zone,
 )
 from failover.model.records import RecordSet, RecordType, ZoneState
-from failover.model.snapshot import Cordon, Displacement, Snapshot
+from failover.model.snapshot import Cordon, Displacement, Reservation, Snapshot
 from failover.model.time import Now
 from failover.model.verdict import Judgement, SignalState, SignalView, Verdict, VerdictKind
 from failover.planner import plan
@@ -135,9 +136,14 @@ def placed(
 
 
 def workload(
-    name: str = "web", clusters: tuple[PlacementRule, ...] | None = None, single: bool = False, gate: str = ""
+    name: str = "web",
+    clusters: tuple[PlacementRule, ...] | None = None,
+    single: bool = False,
+    gate: str = "",
+    **more: Any,
 ) -> Workload:
     return Workload(
+        **more,
         ref=ref(name, "StatefulSet" if single else "Deployment"),
         placement=placed(*THREE) if clusters is None else clusters,
         writers=Writers.SINGLE if single else Writers.MANY,
@@ -199,6 +205,11 @@ class World:
     demands: list[Demand] = field(default_factory=list)
     cordons: list[Cordon] = field(default_factory=list)
     displacements: list[Displacement] = field(default_factory=list)
+    busy: list[tuple[ApplicationName, RunId]] = field(default_factory=list)
+    reserved: list[Reservation] = field(default_factory=list)
+    windows: dict[str, str] = field(default_factory=dict)
+    headroom: float = 0.0
+    guards: GuardSettings = field(default_factory=GuardSettings)
     zone_read: bool = True
 
     def judge(self, cluster: str, kind: VerdictKind, **more: Any) -> "World":
@@ -218,9 +229,12 @@ class World:
         server = NameServer(address="192.0.2.53")
         return Policy(
             generation="0123456789abcdef",
-            fleet=Fleet(name="test", clusters=tuple(self.entries), vantages=()),
+            fleet=Fleet(
+                name="test", clusters=tuple(self.entries), vantages=(), headroom_percent=self.headroom
+            ),
             zones=(Zone(name=ZONE, apex="example.test.", primary=server, authoritative=(server,)),),
             applications=tuple(self.applications),
+            guards=self.guards,
         )
 
     @property
@@ -240,6 +254,9 @@ class World:
                 for source in item.plan.sources
                 for part in item.plan.applications
             ),
+            busy=tuple(self.busy),
+            reserved=tuple(self.reserved),
+            windows=tuple((ApplicationName(name), window) for name, window in self.windows.items()),
         )
 
     def plan(self, run_kind: RunKind, *sources: str, by_person: bool = False, **more: Any) -> Plan:

@@ -1,0 +1,257 @@
+"""All that was lost is placed together: tiers, room that others make, groups, windows, and what unfinished runs hold."""
+
+from dataclasses import replace
+from typing import Any
+
+from failover.model.ids import ApplicationName, RunId
+from failover.model.inventory import Autoscaler, Resources
+from failover.model.plan import Phase, Plan, RunKind, ScaleStep
+from failover.model.policy import Mode, OnShortage, PlacementRule, Strategy, Window
+from failover.model.snapshot import Reservation
+from failover.model.verdict import VerdictKind
+from failover.planner.sheds import is_shed, resettled
+from tests.planner.fleet import (
+    EAST,
+    NORTH,
+    WEST,
+    World,
+    application,
+    inventory,
+    left_out,
+    ref,
+    state,
+    totals,
+    workload,
+)
+
+
+def shop(**more: Any) -> Any:
+    return application(mode=Mode.AUTO, tier=1, on_shortage=OnShortage.SHED, **more)
+
+
+def batch(name: str = "batch", tier: int = 9, **more: Any) -> Any:
+    return application(
+        name,
+        workloads=(workload(name, **more.pop("rules", {})),),
+        dns=(),
+        tier=tier,
+        mode=more.pop("mode", Mode.AUTO),
+        on_shortage=OnShortage.PARTIAL,
+        **more,
+    )
+
+
+def crowded(*others: Any, room: int = 1, runs: int = 6) -> World:
+    """The shop and others run six replicas in each cluster; there is hardly any room left."""
+    world = World(applications=[shop(), *others])
+    for name in ("east", "north", "west"):
+        world.hold(name, state(ref(), 6), *(state(ref(one.name), runs) for one in others), room=room)
+    return world
+
+
+def sheds(made: Plan) -> list[ScaleStep]:
+    return [step for step in made.steps if is_shed(step)]
+
+
+def given_up(made: Plan, name: str = "batch") -> int:
+    return sum(step.before - step.after for step in sheds(made) if step.workload.name == name)
+
+
+# -- making room -------------------------------------------------------------------------------------------------------
+
+
+def test_a_later_tier_makes_just_the_room_that_is_missing() -> None:
+    made = crowded(batch()).lose("west")
+    part = next(part for part in made.applications if part.application == "shop")
+    assert (part.lost, part.replaced, part.unplaced) == (6, 6, 0)
+    assert given_up(made) == 4, "two places were free already"
+    assert all(row.owner == "batch" and row.made_room_for == ref() for row in part.sheds)
+    assert any("replicas of later tiers give up their place" in reason for reason in made.reasons)
+
+
+def test_room_is_made_before_anything_grows_into_it() -> None:
+    made = crowded(batch()).lose("west")
+    for step in sheds(made):
+        assert step.phase is Phase.SHED
+        growth = [
+            other
+            for other in made.steps
+            if isinstance(other, ScaleStep) and other.cluster == step.cluster and other.after > other.before
+        ]
+        assert growth
+        assert all(step.id in other.needs for other in growth)
+
+
+def test_from_the_last_tier_upward() -> None:
+    made = crowded(batch("reports", tier=5), batch()).lose("west")
+    assert (given_up(made), given_up(made, "reports")) == (4, 0)
+
+
+def test_what_nobody_may_take_is_not_taken() -> None:
+    scaler = Autoscaler(name="batch", min_replicas=1, max_replicas=9, resource_version="1")
+    by_hand = crowded(batch(mode=Mode.RECOMMEND))
+    assert given_up(by_hand.lose("west")) == 0
+    assert given_up(by_hand.lose("west", by_person=True)) == 4, "a person may"
+    busy = crowded(batch())
+    busy.busy.append((ApplicationName("batch"), RunId("run-7")))
+    assert given_up(busy.lose("west")) == 0
+    earlier = crowded(batch(tier=1))
+    assert given_up(earlier.lose("west")) == 0
+    scaled = crowded(batch())
+    for name in ("east", "north", "west"):
+        scaled.hold(name, state(ref(), 6), state(ref("batch"), 6, autoscaler=scaler), room=1)
+    assert given_up(scaled.lose("west")) == 0, "its autoscaler would bring it back"
+
+
+def test_a_drain_waits_for_room_and_takes_none() -> None:
+    made = crowded(batch()).plan(RunKind.DRAIN, "west", by_person=True)
+    assert left_out(made) == "capacity-floor"
+    assert sheds(made) == []
+
+
+def test_numbers_still_fit_when_one_of_those_that_needed_them_is_left_out() -> None:
+    world = crowded(batch(), room=0)
+    world.applications.insert(1, shop().__class__(**{**_fields(shop()), "name": ApplicationName("bank")}))
+    world.applications[1] = replace(world.applications[1], workloads=(workload("bank"),), dns=())
+    for name in ("east", "north", "west"):
+        world.hold(name, state(ref(), 3), state(ref("bank"), 3), state(ref("batch"), 9), room=0)
+    made = world.lose("west")
+    assert given_up(made) == 6
+    alone = resettled(step for step in made.steps if step.application == "shop")
+    taken = [step for step in alone if is_shed(step)]
+    assert sum(step.before - step.after for step in taken) == 3
+    assert all(step.before == 9 for step in taken), "each from what it runs now"
+
+
+def _fields(value: Any) -> dict[str, Any]:
+    return {name: getattr(value, name) for name in value.__dataclass_fields__}
+
+
+def test_going_home_gives_back_what_was_given_up() -> None:
+    world = crowded(batch())
+    made = world.lose("west")
+    for step in sheds(made):
+        assert step.owner == "batch"
+    world.finished(made).judge("west", VerdictKind.HEALTHY)
+    for name in ("east", "north", "west"):
+        seen = world.inventories[name]
+        world.inventories[name] = replace(inventory(name, room=0), workloads=seen.workloads)
+    world.inventories["west"] = replace(
+        inventory("west", room=10), workloads=world.inventories["west"].workloads
+    )
+    back = world.plan(RunKind.FAILBACK, "west", by_person=True)
+    regained = [step for step in back.steps if isinstance(step, ScaleStep) and step.owner == "batch"]
+    assert sum(step.after - step.before for step in regained) == 4
+    assert all(step.phase is Phase.RELEASE and step.needs for step in regained)
+    release = {step.id for step in back.steps if isinstance(step, ScaleStep) and step.after < step.before}
+    assert all(set(step.needs) <= release for step in regained), "once the stand-ins are gone"
+
+
+# -- rules -------------------------------------------------------------------------------------------------------------
+
+
+def test_tiers_come_before_the_policys_order() -> None:
+    world = World(applications=[batch("early", tier=5), batch("late", tier=2)])
+    for name in ("east", "north", "west"):
+        world.hold(name, state(ref("early"), 4), state(ref("late"), 4), room=2)
+    made = world.lose("west")
+    parts = {part.application: part for part in made.applications}
+    assert parts["late"].replaced == 4
+    assert parts["early"].replaced == 0
+
+
+def test_a_later_group_takes_only_what_the_earlier_cannot() -> None:
+    rules = (
+        PlacementRule(cluster=EAST, group=1),
+        PlacementRule(cluster=NORTH, group=0),
+        PlacementRule(cluster=WEST, group=0),
+    )
+    world = World(applications=[application(workloads=(workload(clusters=rules),))])
+    assert totals(world.lose("west"))["north"] == (6, 12)
+    world = World(applications=[application(workloads=(workload(clusters=rules),))])
+    world.hold("north", state(ref(), 6), room=4)
+    assert (totals(made := world.lose("west"))["north"], totals(made)["east"]) == ((6, 10), (6, 8))
+
+
+def test_the_cheapest_that_has_room_is_chosen_under_cost() -> None:
+    world = World(applications=[application(workloads=(workload(strategy=Strategy.COST),))])
+    prices = {"east": 0.05, "north": 0.01, "west": 0.03}
+    world.entries = [replace(one, price=(("cpu", prices[one.name]),)) for one in world.entries]
+    assert totals(world.lose("west")) == {"east": (6, 6), "north": (6, 12), "west": (6, 6)}
+
+
+def test_a_window_s_weights_hold_while_it_does() -> None:
+    day = Window(name="day", cron="0 8 * * *", timezone="UTC", duration_s=3600.0, weights=((EAST, 0),))
+    world = World(applications=[application(windows=(day,))])
+    world.windows = {"shop": "day"}
+    assert totals(world.lose("west")) == {"east": (6, 6), "north": (6, 12), "west": (6, 6)}
+    world.windows = {}
+    assert totals(world.lose("west"))["east"] == (6, 9)
+
+
+# -- capacity ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_headroom_is_left_alone_and_named() -> None:
+    world = World(headroom=50.0)
+    for name in ("east", "north"):
+        world.hold(name, state(ref(), 6), room=6)
+    made = world.lose("west")
+    assert totals(made) == {"east": (6, 9), "north": (6, 9), "west": (6, 6)}
+    assert "50 % of what is free in a cluster is left alone (headroom)" in made.reasons
+
+
+def test_what_an_unfinished_run_is_about_to_fill_is_not_free() -> None:
+    def held(sent: bool, name: str = "blog") -> Reservation:
+        return Reservation(
+            run=RunId("run-1"),
+            application=ApplicationName(name),
+            cluster=EAST,
+            workload=ref(name),
+            replicas=5,
+            sent=sent,
+        )
+
+    world = World()
+    world.hold("east", state(ref(), 6), state(ref("blog"), 2), room=6).hold("north", state(ref(), 6), room=6)
+    world.reserved = [held(sent=False)]
+    assert totals(world.lose("west"))["east"][1] <= 7
+    world.reserved = []
+    assert totals(world.lose("west"))["east"] == (6, 9)
+    world.reserved = [replace(held(sent=False), application=ApplicationName("shop"), workload=ref())]
+    assert totals(world.lose("west"))["east"] == (6, 9), "its own run is planned anew"
+    world.reserved = [replace(world.reserved[0], sent=True)]
+    assert totals(world.lose("west"))["east"][1] <= 7, "what was sent is on its way there"
+
+
+def test_a_replica_that_fits_on_no_node_has_no_place_there() -> None:
+    big = Resources(cpu_m=600, memory=100)
+    world = World().hold("east", state(ref(), 6, requests=big), room=10)
+    world.hold("north", state(ref(), 6, requests=big), room=100)
+    assert totals(world.lose("west"))["east"] == (6, 6), "two nodes with five hundred millicores each"
+
+
+def test_replicas_that_request_nothing_are_counted_by_pods_and_the_plan_says_so() -> None:
+    world = World()
+    for name in ("east", "north", "west"):
+        world.hold(name, state(ref(), 6, requests=Resources()), room=4)
+    made = world.lose("west")
+    assert totals(made) == {"east": (6, 9), "north": (6, 9), "west": (6, 6)}
+    assert any("requests nothing: it is counted by pods alone" in note for note in made.applications[0].notes)
+    told = workload(requests=Resources(cpu_m=400))
+    world.applications = [application(workloads=(told,), on_shortage=OnShortage.PARTIAL)]
+    assert world.lose("west").applications[0].replaced == 0, (
+        "four hundred millicores are left in each, on two nodes"
+    )
+
+
+def test_a_cluster_without_a_node_that_could_tell_is_no_target_unless_the_policy_says_what_it_holds() -> None:
+    world = World()
+    world.inventories["east"] = replace(inventory("east", state(ref(), 6)), nodes=())
+    made = world.lose("west")
+    assert totals(made)["east"] == (6, 6)
+    assert any("east has no node that could tell what fits" in note for note in made.applications[0].notes)
+    room = Resources(cpu_m=200, memory=10_000, pods=10)
+    world.entries = [replace(one, assumed_free=room) if one.name == "east" else one for one in world.entries]
+    world.hold("north", state(ref(), 6), room=4)
+    assert totals(world.lose("west"))["east"] == (6, 8)
