@@ -106,7 +106,7 @@ def test_a_saved_plan_is_refused_when_the_world_has_moved_on() -> None:
 def test_a_what_if_changes_nothing_and_is_never_carried_out() -> None:
     async def story() -> None:
         fleet = await a_healthy_fleet()
-        asked = {**PERSON, "kind": "evacuation", "domain": "north", "assume_down": True}
+        asked = {**PERSON, "kind": "evacuation", "assume_down": ["north"]}
         shown = await fleet.controller.command({**asked, "verb": "plan"})
         assert shown["refusals"] == []
         assert not shown["empty"]

@@ -10,7 +10,7 @@ from failover.execution.admission import is_automatic
 from failover.execution.rules import RULES
 from failover.execution.runs import fold
 from failover.execution.safety import HALTING, RULES_ASKED, WAITING, grant
-from failover.model.ids import ApplicationName, Epoch, RunId, ZoneName
+from failover.model.ids import ApplicationName, Epoch, RunId, StepId, ZoneName
 from failover.model.journal import (
     AbortRequested,
     EffectRecorded,
@@ -165,6 +165,23 @@ def too_early() -> Asked:
     return made
 
 
+def giving_up(**more: Any) -> Asked:
+    """Another application gives up two replicas in the south, and the shop grows there: nothing says that it may."""
+    plan = evacuation()
+    growth = next(item for item in plan.steps if isinstance(item, ScaleStep) and item.cluster == SOUTH)
+    shed = replace(
+        growth,
+        id=StepId("shed:shop:south-1:deployment.shop.web:all"),
+        phase=Phase.SHED,
+        before=6,
+        after=4,
+        owner=ApplicationName("batch"),
+        needs=(),
+    )
+    rest = [replace(item, needs=(shed.id,)) if item.id == growth.id else item for item in plan.steps]
+    return Asked(plan=replace(plan, steps=(shed, *rest)), **more)
+
+
 CASES: list[tuple[str, Callable[[], Asked]]] = [
     ("lease", lambda: Asked(situation={"acting_until": NOW.mono})),
     ("epoch", lambda: Asked(intent={"epoch": Epoch(6)})),
@@ -191,6 +208,7 @@ CASES: list[tuple[str, Callable[[], Asked]]] = [
     ("control-plane", lambda: Asked(situation={"judgement": judged(DOWN, verdict(SOUTH, VerdictKind.UNKNOWN))})),
     ("add-before-remove", too_early),
     ("capacity-floor", lambda: Asked(plan=DRAIN, actor=PERSON, step="release", situation={"judgement": judged(verdict(SOUTH, VerdictKind.DOWN), verdict("west-1", VerdictKind.DOWN))})),
+    ("shed", giving_up),
     ("single-writer", lambda: Asked(situation={"policy": SINGLE})),
     ("never-empty", lambda: moved(addresses())),
     ("own-names", lambda: moved(addresses(*ALL[1:], name="other.example.test."))),
