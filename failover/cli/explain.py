@@ -7,6 +7,7 @@ from failover.cli import exits, render
 from failover.cli.exits import Stop
 from failover.cli.status import aged, ago, is_current, seconds_of
 from failover.cli.table import about_age, about_zones, cordons_of, domains_of, paused_by, replicas
+from failover.cli.telling import workload
 
 
 def explain(status: dict[str, Any], name: str, output: render.Format) -> None:
@@ -58,8 +59,32 @@ def explain(status: dict[str, Any], name: str, output: render.Format) -> None:
         render.line("why nothing (more) is done:")
         for item in refusals:
             _refusal(item)
+    for sentence in _survivability(status, {*(item["name"] for item in applications)}, clusters):
+        render.line(sentence)
     for sentence in found["holding_back"]:
         render.line(f"automation is held back: {sentence}")
+
+
+def _survivability(
+    status: dict[str, Any], applications: set[str], clusters: list[dict[str, Any]]
+) -> list[str]:
+    """What the calendar last found about the loss of these domains, or about these applications' promises."""
+    asked = status.get("survivability")
+    if asked is None:
+        return []
+    domains = {domain for item in clusters for domain in domains_of(item)}
+    when = f"asked {ago(asked['at'])} ago"
+    found = [
+        f"its loss ({', '.join(item['domains'])}) would not be survived whole: {item['unplaced']} replicas without a place, "
+        f"{item['shed']} given up ({when}; `failover survivability`)"
+        for item in asked["outcomes"]
+        if domains & set(item["domains"])
+    ]
+    return found + [
+        f"the promise {item['promise']} would be broken by the loss of {item['domain']} ({when})"
+        for item in asked["broken"]
+        if item["application"] in applications
+    ]
 
 
 def _holding(status: dict[str, Any]) -> list[str]:
@@ -156,6 +181,8 @@ def _application(status: dict[str, Any], item: dict[str, Any]) -> None:
         ready = "never seen" if word == "-" else aged(status, f"{word} ready", looked=True)
         look = f"   {_look(cluster['workloads'], cluster['cluster'])}" if cluster["workloads"] else ""
         render.line(f"  {cluster['cluster']:<18} {ready}{own}{look}")
+    if "placement" in item:  # a controller of an earlier version says nothing of it
+        _placement(item["placement"])
     for record in item["records"]:
         values = ", ".join(record["values"]) if record["known"] else "unknown (the zone cannot be read)"
         render.line(
@@ -165,6 +192,39 @@ def _application(status: dict[str, Any], item: dict[str, Any]) -> None:
         render.line(
             f"  fence in {fence['zone']}: owner {fence['owner']}, epoch {fence['epoch']}, plan {fence['plan']}"
         )
+
+
+def _placement(placement: dict[str, Any]) -> None:
+    """Which rules hold now, and why the latest run placed each replica where it did."""
+    promise = f", promises to survive the loss of a {placement['survives']}" if placement["survives"] else ""
+    window = f", window {placement['window']} holds" if placement["window"] else ""
+    render.line(f"  tier {placement['tier']}{promise}{window}")
+    for item in placement["workloads"]:
+        rules = ", ".join(_rule(rule) for rule in item["rules"])
+        spread = "".join(
+            f"; over {one['over']}s"
+            + (f", at least {one['at_least']}" if one["at_least"] else "")
+            + (f", at most {one['at_most_percent']} % in one" if one["at_most_percent"] else "")
+            for one in item["spread"]
+        )
+        standby = f"; {item['standby']} kept warm in later groups" if item["standby"] else ""
+        render.line(f"  {workload(item['workload'])}: {item['strategy']} over {rules}{spread}{standby}")
+    if placement["why"]:
+        render.line(f"  why it stands where it stands (run {placement['why_run']}):")
+    for row in placement["why"]:
+        render.line(
+            f"    {workload(row['workload'])} in {row['cluster']}: {row['before']} -> {row['after']}: {row['reason']}"
+        )
+        if row["would_change"]:
+            render.line(f"      what would change it: {row['would_change']}")
+
+
+def _rule(rule: dict[str, Any]) -> str:
+    bounds = [f"weight {rule['weight']}"]
+    bounds += [f"min {rule['min']}"] if rule["min"] else []
+    bounds += [f"max {rule['max']}"] if rule["max"] is not None else []
+    bounds += [f"group {rule['group']}"] if rule["group"] else []
+    return f"{rule['cluster']} ({', '.join(bounds)})"
 
 
 def _look(look: dict[str, Any], cluster: str) -> str:

@@ -47,6 +47,7 @@ def banner(status: dict[str, Any]) -> list[str]:
         *about_zones(status),
         *_about_duplicates(status),
         *(text for cluster in status["clusters"] for text in cluster.get("taken_back", [])),
+        *_about_promises(status),
         *_not_done(status),
     ]
 
@@ -149,6 +150,18 @@ def _about_duplicates(status: dict[str, Any]) -> list[str]:
         for cluster in status["clusters"]
         for item in cluster["duplicates"]
     ]
+
+
+def _about_promises(status: dict[str, Any]) -> list[str]:
+    """Promises of the policy that the loss of some domain would break now."""
+    asked = status.get("survivability")
+    if asked is None or not asked["broken"]:
+        return []
+    told = [
+        f"{item['application']} would not survive the loss of {item['domain']}" for item in asked["broken"]
+    ]
+    more = f"; and {len(told) - 3} more" if len(told) > 3 else ""
+    return [_then(status, f"PROMISE BROKEN: {'; '.join(told[:3])}{more} (`failover survivability`)")]
 
 
 def _not_done(status: dict[str, Any]) -> list[str]:

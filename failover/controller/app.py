@@ -466,6 +466,8 @@ class Controller:
                 "journal_head": context.journal_head,
             },
             doubt=context.doubt,
+            windows=dict(context.windows()),
+            survives=context.survives,
         )
 
 

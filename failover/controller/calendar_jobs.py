@@ -57,6 +57,7 @@ async def could_we_fail_over(controller: "Controller") -> str:
     """Always answered, a pause or a run notwithstanding: it changes nothing. Metrics are made from its event."""
     context = controller.context
     found = await context.survivability()
+    context.survives = (context.now().wall, found)
     context.ports.telemetry.emit(event_of(found, context.now().wall))
     return sentence_of(found)
 

@@ -90,6 +90,8 @@ class Context:
     doubt: str = ""
     refusals: dict[str, tuple[Refusal, ...]] = field(default_factory=dict)
     changes: Changes = field(default_factory=Changes)
+    survives: tuple[datetime, Survivability] | None = None
+    """When the calendar last asked whether the fleet would survive, and the answer."""
     news: asyncio.Event = field(default_factory=asyncio.Event)
     _append_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from failover.controller.people import People
+from failover.controller.placing import placement_of, survives_row
 from failover.controller.world import World
 from failover.execution.machine import wait_began
 from failover.execution.runs import displacements, moved_away
@@ -33,6 +34,7 @@ from failover.model.reasons import Problem, Refusal
 from failover.model.snapshot import Displacement
 from failover.model.time import Now
 from failover.model.verdict import Judgement, Verdict
+from failover.planner import Survivability
 
 STATUS_KEY = "status"
 STATUS_SCHEMA = 1
@@ -64,6 +66,8 @@ def build_status(
     jobs: Iterable[Mapping[str, Any]],
     leader: Mapping[str, Any],
     doubt: str,
+    windows: Mapping[ApplicationName, str],
+    survives: tuple[datetime, Survivability] | None,
 ) -> dict[str, Any]:
     """The whole document. Every list is sorted; nothing in it is a secret."""
     moves = Moves(
@@ -91,7 +95,14 @@ def build_status(
             _cluster(policy, entry.name, judgement, world, people, moves, now)
             for entry in policy.fleet.clusters
         ],
-        "applications": [_application(item, judgement, world, moves, now) for item in policy.applications],
+        "applications": [
+            {
+                **_application(item, judgement, world, moves, now),
+                "placement": placement_of(item, runs, windows.get(item.name, "")),
+            }
+            for item in policy.applications
+        ],
+        "survivability": survives_row(survives),
         "vantages": [_vantage(item, vantages_seen, judgement, people, now) for item in policy.fleet.vantages],
         "zones": [_zone(zone.name, world) for zone in policy.zones],
         "runs": [run_row(run, world) for run in runs[-RECENT_RUNS:]],
