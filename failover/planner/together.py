@@ -73,16 +73,26 @@ def _solve(asked: joint.Problem) -> "Solution":
 
 
 def problem_of(
-    world: World, cases: Sequence[Case], free: FreeCapacity, targets: Targets, *, moves: int = 0
+    world: World,
+    cases: Sequence[Case],
+    free: FreeCapacity,
+    targets: Targets,
+    *,
+    moves: int = 0,
+    holds: bool = False,
 ) -> joint.Problem:
-    """Sites for every cluster of the fleet, and one demand a case. `moves`: of a rebalancing, which moves what stands too."""
+    """Sites for every cluster of the fleet, and one demand a case.
+
+    `moves`: of a rebalancing, which moves what stands too. `holds`: what holds and does not fit whole takes nothing; a plan
+    of a run knows better, because the floor of an application may be less than all of it.
+    """
     room = Room(world, cases, free, moving=moves > 0)
     return joint.Problem(
         sites=tuple(
             site_of(world, entry, free, targets, yields=moves > 0 or world.may_shed)
             for entry in world.policy.fleet.clusters
         ),
-        demands=tuple(demand_of(world, case, room) for case in cases),
+        demands=tuple(demand_of(world, case, room, holds=holds) for case in cases),
         headroom=world.policy.fleet.headroom_percent / 100,
         moves=moves,
     )
@@ -149,8 +159,11 @@ class Room:
         return places + places_on(Resources.of(yielding), request)
 
 
-def demand_of(world: World, case: Case, room: Room) -> joint.Demand:
+def demand_of(world: World, case: Case, room: Room, *, holds: bool) -> joint.Demand:
     """One workload: what it keeps, what it wants in all, where it may go."""
+    on_shortage = case.application.on_shortage
+    if on_shortage is OnShortage.HOLD and (not holds or case.application.floor < 100):
+        on_shortage = OnShortage.PARTIAL
     workload, request = case.workload, case.request()[0]
     current: dict[str, int] = {
         rule.cluster: state.wanted
@@ -183,7 +196,7 @@ def demand_of(world: World, case: Case, room: Room) -> joint.Demand:
         tier=case.application.tier,
         replicas=sum(current.values()) + case.loss.replicas,
         request={name: amount for name, amount in request.amounts() if amount},
-        rules=rules_of(workload, tuple(choices), case.single, case.application.on_shortage),
+        rules=rules_of(workload, tuple(choices), case.single, on_shortage),
         current=current,
         may_give_up=may_give_up(world, case.application) and _may_shrink(world, workload),
     )

@@ -57,7 +57,8 @@ def test_pairs_are_of_one_kind_and_come_after_the_domains() -> None:
 
 
 def test_what_is_no_target_today_takes_nothing_and_is_named() -> None:
-    world = World().judge("north", VerdictKind.PATH_PROBLEM)
+    world = World(applications=[application(on_shortage=OnShortage.PARTIAL)])
+    world.judge("north", VerdictKind.PATH_PROBLEM)
     found = survivability(world.snapshot, world.policy)
     assert found.unknown == ("north is PATH_PROBLEM",)
     world.hold("east", state(ref(), 6), room=5)

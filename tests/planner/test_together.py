@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-from failover.model.ids import ApplicationName, RunId
+from failover.model.ids import ApplicationName, RunId, StepId
 from failover.model.inventory import Autoscaler, Resources
 from failover.model.plan import Phase, Plan, RunKind, ScaleStep
 from failover.model.policy import Mode, OnShortage, PlacementRule, Strategy, Window
@@ -110,21 +110,16 @@ def test_a_drain_waits_for_room_and_takes_none() -> None:
 
 
 def test_numbers_still_fit_when_one_of_those_that_needed_them_is_left_out() -> None:
-    world = crowded(batch(), room=0)
-    world.applications.insert(1, shop().__class__(**{**_fields(shop()), "name": ApplicationName("bank")}))
-    world.applications[1] = replace(world.applications[1], workloads=(workload("bank"),), dns=())
-    for name in ("east", "north", "west"):
-        world.hold(name, state(ref(), 3), state(ref("bank"), 3), state(ref("batch"), 9), room=0)
-    made = world.lose("west")
-    assert given_up(made) == 6
-    alone = resettled(step for step in made.steps if step.application == "shop")
-    taken = [step for step in alone if is_shed(step)]
-    assert sum(step.before - step.after for step in taken) == 3
-    assert all(step.before == 9 for step in taken), "each from what it runs now"
-
-
-def _fields(value: Any) -> dict[str, Any]:
-    return {name: getattr(value, name) for name in value.__dataclass_fields__}
+    made = crowded(batch()).lose("west")
+    first = replace(sheds(made)[0], before=9, after=7, needs=())
+    second = replace(
+        first, id=StepId("another"), application=ApplicationName("bank"), before=7, after=4, needs=()
+    )
+    both = [step for step in resettled((first, second)) if is_shed(step)]
+    assert [(step.before, step.after) for step in both] == [(9, 7), (7, 4)]
+    assert both[1].needs == (first.id,), "one after the other: both set absolute numbers"
+    (alone,) = [step for step in resettled((replace(second, before=9, after=6),)) if is_shed(step)]
+    assert (alone.before, alone.after, alone.needs) == (9, 6, ())
 
 
 def test_going_home_gives_back_what_was_given_up() -> None:
