@@ -1,5 +1,6 @@
 """What one workload gets out of the joint placement: who takes more, what found no place, and why."""
 
+import re
 from dataclasses import dataclass
 
 from failover.model.ids import ClusterName
@@ -162,12 +163,22 @@ def _why(
     if together.solution is None or case.key not in together.totals or rule.cluster not in case.candidates:
         return f"keeps {state.wanted}", "", ""
     why = together.solution.why(case.key, rule.cluster)
-    if after > state.wanted:
-        return (
-            f"keeps {state.wanted}, takes {after - state.wanted}: {why.sentence}",
-            why.rule,
-            why.would_change,
-        )
     if after < state.wanted:
         return f"gives up {state.wanted - after} for an earlier tier", "shed", why.would_change
-    return f"keeps {state.wanted}: {why.sentence}", why.rule, why.would_change
+    added = after - state.wanted
+    what = f"keeps {state.wanted}, takes {added}" if added else f"keeps {state.wanted}"
+    limit = None if rule.max_replicas is None else max(rule.max_replicas, state.wanted)
+    if why.rule == "maximum" and after != limit:  # the bound was ours: what fits node by node
+        return (
+            f"{what}: no node there has room for one more",
+            "full",
+            "a node with room for one more replica there",
+        )
+    return told(what, why.sentence), why.rule, why.would_change
+
+
+def told(what: str, sentence: str) -> str:
+    """What a cluster does and why; the engine's sentences begin with the number that it holds, which is said already."""
+    if sentence.startswith(("keeps", "takes")):
+        return sentence
+    return f"{what}: {re.sub(r'^holds [0-9]+[:,] ', '', sentence)}"

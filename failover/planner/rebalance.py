@@ -14,6 +14,7 @@ from failover.model.reasons import Refusal
 from failover.planner.capacity import FreeCapacity
 from failover.planner.forward import Part
 from failover.planner.loss import Case, Loss, Targets, candidates, is_single_writer
+from failover.planner.placement import told
 from failover.planner.steps import WAIT_MARGIN_S, Builder, ids, old_ttl_s
 from failover.planner.together import problem_of
 from failover.planner.traffic import Traffic, plan_traffic
@@ -144,14 +145,18 @@ def _part(world: World, application: Application, changes: tuple[Change, ...], t
 
 
 def _row(change: Change) -> Placement:
-    word = f"takes {change.more}" if change.more > 0 else f"gives {-change.more}" if change.more else "keeps"
+    held = change.state.wanted
+    word = f"keeps {held}, takes {change.more}" if change.more > 0 else f"keeps {held}"
+    reason = told(word, change.reason)
+    if change.more < 0:
+        reason = f"gives {-change.more} to clusters that weights, groups or prices would rather have them in"
     return Placement(
         workload=change.workload.ref,
         cluster=change.cluster,
         before=change.state.wanted,
         after=change.after,
         ready=min(change.state.ready, change.state.wanted),
-        reason=f"{word}: {change.reason}" if change.reason else word,
+        reason=reason,
         rule=change.rule,
         would_change=change.would_change,
     )
