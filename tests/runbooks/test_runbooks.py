@@ -28,6 +28,7 @@ FOLLOWED = {
     "controller-dead.md",
     "controller-frozen.md",
     "dns-refuses.md",
+    "not-enough-room.md",
 }
 
 
@@ -99,6 +100,13 @@ def test_control_plane_lost(shop: Shop) -> None:
 def test_planned_drain(shop: Shop) -> None:
     book = Book("planned-drain.md", shop)
     book.follow()
+    book.finish()
+
+
+def test_not_enough_room(shop: Shop) -> None:
+    book = Book("not-enough-room.md", shop)
+    book.follow()
+    book.say("failover status")
     book.finish()
 
 
