@@ -85,7 +85,7 @@ def survivability(
     unknown = tuple(f"{refusal.sentence}" for refusal in targets.values() if refusal is not None)
     if not cases:
         return Survivability(outcomes=tuple(_nothing_runs(item) for item in asked), unknown=unknown)
-    from failover.planner.joint.survivability import survivability as ask
+    from failover.planner.joint.survive import survivability as ask
 
     problem = problem_of(world, list(cases.values()), free_room(world, ()), targets, holds=True)
     losses = [_loss(item, policy) for item in asked]
