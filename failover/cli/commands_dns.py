@@ -74,7 +74,7 @@ def dns_plan(
         person=actor(),
         overrides=list(override or ()),
         applications=list(application or ()),
-        assume_down=False,
+        assume_down=[],
     )
     show_plan(answer, output)
     raise Stop(exits.REFUSED if answer["refusals"] else exits.DONE)

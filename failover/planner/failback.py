@@ -48,7 +48,7 @@ def plan_return(
     if refusal is not None:
         free.give_back(mark)
         return Part(plan=part)
-    return Part(plan=part, steps=_steps(application, returns, ramp, back))
+    return Part(plan=part, steps=_steps(world, application, returns, ramp, back))
 
 
 # -- what may not be done ------------------------------------------------------------------------------------------
@@ -156,7 +156,7 @@ def _placements(world: World, item: Return) -> tuple[Placement, ...]:
 
 
 def _steps(
-    application: Application, returns: tuple[Return, ...], ramp: Ramp, back: GivingBack
+    world: World, application: Application, returns: tuple[Return, ...], ramp: Ramp, back: GivingBack
 ) -> tuple[Step, ...]:
     """Home first and ready, then clients by stages, then the stand-ins shrink once no old answer is left."""
     build = Builder(application=application.name)

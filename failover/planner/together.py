@@ -20,7 +20,7 @@ from failover.planner.loss import Loss as Lost
 from failover.planner.world import World
 
 if TYPE_CHECKING:
-    from failover.planner.joint.solution import Solution
+    from failover.planner.joint.solution import Placement as Solution
 
 GIB = 1 << 30
 
