@@ -13,9 +13,11 @@ from failover.model.plan import RunKind
 from failover.model.policy import JobKind, Schedule, Window
 from failover.model.verdict import VerdictKind
 from tests.controller.test_region_loss_in_virtual_time import PERSON, a_healthy_fleet
-from tests.support.policies import WEB
+from tests.support.policies import FAST, WEB
 
 WEST = ClusterName("west-1")
+CALM = replace(FAST, interval_s=5.0, timeout_s=2.0, confirm_s=6.0)
+"""Hours pass in these stories: probes every five seconds are enough."""
 
 
 async def with_a_window(fleet: TwinFleet, *, begins_in_s: float, holds_s: float = 600.0) -> Windows:
@@ -54,11 +56,10 @@ def runs(fleet: TwinFleet) -> list:
 
 def test_replicas_follow_the_window_and_come_back_at_its_end() -> None:
     async def story() -> None:
-        fleet = await a_healthy_fleet()
-        windows = await with_a_window(fleet, begins_in_s=120, holds_s=300)
-        await follow(fleet, windows, 60)
+        fleet = await a_healthy_fleet(timing=CALM)
+        windows = await with_a_window(fleet, begins_in_s=60, holds_s=120)
         assert runs(fleet) == [], "it has not begun"
-        await follow(fleet, windows, 120)
+        await follow(fleet, windows, 100)
         assert [(run.plan.run_kind, run.state) for run in runs(fleet)] == [(RunKind.REBALANCE, RunState.DONE)]
         assert runs(fleet)[0].actor == "schedule/window/shop/day"
         north, south, west = wanted(fleet)
@@ -67,10 +68,9 @@ def test_replicas_follow_the_window_and_come_back_at_its_end() -> None:
         assert len(fleet.addresses("example-test", "shop.example.test.")) == 3
         told = [entry.entry for entry in fleet.disk.journal if isinstance(entry.entry, JobFinished)]
         assert told[0].sentence.startswith("window day of shop: run ")
-        await follow(fleet, windows, 30)
         assert len(runs(fleet)) == 1, "applied once"
         assert windows.rows()[0]["result"] == "applied"
-        await follow(fleet, windows, 330)
+        await follow(fleet, windows, 120)
         assert len(runs(fleet)) == 2
         assert wanted(fleet) == [6, 6, 6]
         await fleet.stop()
@@ -80,11 +80,11 @@ def test_replicas_follow_the_window_and_come_back_at_its_end() -> None:
 
 def test_a_window_that_begins_during_an_incident_waits_until_it_is_over() -> None:
     async def story() -> None:
-        fleet = await a_healthy_fleet()
+        fleet = await a_healthy_fleet(timing=CALM)
         windows = await with_a_window(fleet, begins_in_s=60, holds_s=3600)
         fleet.kill_cluster("north-1")
-        await fleet.until(lambda: runs(fleet) and runs(fleet)[0].state is RunState.DONE, seconds=30)
-        await follow(fleet, windows, 120)
+        await fleet.until(lambda: runs(fleet) and runs(fleet)[0].state is RunState.DONE, seconds=90)
+        await follow(fleet, windows, 70)
         assert len(runs(fleet)) == 1, "it has begun, and waits"
         assert windows.rows()[0]["result"] == "unknown (waits)"
         assert "north-1 no longer serves" in windows.rows()[0]["sentence"]
@@ -93,14 +93,14 @@ def test_a_window_that_begins_during_an_incident_waits_until_it_is_over() -> Non
         assert controller is not None
         await fleet.until(
             lambda: controller.context.judgement.of_cluster("north-1").kind is VerdictKind.HEALTHY,
-            seconds=60,
+            seconds=120,
         )
-        await follow(fleet, windows, 60)
+        await follow(fleet, windows, 40)
         assert len(runs(fleet)) == 1, "it is back, and what was moved away is not home yet"
         assert "north is moved away from" in windows.rows()[0]["sentence"]
         await controller.command({**PERSON, "verb": "start", "kind": "failback", "domain": "region/north"})
         await fleet.until(lambda: all(run.state.final for run in runs(fleet)), seconds=120)
-        await follow(fleet, windows, 120)
+        await follow(fleet, windows, 80)
         assert [run.plan.run_kind for run in runs(fleet)][-1] is RunKind.REBALANCE
         assert runs(fleet)[-1].state is RunState.DONE
         await fleet.stop()
@@ -110,14 +110,14 @@ def test_a_window_that_begins_during_an_incident_waits_until_it_is_over() -> Non
 
 def test_an_incident_goes_before_a_rebalancing_that_is_under_way() -> None:
     async def story() -> None:
-        fleet = await a_healthy_fleet()
+        fleet = await a_healthy_fleet(timing=CALM)
         for world in fleet.clusters.values():
             world.ready_s = 120.0
         windows = await with_a_window(fleet, begins_in_s=60, holds_s=3600)
         await follow(fleet, windows, 90)
         assert [run.state for run in runs(fleet)] == [RunState.RUNNING], "its replicas are not ready yet"
         fleet.kill_cluster("north-1")
-        await fleet.until(lambda: len(runs(fleet)) > 1, seconds=60)
+        await fleet.until(lambda: len(runs(fleet)) > 1, seconds=120)
         first, second = runs(fleet)[:2]
         assert first.state is RunState.ABORTED
         assert "north-1 no longer serves: balance can wait" in first.sentence
@@ -129,7 +129,7 @@ def test_an_incident_goes_before_a_rebalancing_that_is_under_way() -> None:
 
 def test_whether_the_fleet_would_survive_is_asked_during_a_pause_as_well() -> None:
     async def story() -> None:
-        fleet = await a_healthy_fleet()
+        fleet = await a_healthy_fleet(timing=CALM)
 
         async def all_good() -> str:
             return ""
