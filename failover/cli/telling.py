@@ -90,10 +90,17 @@ def workload(ref: Row) -> str:
 
 
 def record_change(change: Row) -> str:
-    """`shop.example. A: 192.0.2.1, 192.0.2.2 -> 192.0.2.2`."""
-    before = ", ".join(change["before"]["values"]) if change["before"] else "(none)"
+    """`shop.example. A: 192.0.2.1, 192.0.2.2 -> 192.0.2.2`, each value with its weight where it has one."""
+    before = _values(change["before"]) if change["before"] else "(none)"
     after = change["after"]
-    return f"{after['name']} {after['record_type']}: {before} -> {', '.join(after['values'])}"
+    return f"{after['name']} {after['record_type']}: {before} -> {_values(after)}"
+
+
+def _values(held: Row) -> str:
+    weights = held.get("weights") or ()
+    if not weights:
+        return ", ".join(held["values"])
+    return ", ".join(f"{value} (weight {w})" for value, w in zip(held["values"], weights, strict=True))
 
 
 def _why(text: str) -> str:
