@@ -3,7 +3,14 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from failover.execution.evidence import both_sides_alive, calm, gone_by_quorum, returned, serves_still
+from failover.execution.evidence import (
+    application_returned,
+    both_sides_alive,
+    calm,
+    gone_by_quorum,
+    returned,
+    serves_still,
+)
 from failover.execution.radius import UNPLANNED, blast_radius
 from failover.execution.rules import RULES, refuse
 from failover.execution.runs import AUTOMATION
@@ -137,6 +144,8 @@ def _application_refusals(
     if automatic and application.mode.rank < Mode.APPROVE.rank:
         sentence = f"mode {application.mode}: automation shows this plan and does not carry it out"
         yield refuse("mode", sentence, f"mode={application.mode}", application=name)
+    if plan.run_kind is RunKind.FAILBACK:
+        yield from application_returned(name, plan, situation)
     yield from _single_writers(application, plan, automatic)
     yield from _capacity(part, application, plan)
     yield from _shares(part, plan, situation)

@@ -1,13 +1,14 @@
 """Is it true? Rules over the verdicts that a plan rests on: confirmed, by a quorum, without dissent, fresh, others alive."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 
 from failover.execution.radius import regions_away
 from failover.execution.rules import refuse
 from failover.execution.situation import Situation
 from failover.health import suspect_regions
-from failover.model.ids import ClusterName, RegionName, Subject
+from failover.model.ids import ApplicationName, ClusterName, RegionName, Subject
 from failover.model.observation import Signal
 from failover.model.plan import ChangeRecordsStep, Plan, RunKind, ScaleStep, WaitReadyStep
 from failover.model.reasons import Refusal
@@ -188,20 +189,39 @@ def calm(plan: Plan, situation: Situation) -> Iterator[Refusal]:
 
 def returned(plan: Plan, situation: Situation) -> Iterator[Refusal]:
     """I26: back only to what has been stable for long enough and is not held down."""
-    stable = timedelta(seconds=situation.policy.fleet.timing.stable_s)
     for name in plan.sources:
         verdict = situation.judgement.of_cluster(name)
-        if verdict is None or verdict.kind is not VerdictKind.HEALTHY:
-            kind = verdict.kind if verdict else VerdictKind.UNKNOWN
+        kind = verdict.kind if verdict else VerdictKind.UNKNOWN
+        if verdict is None or kind is not VerdictKind.HEALTHY:
             yield refuse("not-stable", f"{name} is {kind}: a failback goes to a healthy cluster only")
+        else:
+            yield from _unsettled(verdict, situation)
+
+
+def application_returned(application: ApplicationName, plan: Plan, situation: Situation) -> Iterator[Refusal]:
+    """I26 for an application that is judged by probes of its own: it must have been well there itself, for as long."""
+    for name in plan.sources:
+        verdict = situation.judgement.of(Subject(cluster=name, application=application))
+        if verdict is None:
             continue
-        healthy_for = situation.now.wall - verdict.since
-        if healthy_for < stable:
-            left = (stable - healthy_for).total_seconds()
-            yield refuse(
-                "not-stable", f"{name} is HEALTHY for {healthy_for.total_seconds():.0f} s; {left:.0f} s to go"
-            )
-        if verdict.hold_down_until is not None and verdict.hold_down_until > situation.now.wall:
-            yield refuse(
-                "held-down", f"{name} flapped and is held down until {verdict.hold_down_until:%H:%M:%S} UTC"
-            )
+        if not verdict.kind.serves:
+            sentence = f"{application} is {verdict.kind} at {name}: a failback goes to where it is served"
+            yield refuse("not-stable", sentence, application=application)
+        else:
+            for refusal in _unsettled(verdict, situation):
+                yield replace(refusal, application=application)
+
+
+def _unsettled(verdict: Verdict, situation: Situation) -> Iterator[Refusal]:
+    """Not for long enough what it is, or held down after flapping."""
+    stable = timedelta(seconds=situation.policy.fleet.timing.stable_s)
+    lasting = situation.now.wall - verdict.since
+    if lasting < stable:
+        left = (stable - lasting).total_seconds()
+        yield refuse(
+            "not-stable",
+            f"{verdict.subject} is {verdict.kind} for {lasting.total_seconds():.0f} s; {left:.0f} s to go",
+        )
+    if verdict.hold_down_until is not None and verdict.hold_down_until > situation.now.wall:
+        until = f"{verdict.hold_down_until:%H:%M:%S} UTC"
+        yield refuse("held-down", f"{verdict.subject} flapped and is held down until {until}")

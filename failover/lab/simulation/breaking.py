@@ -411,7 +411,7 @@ def plans_act() -> list[Patch]:
 
 
 def home_too_soon() -> list[Patch]:
-    return [(evidence, "returned", nothing), (admission, "returned", nothing)]
+    return [(admission, "returned", nothing), (admission, "application_returned", nothing)]
 
 
 def half_a_policy() -> list[Patch]:

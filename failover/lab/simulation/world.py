@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -242,11 +242,15 @@ class World:
             or slow
         }
 
-    def serving_since(self, cluster: str) -> float:
-        """When its clients were last not served, by the truth; the beginning of time if they always were."""
-        if not self.serves(cluster):
+    def serving_since(self, cluster: str, applications: Iterable[str]) -> float:
+        """When clients of these were last not served there, by the truth; the beginning of time if they always were."""
+        concerned = {"", *applications}
+        if not all(self.serves(cluster, application) for application in concerned):
             return self.mono
-        return max((at for name, _, at in self.recovered if name == cluster), default=float("-inf"))
+        times = (
+            at for name, application, at in self.recovered if name == cluster and application in concerned
+        )
+        return max(times, default=float("-inf"))
 
     def excused(self, run: str) -> bool:
         """Whether a run that is not over says why: it waits for a person, or is halted with a reason that still holds."""

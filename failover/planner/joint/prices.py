@@ -102,7 +102,7 @@ def shadow_prices(
     owner_length = np.diff(np.concatenate((first, [len(demand)])))
     base /= np.repeat(np.maximum(np.maximum.reduceat(base, first), 1e-30), owner_length)
     missing = state.missing[demand[first]] * sample.scale
-    worth = np.exp(-worth_of(prepared, demand[first]))
+    worth = np.exp(-worth_of(prepared, demand[first].astype(np.int64)))
     request = [prepared.request[demand, index].astype(np.float64) for index in range(prices.shape[1])]
     site = prepared.site[rows].astype(np.int64)
     free = np.maximum(state.free, 1) * FULL

@@ -59,7 +59,7 @@ def _take_back(state: State, victims: Ints, takers: Ints, added: Ints) -> list[G
     """Victims give up what their site is short of."""
     prepared = state.prepared
     of = prepared.demand[victims]
-    affected = np.unique(of)
+    affected = np.unique(of).astype(np.int64)
     rows, offset = rows_of_demands(prepared, affected)
     above = segment_sums(np.maximum(state.held[rows] - prepared.minimum[rows], 0), offset)
     excess = above[np.searchsorted(affected, of)]

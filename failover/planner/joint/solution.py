@@ -71,10 +71,9 @@ class Placement:
                     after=int(state.held[row]),
                 )
             )
-        for demand in prepared.problem.demands:
-            yield from sorted(
-                changed.get(prepared.demand_index[demand.key], ()), key=lambda placed: placed.site
-            )
+        for asked in prepared.problem.demands:
+            rows = changed.get(prepared.demand_index[asked.key], [])
+            yield from sorted(rows, key=lambda placed: placed.site)
 
     def rules(self) -> Ints:
         """[P]: for every row which rule bound it (an index of `reasons.RULES`)."""

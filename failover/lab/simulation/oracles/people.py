@@ -78,7 +78,9 @@ class FailbackWhenStable(Oracle):
             return
         stable_s = self.world.policy.fleet.timing.stable_s
         for name in run.plan.sources:
-            since = self.world.serving_since(name)
+            since = self.world.serving_since(
+                name, {part.application for part in run.plan.applications if not part.left_out}
+            )
             self.must(
                 event.at - since >= stable_s * 0.9,
                 event.at,
