@@ -7,11 +7,11 @@ from failover.lab.simulation.fleet import API, REPLICAS, WEB
 from failover.lab.simulation.world import World
 from failover.model.ids import ClusterName
 from failover.model.journal import RunOpened
-from failover.model.plan import RunKind
+from failover.model.plan import Phase, RunKind, ScaleStep, Step
 from failover.model.policy import OnShortage, WorkloadRef
 from failover.model.records import RecordSet
 
-from .base import Oracle, Runs
+from .base import Opened, Oracle, Runs
 
 MOVED = {"shop": WEB, "ledger": API}
 HOUR_S, DAY_S = 3600.0, 86400.0
@@ -119,6 +119,10 @@ class AddBeforeRemove(Oracle):
             return
         if not isinstance(event.seen, int) or event.after >= event.seen:
             return
+        step = self.runs.step_of(event.intent)
+        if step is not None and step.phase is Phase.SHED:
+            self._makes_room(event, run, step)
+            return
         ref = next((one for one in MOVED.values() if str(one) == event.workload), None)
         if ref is None:
             return
@@ -133,6 +137,30 @@ class AddBeforeRemove(Oracle):
             serving * 100 >= floor * demand * 0.8,
             event.at,
             f"{run.id} ({run.plan.run_kind}) shrinks {ref} at {event.target} to {event.after}: {serving} of {demand} left",
+        )
+
+    def _makes_room(self, event: trace.Applied, run: Opened, step: Step) -> None:
+        """What is given up is no removal of its own: a later tier's, for an earlier one's growth there that comes after it."""
+        policy = {app.name: app for app in self.world.policy.applications}
+        owner = policy.get(step.owner) if isinstance(step, ScaleStep) and step.owner else None
+        asking = policy.get(step.application)
+        may = owner is not None and asking is not None and owner.tier > asking.tier
+        self.must(
+            may and asking is not None and asking.on_shortage is OnShortage.SHED,
+            event.at,
+            f"{run.id} takes {event.workload} at {event.target} away, and nothing says that it may",
+        )
+        grows = any(
+            isinstance(item, ScaleStep)
+            and item.after > item.before
+            and (item.application, item.cluster) == (step.application, event.target)
+            and step.id in item.needs
+            for item in run.plan.steps
+        )
+        self.must(
+            grows and event.target not in run.plan.sources,
+            event.at,
+            f"{run.id} takes {event.workload} at {event.target} away, and nothing grows there after it",
         )
 
 
