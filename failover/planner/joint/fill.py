@@ -214,7 +214,8 @@ def dither(share: Floats, offset: Ints, luck: Floats, number: int) -> Ints:
     steps = np.floor(inside + np.repeat(start, length)).astype(np.int64)
     earlier = np.concatenate(([0], steps[:-1]))
     earlier[offset[:-1]] = 0
-    return np.asarray(np.maximum(steps - earlier, 0), dtype=np.int64)
+    parts: Ints = np.maximum(steps - earlier, 0)
+    return parts
 
 
 def _on_one_row(ask: Ask, weight: Floats, share: Floats, owner: Ints, number: int, luck: Floats) -> Floats:

@@ -2,12 +2,14 @@
 
 import numpy as np
 
-from failover.planner.joint.arrays import Ints
+from failover.planner.joint.arrays import Bools, Ints
 from failover.planner.joint.state import State, segment_sums
 
 
-def move_survivors(state: State, ideal: State, budget: int) -> None:
+def move_survivors(state: State, ideal: State, budget: int, together: Bools) -> None:
     """Move at most `budget` replicas that ran before to where `ideal` has more, furthest from it first.
+
+    `together` [D]: demands whose spread must hold move all at once or not at all.
 
     Every move finds its room free before the old place is left (add before remove), so none depends on another.
     """
@@ -18,10 +20,10 @@ def move_survivors(state: State, ideal: State, budget: int) -> None:
     for demand in order[distance[order] > 0].tolist():
         if left <= 0:
             return
-        left -= _move_one(state, ideal, demand, left)
+        left -= _move_one(state, ideal, demand, left, bool(together[demand]))
 
 
-def _move_one(state: State, ideal: State, demand: int, budget: int) -> int:
+def _move_one(state: State, ideal: State, demand: int, budget: int, together: bool) -> int:
     prepared = state.prepared
     if prepared.whole[demand]:
         return 0
@@ -30,6 +32,8 @@ def _move_one(state: State, ideal: State, demand: int, budget: int) -> int:
     lack = np.minimum(np.maximum(ideal.held[rows] - state.held[rows], 0), state.room(rows))
     lack = np.minimum(lack, state.places(rows))
     number = min(int(surplus.sum()), int(lack.sum()), budget)
+    if together and number < int(surplus.sum()):
+        return 0
     added, removed = _first(lack, number), _first(surplus, number)
     for row, amount in zip(rows.tolist(), (added - removed).tolist(), strict=True):
         if amount:

@@ -50,11 +50,16 @@ class Repair:
     def place(self, demands: Ints, depth: int) -> None:
         """Try to place what these demands miss, one replica after another, the small ones first."""
         state = self.state
-        waiting = demands[(state.missing[demands] > 0) & ~state.prepared.whole[demands]]
+        waiting = self._waiting(demands)
         for demand in waiting[np.argsort(self.size[waiting], kind="stable")].tolist():
             while state.missing[demand] > 0 and self.attempts > 0:
                 if not self._place_one(demand, depth):
                     break
+
+    def _waiting(self, demands: Ints) -> Ints:
+        """Those that miss some; a whole one, and one whose spread must hold, only fits as its phase placed it."""
+        fixed = self.state.prepared.whole[demands] | self.spreads.with_hard[demands]
+        return demands[(self.state.missing[demands] > 0) & ~fixed]
 
     def _place_one(self, demand: int, depth: int) -> bool:
         state, prepared = self.state, self.state.prepared
@@ -78,9 +83,6 @@ class Repair:
         state, prepared = self.state, self.state.prepared
         rows = np.arange(prepared.start[demand], prepared.start[demand + 1])
         rows = rows[(state.room(rows) > 0) & (prepared.weight[rows] > 0)]
-        if len(rows) and self.spreads.with_hard[demand]:
-            limits = self.spreads.limits_of(state, demand)
-            rows = rows[limits.open(rows)]
         return rows
 
     def _free_up(self, site: int, need: Ints, depth: int, chain: tuple[int, ...]) -> bool:
@@ -131,7 +133,8 @@ class Repair:
             numbers = np.maximum(
                 numbers, np.where(asked > 0, -(-int(short[index]) // np.maximum(asked, 1)), 2**31)
             )
-        ready = (numbers <= loose) & ~np.isin(demand, chain) & ~prepared.whole[demand]
+        ready = (numbers <= loose) & ~np.isin(demand, chain)
+        ready &= ~prepared.whole[demand] & ~self.spreads.with_hard[demand]
         ready &= state.held[rows] - numbers >= np.minimum(prepared.minimum[rows], state.held[rows])
         rows, numbers = rows[ready], numbers[ready]
         order = np.argsort(numbers * self.size[prepared.demand[rows]], kind="stable")[:TRIED_ROWS]
@@ -150,8 +153,8 @@ class Repair:
 
     def exchange(self, demands: Ints) -> None:
         """Inside a tier that does not fit: a large replica gives way where more small ones take its room."""
-        state, prepared = self.state, self.state.prepared
-        waiting = demands[(state.missing[demands] > 0) & ~prepared.whole[demands]]
+        state = self.state
+        waiting = self._waiting(demands)
         for demand in waiting[np.argsort(self.size[waiting], kind="stable")].tolist():
             while state.missing[demand] > 0 and self.attempts > 0 and self._exchange_one(demand, demands):
                 pass
@@ -176,7 +179,7 @@ class Repair:
                 state.free[site] + prepared.request[of], np.broadcast_to(request, (len(rows), len(request)))
             )
             gain = np.minimum(gain, min(int(state.missing[demand]), int(state.room(np.array([row]))[0])))
-            gain[prepared.whole[of]] = 0
+            gain[prepared.whole[of] | self.spreads.with_hard[of]] = 0
             if gain.max() < 2:
                 continue
             at = int(np.lexsort((self.size[of], -gain))[0])

@@ -56,7 +56,7 @@ class Engine:
         state = State.begin(self.prepared)
         given = self._place(state, ATTEMPTS, ITERATIONS, ITERATIONS_AGAIN)
         if self.prepared.problem.moves:
-            move_survivors(state, self._ideal(), self.prepared.problem.moves)
+            move_survivors(state, self._ideal(), self.prepared.problem.moves, self.spreads.with_hard)
         return Placement(self.prepared, self.spreads, state, tuple(given), check(self.prepared))
 
     def lose(self, sites: Iterable[str]) -> Placement:
@@ -120,7 +120,7 @@ class Engine:
         give_back(state, given)
         if not given and exact.applies(state):
             exact.place_exactly(state, begun)
-        cheapen(state, self.index, np.flatnonzero(self.prepared.strategy == COST))
+        cheapen(state, self.index, np.flatnonzero((self.prepared.strategy == COST) & ~self.spreads.with_hard))
         return given
 
     def _affords(self, demands: Ints) -> int:

@@ -60,25 +60,6 @@ class Spreads:
             tables.append((table.slot, np.maximum(bound - held, 0)))
         return Limits(tables) if tables else None
 
-    def limits_of(self, state: State, demand: int) -> Limits:
-        """The bounds of one demand that must hold, less what it holds."""
-        return _limits_of(self.tables, state, demand)
-
-
-def _limits_of(tables: tuple[SpreadTable, ...], state: State, demand: int) -> Limits:
-    rows = state.prepared.rows_of(demand)
-    found = []
-    for table in tables:
-        slot = table.slot[rows]
-        if len(slot) == 0 or slot[0] < 0 or not table.hard[slot[0]]:
-            continue
-        group = slot - slot.min()
-        held = np.bincount(group, weights=state.held[rows]).astype(np.int64)
-        full = np.full(len(state.prepared.site), -1, dtype=np.int64)
-        full[rows] = group
-        found.append((full, np.maximum(table.bound[slot.min() : slot.min() + len(held)] - held, 0)))
-    return Limits(found)
-
 
 def percent_of(percent: float, replicas: int) -> int:
     """`percent` of `replicas`, rounded up, exactly."""
