@@ -82,8 +82,8 @@ class Repair:
         """Rows of a demand that its rules let take one more, room or not."""
         state, prepared = self.state, self.state.prepared
         rows = np.arange(prepared.start[demand], prepared.start[demand + 1])
-        rows = rows[(state.room(rows) > 0) & (prepared.weight[rows] > 0)]
-        return rows
+        found: Ints = rows[(state.room(rows) > 0) & (prepared.weight[rows] > 0)]
+        return found
 
     def _free_up(self, site: int, need: Ints, depth: int, chain: tuple[int, ...]) -> bool:
         """Move one demand's replicas from `site` until `need` is free there. Leaves everything as it was on failure."""

@@ -67,6 +67,10 @@ def cost() -> list[Figure]:
         ours, least = ours + paid, least + bound
         worst = max(worst, paid / bound - 1)
     name = "planner-cost"
+    if not stored:
+        raise RuntimeError(
+            "no costs are stored: run python -m tests.benchmarks.planner.store_bounds --missing"
+        )
     return [
         _figure(name, f"dearer than the cheapest, {len(stored)} fleets", "%", 2, 100 * (ours / least - 1)),
         _figure(name, "dearer than the cheapest, worst", "%", 6, 100 * worst),
