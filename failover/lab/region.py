@@ -21,6 +21,7 @@ from failover.lab.kubeapi.kubelets import Kubelets
 from failover.lab.kubeapi.ledger import Ledger
 from failover.lab.kubeapi.objects import KINDS, ObjectStore
 from failover.lab.kubeapi.server import ApiServer
+from failover.lab.topology import NODE
 
 
 @dataclass(slots=True)
@@ -158,7 +159,7 @@ def furnish(store: ObjectStore, one: dict[str, Any], workloads: list[dict[str, A
         ready = {"type": "Ready", "status": "True"}
         node = {
             "metadata": {"name": f"{one['name']}-node-{number}"},
-            "status": {"allocatable": one["node"], "conditions": [ready]},
+            "status": {"allocatable": one.get("node", NODE), "conditions": [ready]},
         }
         store.create(KINDS["", "nodes"], "", node)
     fence = {"metadata": {"name": "failover-fence"}, "data": {"epoch": "0"}}

@@ -14,6 +14,10 @@ ZONE = "lab.test"
 ENDPOINT_PORT = 8443
 
 
+NODE = {"cpu": "32", "memory": "128Gi", "pods": "250"}
+"""What a node can give where a lab says nothing else."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabCluster:
     """One simulated cluster: its place, the loopback address that clients reach it by, and its API server's port."""
@@ -79,7 +83,7 @@ class Lab:
     on_shortage: str = "partial"
     timing: dict[str, Any] = field(default_factory=dict)
     guards: dict[str, Any] = field(default_factory=dict)
-    node: dict[str, str] = field(default_factory=lambda: {"cpu": "32", "memory": "128Gi", "pods": "250"})
+    node: dict[str, str] = field(default_factory=lambda: dict(NODE))
     prices: dict[str, float] = field(default_factory=dict)
 
     @property
