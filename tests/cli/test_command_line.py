@@ -34,7 +34,7 @@ def test_a_wrong_command_line_is_64(tmp_path: Path, arguments: list[str]) -> Non
 def test_the_example_policies_are_valid_and_say_what_they_mean(tmp_path: Path) -> None:
     done = failover("validate", state=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "3 regions, 5 clusters, 5 vantages, 2 applications" in done.stdout
+    assert "3 regions, 5 clusters, 5 vantages, 3 applications" in done.stdout
     assert "43.7 s (45.0 s in 99 of 100 cases) where it refuses connections" in done.stdout
     found = json.loads(failover("validate", "-o", "json", state=tmp_path).stdout)
     assert found["warnings"] == []
