@@ -10,7 +10,7 @@ from failover.controller.retries import Retries
 from failover.execution.machine import Attempt, Observe, ReadBack
 from failover.execution.velocity import room
 from failover.model.errors import TargetError
-from failover.model.ids import ClusterName, Epoch, StepId
+from failover.model.ids import ClusterName, Epoch, RunId, StepId
 from failover.model.inventory import WorkloadState
 from failover.model.journal import Entry, Intent, RaiseFence, Run, ScaleChange, StepFailed
 from failover.model.plan import ScaleField, ScaleStep
@@ -27,6 +27,7 @@ class ScaleSteps:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._fenced: set[tuple[ClusterName, Epoch]] = set()
+        self._fence_tries: dict[tuple[RunId, ClusterName], int] = {}
         self._retries = Retries()
         self.events = EventWriter(context)
 
@@ -131,7 +132,9 @@ class ScaleSteps:
             return True
         uid = context.world.identities.get(cluster, "")
         change = RaiseFence(cluster=cluster, cluster_uid=uid, epoch=epoch)
-        step = StepId(f"fence/{cluster}")
+        # No step of the plan, so nobody else counts its attempts: each is an intent with an id of its own (I30).
+        tries = self._fence_tries[run.id, cluster] = self._fence_tries.get((run.id, cluster), 0) + 1
+        step = StepId(f"fence/{cluster}" if tries == 1 else f"fence/{cluster}/{tries}")
         landed: list[bool] = []
 
         def completed(intent: Intent, effect: Effect) -> list[Entry]:

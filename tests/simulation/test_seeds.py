@@ -18,6 +18,7 @@ CORPUS = {
     107: "an intent cited the cluster's verdict where an application's had convicted",
     116: "what one application had left counted as unwanted for all others: DNS moved without capacity",
     141: "a controller that was frozen for a moment",
+    162: "a fence that was refused was raised again under the id of its first intent",
     192: "the same by a run that was halted and resumed into the same refusal, again and again",
     245: "additions of an aborted run counted as moved",
     444: "a drain whose source and targets die waits for its deadline, and ends",
