@@ -21,6 +21,8 @@ from failover.model.verdict import Judgement, SignalState, Verdict, VerdictKind
 from failover.planner import plan as make_plan
 from failover.planner import widen
 
+CATCH_UP_S = 2.0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
@@ -174,6 +176,7 @@ class Decider:
     async def _decide(self, case: Case) -> None:
         context = self.context
         await context.world.refresh(context.policy, (), context.ports.zones)
+        await context.world.catch_up(context.policy, context.changes.latest(), CATCH_UP_S)
         snapshot = context.snapshot()
         request = PlanRequest(
             run_kind=case.run_kind,

@@ -42,6 +42,7 @@ async def send(context: Context, intent: Intent, permit: Permit) -> Effect:
                 return _not_open(change.cluster)
             context.changes.note(change.cluster, context.now().mono)
             state = await cluster.scale(permit, change)
+            context.world.note_workloads(ClusterName(change.cluster), [state])
             return Effect(result=EffectResult.APPLIED, after=f"replicas={change.after}", state=state)
         if isinstance(change, RaiseFence):
             cluster = context.ports.clusters.get(ClusterName(change.cluster))

@@ -4,7 +4,7 @@ A look that fails leaves the last complete one in place, with its age: nothing i
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from failover.controller.demand import DemandTracker
@@ -20,6 +20,7 @@ from failover.probes.cluster_state import nodes_result, result_of, workloads_res
 
 SERVERS_EVERY_S = 30.0
 HEALTH_EVERY_S = 600.0
+NEVER = float("-inf")
 LOOKS_PER_REGION = 4
 """Whole inventories read at once from one region: a large fleet's lists in memory, and a dead region's patience, are bounded."""
 
@@ -250,8 +251,22 @@ class World:
                 *(self.look_at_zone(policy, name) for name in zones),
             )
 
+    async def catch_up(self, policy: Policy, changed: Mapping[str, float], within_s: float) -> None:
+        """Look again at clusters that we changed after their last look began: a plan must not rest on what was there before.
+
+        `changed`: monotonic second of our latest change by target. One that does not answer in time keeps what is known.
+        """
+        behind = [
+            name for name, seen in self.inventories.items() if changed.get(name, NEVER) >= seen.taken_mono
+        ]
+        try:
+            async with asyncio.timeout(within_s):
+                await self.refresh(policy, behind, ())
+        except TimeoutError:
+            pass
+
     def note_workloads(self, cluster: ClusterName, states: Sequence[WorkloadState]) -> None:
-        """Fold newer workload states (from a run's waiting and read-back) into the inventory."""
+        """Fold newer workload states (a change's answer, a run's waiting and read-back) into the inventory."""
         seen = self.inventories.get(cluster)
         if seen is None:
             return

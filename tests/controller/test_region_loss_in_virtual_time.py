@@ -67,6 +67,34 @@ def test_a_region_dies_recovers_and_is_failed_back_and_the_same_seed_gives_the_s
     assert first != run_virtual(lose_and_fail_back(8))
 
 
+def test_what_a_run_took_away_a_moment_ago_is_not_counted_as_kept() -> None:
+    """The stand-ins shrink, and a region dies before the next look at them: the plan knows what is left there."""
+
+    async def story() -> None:
+        fleet = await a_healthy_fleet()
+        controller = fleet.controller
+        assert controller is not None
+        fleet.kill_cluster("north-1")
+        await fleet.until(lambda: runs(fleet) and runs(fleet)[0].state is RunState.DONE, seconds=40)
+        fleet.revive_cluster("north-1")
+        await fleet.clock.sleep(60)
+        request = {**PERSON, "verb": "start", "kind": "failback", "domain": "region/north"}
+        answer = await controller.command(request)
+        await fleet.until(lambda: controller.context.runs[answer["run"]].state.final, seconds=120)
+        known = controller.context.world.inventories
+        assert [known[name].workload(WEB).wanted for name in ("south-1", "west-1")] == [6, 6]
+        behind = controller.context.changes.latest()
+        await controller.context.world.catch_up(controller.policy, behind, 2.0)
+        assert all(known[name].taken_mono > behind[name] for name in ("south-1", "west-1"))
+        fleet.clusters["west-1"].faults.down = True
+        controller.context.changes.note("west-1", controller.context.now().mono)
+        await controller.context.world.catch_up(controller.policy, controller.context.changes.latest(), 2.0)
+        assert known["west-1"].workload(WEB).wanted == 6, "who does not answer keeps what is known"
+        await fleet.stop()
+
+    run_virtual(story())
+
+
 def test_a_dead_control_plane_moves_nothing() -> None:
     async def story() -> None:
         fleet = await a_healthy_fleet()

@@ -21,6 +21,7 @@ CORPUS = {
     162: "a fence that was refused was raised again under the id of its first intent",
     192: "the same by a run that was halted and resumed into the same refusal, again and again",
     245: "additions of an aborted run counted as moved",
+    270: "replicas that a failback had just taken away counted as kept: the next run waited for what nobody had ordered",
     444: "a drain whose source and targets die waits for its deadline, and ends",
     474: "one application's steering, then a cluster's",
     665: "a controller is killed, and data planes fall one after the other",
