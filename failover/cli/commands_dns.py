@@ -8,7 +8,6 @@ from failover.cli import exits, render
 from failover.cli.exits import Stop
 from failover.cli.frame import (
     Applications,
-    DryRun,
     Output,
     Overrides,
     Policies,
@@ -20,6 +19,7 @@ from failover.cli.frame import (
     dns_app,
     place_of,
 )
+from failover.cli.movers import mover
 from failover.cli.places import actor, policy_directory, state_directory
 
 ZoneArgument = Annotated[str, typer.Argument(metavar="ZONE", help="As the policy names it.")]
@@ -80,24 +80,14 @@ def dns_plan(
     raise Stop(exits.REFUSED if answer["refusals"] else exits.DONE)
 
 
-@dns_app.command("repair")
-def dns_repair(
-    zone: ZoneArgument,
-    reason: Reason = "",
-    override: Overrides = None,
-    application: Applications = None,
-    yes: Yes = False,
-    dry_run: DryRun = False,
-    wait: Wait = True,
-    take_over: TakeOver = False,
-    state: State = None,
-    policies: Policies = None,
-    output: Output = render.Format.TABLE,
-) -> None:
-    """Make a zone hold what runs have decided: after drift, or after its provider was away."""
-    _move(
-        "repair", zone, reason, override, application, yes, dry_run, wait, take_over, state, policies, output
-    )
+adopt = mover("adoption", ZoneArgument)
+dns_app.command(
+    "repair",
+    help="Make a zone hold what runs have decided: after drift, or after its provider was away.",
+)(mover("repair", ZoneArgument))
+dns_app.command("adopt", help="Show names that exist without our fence, and make them ours as they are.")(
+    adopt
+)
 
 
 @dns_app.command("prepare")
@@ -119,68 +109,13 @@ def dns_prepare(
 
     for line in prepare_checks(policy_directory(policies), zone):
         render.talk(line)
-    _move("adoption", zone, reason, None, None, yes, False, wait, take_over, state, policies, output)
-
-
-@dns_app.command("adopt")
-def dns_adopt(
-    zone: ZoneArgument,
-    reason: Reason = "",
-    override: Overrides = None,
-    application: Applications = None,
-    yes: Yes = False,
-    dry_run: DryRun = False,
-    wait: Wait = True,
-    take_over: TakeOver = False,
-    state: State = None,
-    policies: Policies = None,
-    output: Output = render.Format.TABLE,
-) -> None:
-    """Show names that exist without our fence, and make them ours as they are."""
-    _move(
-        "adoption",
+    adopt(
         zone,
-        reason,
-        override,
-        application,
-        yes,
-        dry_run,
-        wait,
-        take_over,
-        state,
-        policies,
-        output,
-    )
-
-
-def _move(
-    kind: str,
-    zone: str,
-    reason: str,
-    override: list[str] | None,
-    application: list[str] | None,
-    yes: bool,
-    dry_run: bool,
-    wait: bool,
-    take_over: bool,
-    state: State,
-    policies: Policies,
-    output: render.Format,
-) -> None:
-    from failover.cli.plans import move
-
-    raise Stop(
-        move(
-            place_of(state, policies, take_over),
-            kind=kind,
-            domain=zone,
-            person=actor(),
-            reason=reason,
-            overrides=list(override or ()),
-            applications=list(application or ()),
-            yes=yes,
-            dry_run=dry_run,
-            wait=wait,
-            output=output,
-        )
+        reason=reason,
+        yes=yes,
+        wait=wait,
+        take_over=take_over,
+        state=state,
+        policies=policies,
+        output=output,
     )

@@ -11,7 +11,6 @@ from failover.cli.exits import Stop
 from failover.cli.frame import (
     MOVE,
     Applications,
-    DomainArgument,
     DryRun,
     Output,
     Overrides,
@@ -24,6 +23,7 @@ from failover.cli.frame import (
     app,
     place_of,
 )
+from failover.cli.movers import mover
 from failover.cli.places import Place, actor
 
 KINDS = ("evacuation", "drain", "failback", "steering")
@@ -133,50 +133,16 @@ def apply(
     raise Stop(finish(place, command(place, request), wait=wait))
 
 
-def _mover(kind: str) -> Callable[..., None]:
-    def move_domain(
-        domain: DomainArgument,
-        reason: Reason = "",
-        override: Overrides = None,
-        application: Applications = None,
-        yes: Yes = False,
-        dry_run: DryRun = False,
-        wait: Wait = True,
-        state: State = None,
-        policies: Policies = None,
-        take_over: TakeOver = False,
-        output: Output = render.Format.TABLE,
-    ) -> None:
-        from failover.cli.plans import move
-
-        code = move(
-            place_of(state, policies, take_over),
-            kind=kind,
-            domain=domain,
-            person=actor(),
-            reason=reason,
-            overrides=override or [],
-            applications=application or [],
-            yes=yes,
-            dry_run=dry_run,
-            wait=wait,
-            output=output,
-        )
-        raise Stop(code)
-
-    return move_domain
-
-
 app.command(
     "evacuate",
     rich_help_panel=MOVE,
     help="Move replicas and traffic off a domain that no longer serves (unplanned).",
-)(_mover("evacuation"))
+)(mover("evacuation"))
 app.command(
     "drain", rich_help_panel=MOVE, help="Move replicas and traffic off a domain, both sides alive (planned)."
-)(_mover("drain"))
+)(mover("drain"))
 app.command("failback", rich_help_panel=MOVE, help="Bring home what was moved away from a domain.")(
-    _mover("failback")
+    mover("failback")
 )
 
 
