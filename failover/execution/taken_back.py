@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from failover.model.ids import ClusterName, RunId
 from failover.model.inventory import ClusterInventory, WorkloadState
-from failover.model.journal import Run
+from failover.model.journal import Run, StepState
 from failover.model.plan import ScaleField, ScaleStep
 from failover.model.policy import WorkloadRef
 from failover.model.time import Now
@@ -41,13 +41,18 @@ class TakenBack:
 def taken_back(
     runs: Sequence[Run], inventories: Iterable[ClusterInventory], now: Now
 ) -> tuple[TakenBack, ...]:
-    """By cluster and workload, of the last hour; `runs` in order of opening. An autoscaler's number is no manager's."""
+    """By cluster and workload, of the last hour; `runs` in order of opening. An autoscaler's number is no manager's, and while
+    the outcome of a change of ours is unknown the number may be our own.
+    """
+    unsettled = set(_unsettled(runs))
     latest = {(step.cluster, step.workload): (run, step, at) for run, step, at in _landed(runs, now)}
     found = []
     for seen in inventories:
         for state in seen.workloads:
             run, step, at = latest.get((seen.cluster, state.ref), (None, None, None))
             if run is None or step is None or at is None or now.wall_of(seen.taken_mono) <= at:
+                continue
+            if (seen.cluster, state.ref) in unsettled:
                 continue
             if state.exists and state.autoscaler is None and _undone(step, state):
                 found.append(
@@ -82,6 +87,14 @@ def _landed(runs: Sequence[Run], now: Now) -> Iterator[tuple[Run, ScaleStep, dat
                 and now.wall - progress.since <= WATCHED
             ):
                 yield run, step, progress.since
+
+
+def _unsettled(runs: Sequence[Run]) -> Iterator[tuple[ClusterName, WorkloadRef]]:
+    """What an intent was journaled for of which no effect is known."""
+    for run in runs:
+        for step in run.plan.steps:
+            if isinstance(step, ScaleStep) and run.steps[step.id].state is StepState.INTENDED:
+                yield step.cluster, step.workload
 
 
 def _undone(step: ScaleStep, state: WorkloadState) -> bool:

@@ -1,9 +1,18 @@
 """A run that widens keeps what it has done: the new plan's steps follow those that were attempted already."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from failover.model.ids import ClusterName, StepId
-from failover.model.plan import ApplicationPlan, Placement, Plan, ScaleField, ScaleStep, Step
+from failover.model.plan import (
+    ApplicationPlan,
+    ChangeRecordsStep,
+    Placement,
+    Plan,
+    ScaleField,
+    ScaleStep,
+    Step,
+)
 from failover.model.policy import WorkloadRef
 from failover.model.records import RecordChange
 from failover.planner.shares import chain, movable, running
@@ -14,15 +23,13 @@ Scaled = tuple[ClusterName, WorkloadRef, ScaleField]
 def widen(former: Plan, kept: frozenset[StepId], latest: Plan, *, share: float = 1.0) -> Plan:
     """`latest`, preceded by those steps of `former` that have landed or may have (`kept`).
 
-    Without them a later failback would not know what the first half of the run had added. A new scale of the same
-    object waits for the kept one; numbers and record sets count from the former plan's start. So does the share of a
-    workload that one change may move (`share`): what was split for today's replicas may have to be split again.
+    Without them a later failback would not know what the first half of the run had added. A new change of the same object
+    or record set waits for the kept one, and replaces what that one leaves; numbers and record sets count from the former
+    plan's start. So does the share of a workload that one change may move (`share`): what was split for today's replicas may
+    have to be split again.
     """
     named = {step.id for step in latest.steps}
     steps = [step for step in former.steps if step.id in kept and step.id not in named]
-    before = {
-        (step.cluster, step.workload, step.field): step.id for step in steps if isinstance(step, ScaleStep)
-    }
     known = kept | named
     old = [replace(step, needs=tuple(need for need in step.needs if need in known)) for step in steps]
     parts = {part.application: part for part in former.applications if part.left_out is None}
@@ -31,7 +38,7 @@ def widen(former: Plan, kept: frozenset[StepId], latest: Plan, *, share: float =
         for part in latest.applications
     )
     split = (link for step in latest.steps for link in _split(step, applications, share))
-    return replace(latest, steps=(*old, *(_after(step, before) for step in split)), applications=applications)
+    return replace(latest, steps=(*old, *(_after(step, steps) for step in split)), applications=applications)
 
 
 def _split(step: Step, applications: tuple[ApplicationPlan, ...], share: float) -> list[Step]:
@@ -41,11 +48,31 @@ def _split(step: Step, applications: tuple[ApplicationPlan, ...], share: float) 
     return [*chain(step, limit)] if limit else [step]
 
 
-def _after(step: Step, before: dict[Scaled, StepId]) -> Step:
-    if not isinstance(step, ScaleStep):
-        return step
-    earlier = before.get((step.cluster, step.workload, step.field))
-    return step if earlier is None else replace(step, needs=(*step.needs, earlier))
+def _after(step: Step, kept: Sequence[Step]) -> Step:
+    """The step once those kept ones are done that change the same thing."""
+    if isinstance(step, ScaleStep):
+        earlier = [item.id for item in kept if isinstance(item, ScaleStep) and _scaled(item) == _scaled(step)]
+        return replace(step, needs=(*step.needs, *earlier[-1:]))
+    if isinstance(step, ChangeRecordsStep):
+        return _after_records(step, [item for item in kept if isinstance(item, ChangeRecordsStep)])
+    return step
+
+
+def _scaled(step: ScaleStep) -> Scaled:
+    return (step.cluster, step.workload, step.field)
+
+
+def _after_records(step: ChangeRecordsStep, kept: Sequence[ChangeRecordsStep]) -> ChangeRecordsStep:
+    """A kept change that the zone did not show yet when the new plan was made comes first: then its outcome stands there."""
+    changes, needs = [], list(step.needs)
+    for change in step.changes:
+        for item in kept:
+            first = next((one for one in item.changes if one.after.key == change.after.key), None)
+            if item.zone == step.zone and first is not None and first.before == change.before:
+                change = replace(change, before=first.after)
+                needs.append(item.id)
+        changes.append(change)
+    return replace(step, changes=tuple(changes), needs=tuple(dict.fromkeys(needs)))
 
 
 def _merged(former: ApplicationPlan, latest: ApplicationPlan) -> ApplicationPlan:

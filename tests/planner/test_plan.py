@@ -169,6 +169,24 @@ def test_a_widened_run_remembers_what_its_first_half_added() -> None:
     assert made.applications[0].replaced == 12
 
 
+def test_a_widened_run_changes_what_the_records_step_under_way_leaves() -> None:
+    """It was sent or is to be sent again: the zone did not show it yet when the wider plan was made."""
+    world = World()
+    first = world.lose("west")
+    (records,) = [step for step in first.steps if isinstance(step, ChangeRecordsStep)]
+    latest = world.lose("north", "west", domain=first.domain)
+    made = widen(first, frozenset({records.id}), latest)
+    kept, later = [step for step in made.steps if isinstance(step, ChangeRecordsStep)]
+    assert kept.id == records.id
+    assert later.changes[0].before == records.changes[0].after
+    assert (
+        later.changes[0].after == latest.steps[-1].changes[0].after
+        if isinstance(latest.steps[-1], ChangeRecordsStep)
+        else True
+    )
+    assert records.id in later.needs
+
+
 def test_a_widened_run_gives_everything_back_on_its_failback() -> None:
     world = World()
     world.demands = [Demand(application=world.applications[0].name, workload=ref(), replicas=18)]
