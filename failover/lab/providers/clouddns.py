@@ -9,9 +9,10 @@ from typing import Any
 
 from aiohttp import web
 
-from failover.lab.providers.behind import Bucket, ProviderFaults, ServedBy
+from failover.lab.providers.behind import Bucket, ServedBy
 from failover.lab.providers.clouddns_records import Refused, apply, served
 from failover.lab.providers.service_account import Account
+from failover.lab.providers.standin import StandIn
 
 QUOTA = {
     "rrsetAdditionsPerChange": 1000,
@@ -24,7 +25,7 @@ QUOTA = {
 PAGE_MAX = 1000
 
 
-class CloudDNSFake:
+class CloudDNSFake(StandIn):
     """One managed zone of one project with its name servers, tokens and limits.
 
     `rate`, `burst`: requests of the project. `settle_s`: from `pending` to `done`. `behind_s`: from `done` to the name
@@ -47,50 +48,24 @@ class CloudDNSFake:
         mono: Callable[[], float] = time.monotonic,
     ) -> None:
         self.apex = apex.rstrip(".").lower() + "."
+        super().__init__(
+            ServedBy(self.apex, ports=ports, lag_s=behind_s), Bucket(rate=rate, burst=burst), mono
+        )
         self.project, self.managed_zone = project, managed_zone
-        self.faults = ProviderFaults()
-        self.behind = ServedBy(self.apex, ports=ports, lag_s=behind_s)
         self.settle_s = settle_s
         self.quota = {**QUOTA, **(quota or {})}
         self.account = account or Account.generate()
-        self.requests = 0
-        self.port = 0
-        self._bucket = Bucket(rate=rate, burst=burst)
-        self._mono = mono
         self._changes: dict[str, tuple[dict[str, Any], float]] = {}
-        self._runner: web.AppRunner | None = None
         self.rrsets: dict[tuple[str, str], dict[str, Any]] = {}
         soa = f"{self.behind.names[0]} host. 1 21600 3600 259200 300"
         for kind, values in (("NS", list(self.behind.names)), ("SOA", [soa])):
             self.rrsets[(self.apex, kind)] = _rrset(self.apex, kind, 21600, values)
-
-    @property
-    def endpoint(self) -> str:
-        """The URL for the client's `api_endpoint`."""
-        return f"http://127.0.0.1:{self.port}"
 
     def write_credentials(self, path: Path) -> Path:
         """A service account's file as Google gives it out, private; its tokens come from here."""
         path.touch(mode=0o600)
         path.write_text(json.dumps(self.account.document(self.project, f"{self.endpoint}/token")))
         return path
-
-    async def start(self, port: int = 0) -> None:
-        """Open the API and the name servers. Raises OSError."""
-        await self.behind.start()
-        application = web.Application(client_max_size=2**24)
-        application.router.add_route("*", "/{tail:.*}", self._serve)
-        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", port).start()
-        self.port = self._runner.addresses[0][1]
-        self.publish()
-
-    async def stop(self) -> None:
-        """Close everything."""
-        if self._runner is not None:
-            await self._runner.cleanup()
-        await self.behind.stop()
 
     def set_records(self, name: str, kind: str, ttl: int, *values: str) -> None:
         """Change a record set as somebody in the console would: no values remove it."""
@@ -107,28 +82,16 @@ class CloudDNSFake:
 
     # -- the API -------------------------------------------------------------------------------------------------------
 
-    async def _serve(self, request: web.Request) -> web.StreamResponse:
-        body = await request.read()
-        self.requests += 1
-        faults = self.faults
-        if faults.down:
-            assert request.transport is not None
-            request.transport.close()
-        if faults.down or faults.hang:
-            await asyncio.sleep(3600)
-        if faults.garbage:
-            return web.Response(text="<html>welcome to the hotel's network</html>", content_type="text/html")
-        if faults.errors:
-            return _error(503, "backendError", "Backend Error")
+    def broken(self) -> web.Response:
+        return _error(503, "backendError", "Backend Error")
+
+    async def answer(self, request: web.Request, body: bytes) -> web.StreamResponse:
+        """Tokens first, then credentials, then the rate."""
         if request.path == "/token":
             return self._token(body)
-        if faults.expired or not self.account.knows(request.headers.get("Authorization", "")):
+        if self.faults.expired or not self.account.knows(request.headers.get("Authorization", "")):
             return _error(401, "authError", "Request had invalid authentication credentials.")
-        throttled = not self._bucket.take(self._mono())
-        if faults.throttle > 0:
-            faults.throttle -= 1
-            throttled = True
-        if throttled:
+        if self.throttled():
             return _error(403, "rateLimitExceeded", "Rate Limit Exceeded")
         return await self._route(request, body)
 

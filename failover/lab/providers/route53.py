@@ -8,10 +8,11 @@ from pathlib import Path
 
 from aiohttp import web
 
-from failover.lab.providers.behind import Bucket, ProviderFaults, ServedBy
+from failover.lab.providers.behind import Bucket, ServedBy
 from failover.lab.providers.route53_checks import HealthCheck
 from failover.lab.providers.route53_records import Batch, Invalid, RRSet, parse_batch, served, sort_key
 from failover.lab.providers.signatures import signature_problem
+from failover.lab.providers.standin import StandIn
 from failover.lab.providers.xml import element, error_body, parse
 
 PAGE_MAX = 300
@@ -25,7 +26,7 @@ class _Change:
     insync_at: float
 
 
-class Route53Fake:
+class Route53Fake(StandIn):
     """One hosted zone with its name servers, health checks and limits.
 
     `rate`, `burst`: requests of the account (10 a second, 50 at once, as documented since July 2026). `settle_s`: how long
@@ -47,19 +48,13 @@ class Route53Fake:
         mono: Callable[[], float] = time.monotonic,
     ) -> None:
         self.apex = apex.rstrip(".").lower() + "."
+        super().__init__(ServedBy(self.apex, ports=ports), Bucket(rate=rate, burst=burst), mono)
         self.hosted_zone = hosted_zone
         self.keys = keys or {"AKIDFAILOVERLAB": "lab-secret"}
-        self.faults = ProviderFaults()
-        self.behind = ServedBy(self.apex, ports=ports)
         self.settle_s, self.insync_s = settle_s, insync_s
-        self.requests = 0
         self.changes_made = 0
-        self.port = 0
-        self._bucket = Bucket(rate=rate, burst=burst)
-        self._mono = mono
         self._changes: dict[str, _Change] = {}
         self._busy_until = float("-inf")
-        self._runner: web.AppRunner | None = None
         self.checks: dict[str, HealthCheck] = {}
         self.rrsets: dict[tuple[str, str, str], RRSet] = {}
         for kind, values in (
@@ -70,35 +65,12 @@ class Route53Fake:
                 name=self.apex, kind=kind, ttl=900, values=tuple(values)
             )
 
-    @property
-    def endpoint(self) -> str:
-        """The URL for boto3's `endpoint_url`."""
-        return f"http://127.0.0.1:{self.port}"
-
     def write_credentials(self, path: Path) -> Path:
         """A shared credentials file of the first key, private."""
         (key, secret), *_ = self.keys.items()
         path.touch(mode=0o600)
         path.write_text(f"[default]\naws_access_key_id = {key}\naws_secret_access_key = {secret}\n")
         return path
-
-    async def start(self, port: int = 0) -> None:
-        """Open the API and the name servers. Raises OSError."""
-        await self.behind.start()
-        application = web.Application(client_max_size=2**24)
-        application.router.add_route("*", "/{tail:.*}", self._serve)
-        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", port)
-        await site.start()
-        self.port = self._runner.addresses[0][1]
-        self.publish()
-
-    async def stop(self) -> None:
-        """Close everything."""
-        if self._runner is not None:
-            await self._runner.cleanup()
-        await self.behind.stop()
 
     def set_records(self, name: str, kind: str, ttl: int, *values: str) -> None:
         """Change a record set as somebody in the console would: no values remove it."""
@@ -116,19 +88,11 @@ class Route53Fake:
 
     # -- the API -------------------------------------------------------------------------------------------------------
 
-    async def _serve(self, request: web.Request) -> web.StreamResponse:
-        body = await request.read()
-        self.requests += 1
-        faults = self.faults
-        if faults.down:
-            assert request.transport is not None
-            request.transport.close()
-        if faults.down or faults.hang:
-            await asyncio.sleep(3600)
-        if faults.garbage:
-            return web.Response(text="<html>welcome to the hotel's network</html>", content_type="text/html")
-        if faults.errors:
-            return _error(500, "InternalFailure", "An internal error has occurred.")
+    def broken(self) -> web.Response:
+        return _error(500, "InternalFailure", "An internal error has occurred.")
+
+    async def answer(self, request: web.Request, body: bytes) -> web.StreamResponse:
+        """Credentials first, then the rate."""
         refused = self._refused(request, body)
         if refused is not None:
             return refused
@@ -141,11 +105,7 @@ class Route53Fake:
         problem = signature_problem(request.method, request.raw_path, request.headers, body, self.keys)
         if problem is not None:
             return _error(403, *problem)
-        throttled = not self._bucket.take(self._mono())
-        if self.faults.throttle > 0:
-            self.faults.throttle -= 1
-            throttled = True
-        return _error(400, "Throttling", "Rate exceeded") if throttled else None
+        return _error(400, "Throttling", "Rate exceeded") if self.throttled() else None
 
     async def _route(self, request: web.Request, body: bytes) -> web.StreamResponse:
         parts = [part for part in request.path.split("/") if part][1:]
