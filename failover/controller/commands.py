@@ -85,7 +85,7 @@ class Commands:
 
     async def _survivability(self, request: Request) -> dict[str, Any]:
         """What the loss of every domain would mean, now."""
-        await self._look(())
+        await self._look()
         asked = [self.find_domain(str(text)) for text in request.get("domains", ())]
         judgement = await self._judgement()
         found = await self._context.survivability(
@@ -135,7 +135,7 @@ class Commands:
             raise UsageError(
                 f"this plan names {', '.join(plan.sources)} as {plan.domain}: it is none of ours"
             )
-        await self._look(plan.sources)
+        await self._look()
         asked = await self._ask(plan.sources)
         judgement = await self._judgement()
         snapshot = context.snapshot(judgement)
@@ -157,7 +157,7 @@ class Commands:
         context = self._context
         actor = str(request["actor"])
         wanted = self._request(request)
-        await self._look(wanted.sources)
+        await self._look()
         asked = await self._ask(wanted.sources) if not wanted.assume_down else ()
         judgement = await self._judgement()
         snapshot = context.snapshot(judgement)
@@ -237,9 +237,8 @@ class Commands:
             f"there is no domain {text!r}; there are {', '.join(str(item) for item in fleet.domains())}"
         )
 
-    async def _look(self, sources: tuple[ClusterName, ...]) -> None:
+    async def _look(self) -> None:
         """Fresh inventories and zones; a source that does not answer keeps its last look."""
-        del sources
         context = self._context
         await context.world.refresh(context.policy, context.ports.clusters, context.ports.zones)
 
@@ -292,7 +291,7 @@ class Commands:
         run, context = self._run(request), self._context
         if run.state is not RunState.AWAITING_APPROVAL:
             raise UsageError(f"run {run.id} is {run.state}: only a waiting run can be approved")
-        await self._look(run.plan.sources)
+        await self._look()
         stale = check_assumptions(run.plan, context.snapshot(), context.policy)
         if stale is not None:
             raise Refused([stale])

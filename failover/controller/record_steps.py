@@ -86,7 +86,7 @@ class RecordSteps:
                 [(run.id, settled(intent, landed=False, note="read back: the old records stand"))]
             )
         else:
-            stale = _stale(step, state) or self._unowned(run, step, state)
+            stale = _stale(step, state) or self._unowned(step, state)
             if stale is not None:
                 await context.append([(run.id, StepFailed(step=step.id, refusal=stale))])
                 return
@@ -155,12 +155,11 @@ class RecordSteps:
             holder=context.ports.identity.holder,
         )
 
-    def _unowned(self, run: Run, step: ChangeRecordsStep, state: ZoneState) -> Refusal | None:
+    def _unowned(self, step: ChangeRecordsStep, state: ZoneState) -> Refusal | None:
         if state.fence(step.application) is None and not self._context.policy.zone(step.zone).adopt:
             return refuse(
                 "own-names", f"no fence says that {step.application} is ours, and the zone says adopt: false"
             )
-        del run
         return None
 
     def _timed(

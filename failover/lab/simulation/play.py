@@ -135,8 +135,8 @@ async def _story(result: Result, trouble_s: float) -> None:
     world.start_vantages()
     await until_calm(world)
     world.backups[:] = [world.disk.copy()]
-    undone = await _trouble(world, result, trouble_s)
-    await _mend(world, undone)
+    await _trouble(world, result, trouble_s)
+    await _mend(world)
     await bring_home(world, IMPATIENCE_S)
     await come_to_rest(world)
     await bring_home(world, HOMECOMING_S)
@@ -169,10 +169,9 @@ async def until_calm(world: World) -> None:
     raise RuntimeError("the fleet did not become healthy")
 
 
-async def _trouble(world: World, result: Result, trouble_s: float) -> list[tuple[Planned, Undo]]:
-    """Play the schedule; returns what is still on at its end."""
+async def _trouble(world: World, result: Result, trouble_s: float) -> None:
+    """Play the schedule; what lasts is still on at its end."""
     pending: list[tuple[float, Planned, Undo]] = []
-    open_: list[tuple[Planned, Undo]] = []
     moments = sorted(result.schedule, key=lambda item: item.at)
     end = 25.0 + trouble_s
     while moments or pending:
@@ -184,9 +183,7 @@ async def _trouble(world: World, result: Result, trouble_s: float) -> list[tuple
             planned = moments.pop(0)
             undo = await _begin(world, planned)
             result.faults[planned.fault] += 1
-            if undo is not None and planned.lasts:
-                open_.append((planned, undo))
-            elif undo is not None:
+            if undo is not None and not planned.lasts:
                 pending.append((due + planned.seconds, planned, undo))
             continue
         for item in [one for one in pending if one[0] <= due]:
@@ -195,7 +192,6 @@ async def _trouble(world: World, result: Result, trouble_s: float) -> list[tuple
     await world.clock.sleep(max(0.0, end - world.mono))
     for _, planned, undo in pending:
         _end(world, planned, undo)
-    return open_
 
 
 async def _begin(world: World, planned: Planned) -> Undo | None:
@@ -219,9 +215,8 @@ def _end(world: World, planned: Planned, undo: Undo) -> None:
     undo()
 
 
-async def _mend(world: World, lasting: list[tuple[Planned, Undo]]) -> None:
+async def _mend(world: World) -> None:
     """A controller lives, people have taken back what they said; what lasts stays."""
-    del lasting
     if not any(life.alive for life in world.lives):
         world.boot()
     for _ in range(30):
