@@ -24,7 +24,8 @@ class Sight:
     """What one seat sees of a signal. It is looked at again when its series changes, or `until` has come.
 
     `counts`: it says something about the signal at all. `fresh`: its latest sample is. `failing`: that one is a failure which
-    counts. `missed` of `samples`: probes of late that missed the objective (of D only).
+    counts. `missed` of `samples`: probes of late that missed the objective and had a success after them (of D only);
+    `going_on`: those in a row that still goes on and has convicted nobody.
     """
 
     seat: Seat
@@ -35,6 +36,7 @@ class Sight:
     until: float
     failing: bool = False
     missed: int = 0
+    going_on: int = 0
     samples: float = 0.0
 
 
@@ -142,14 +144,14 @@ def _look(signal: Signal, seat: Seat, found: Series | None, timing: Timing, now_
     ends = [found.measured_mono + limit, found.heard_mono + limit]
     if view.vote is Vote.UP:
         ends.append(found.up_until(timing))
-    missed, samples = 0, 0.0
+    missed, going_on, samples = 0, 0, 0.0
     if fresh and not seat.abstains and signal is Signal.DATA_PLANE:
         window = timing.objective.window_s
         samples = min(window, found.measured_mono - found.began) / timing.interval_s + 1
-        # A row of failures that still goes on is an outage beginning, or nothing: a share of errors has successes between.
         ended = found.bad[: max(0, len(found.bad) - found.failures)]
         bad = [at for at in ended if at > now_mono - window]
         missed = len(bad)
+        going_on = 0 if found.failures >= timing.fall else len(found.bad) - len(ended)
         ends += [at + window for at in bad[:1]]
     until = min((end for end in ends if end >= now_mono), default=FOREVER)
     return Sight(
@@ -161,6 +163,7 @@ def _look(signal: Signal, seat: Seat, found: Series | None, timing: Timing, now_
         until=until,
         failing=fresh and found.failures > 0 and not seat.abstains,
         missed=missed,
+        going_on=going_on,
         samples=samples,
     )
 
@@ -224,7 +227,10 @@ def _evidence(sight: Sight, signal: Signal) -> Evidence:
 
 
 def _missed_percent(sights: Sequence[Sight], quorum: int) -> float:
-    missed = [sight.missed for sight in sights if sight.missed]
+    # Failures without any success between them are an outage that begins; one success between makes all of them a share.
+    if not any(sight.missed for sight in sights):
+        return 0.0
+    missed = [sight.missed + sight.going_on for sight in sights if sight.missed + sight.going_on]
     if len(missed) < quorum:
         return 0.0
     samples = sum(sight.samples for sight in sights)

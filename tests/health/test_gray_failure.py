@@ -67,6 +67,15 @@ def test_an_outage_does_not_linger_as_a_gray_failure() -> None:
     assert V.DEGRADED not in world.kinds_since("north-1", back)
 
 
+def test_an_outage_that_begins_is_no_gray_failure() -> None:
+    """Failures with no success between them are none of a share of errors, however many vantages meet them."""
+    world = World(timing_of(BALANCED), tick_s=0.5).warm()
+    began = world.seconds
+    world.kill("north")
+    world.until(lambda judged: world.kind("north-1") is V.DOWN)
+    assert V.DEGRADED not in world.kinds_since("north-1", began)
+
+
 def test_an_answer_that_takes_too_long_misses_an_objective_that_names_a_latency() -> None:
     """The worlds' probes take 20 ms."""
     patient = World(timing_of(FAST, Objective(latency_ms=1000.0))).warm()
