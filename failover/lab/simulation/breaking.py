@@ -116,6 +116,10 @@ def control_plane_is_enough() -> list[Patch]:
     return [(detector._Round, "tally", tally)]
 
 
+def deaf_to_heartbeats() -> list[Patch]:
+    return [(detector._Round, "heartbeat", lambda self, cluster: False)]
+
+
 def local_counts() -> list[Patch]:
     real = world.World.says
 
@@ -164,6 +168,17 @@ def removes_first() -> list[Patch]:
         (machine, "_ready", lambda run, step: True),
         (safety, "_on_plan", nothing),
         (safety, "scale_refusals", nothing),
+    ]
+
+
+def two_writers() -> list[Patch]:
+    from failover.execution import scale_rules
+    from failover.planner import forward
+
+    return [
+        (admission, "_single_writers", nothing),
+        (scale_rules, "_single_writer", nothing),
+        (forward, "_single_writer_refusal", no_record),
     ]
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -148,8 +149,8 @@ class World:
         self.recovered: list[tuple[str, str, float]] = []
         self.deleted: set[tuple[str, WorkloadRef]] = set()
         """What somebody deleted once: its replicas may be no demand any more."""
-        self.beaten: dict[tuple[str, str], float] = {}
-        """When each controller last heard a heartbeat of a cluster."""
+        self.beaten: dict[tuple[str, str], deque[float]] = defaultdict(lambda: deque(maxlen=4))
+        """When each controller lately heard a heartbeat of a cluster."""
         self._beats = 0
         self._furnish()
 
@@ -356,7 +357,7 @@ class World:
             for life in self.lives:
                 if life.controller is not None and life.alive and life.clock.running.is_set():
                     life.controller.beat(entry.name, f"{entry.name}-1", self._beats)
-                    self.beaten[life.holder, str(entry.name)] = self.mono
+                    self.beaten[life.holder, str(entry.name)].append(self.mono)
         interval = self.policy.fleet.timing.interval_s
         asyncio.get_running_loop().call_later(interval, self.beat)
 

@@ -8,6 +8,7 @@ from failover.model.ids import ClusterName
 from failover.model.journal import ClockJumped, IntentRecorded, LeaderChanged, RunOpened
 from failover.model.observation import Outcome, Signal
 from failover.model.plan import RunKind
+from failover.model.verdict import VerdictKind
 
 from .base import FAILURES, Opened, Oracle, Runs
 
@@ -147,6 +148,20 @@ class NeverEvacuateWhatServes(Ears):
                 )
 
 
+class AHeartThatBeatsIsNotDown(Ears):
+    invariant, about = "I4", "a cluster whose heartbeats come is isolated, and may be alive: it is never evacuated"
+
+    def see(self, event: trace.Event) -> None:
+        run = self.opened(event)
+        for name, verdict in run.plan.verdicts if run else ():
+            assert run is not None
+            if name not in run.plan.sources or verdict is not VerdictKind.DOWN:
+                continue
+            ages = [event.at - at for at in self.world.beaten[run.holder, str(name)]]
+            beats = [age for age in ages if UNJUDGED_S < age <= self.evidence_limit_s - UNJUDGED_S]
+            self.must(not beats, event.at, f"{run.id} takes {name} for down, which beats: {beats} s ago")
+
+
 class LocalFaultsAreNotRegionFaults(Ears):
     invariant, about = "I5", "what is our own fault is no part of the evidence"
 
@@ -255,6 +270,7 @@ EVIDENCE = (
     EvidenceIsFresh,
     QuorumWithoutDissent,
     NeverEvacuateWhatServes,
+    AHeartThatBeatsIsNotDown,
     LocalFaultsAreNotRegionFaults,
     CorrelatedFreezes,
     WarmUpFirst,

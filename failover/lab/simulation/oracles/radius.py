@@ -3,7 +3,7 @@
 from collections import defaultdict, deque
 
 from failover.lab.simulation import trace
-from failover.lab.simulation.fleet import API, REPLICAS, WEB
+from failover.lab.simulation.fleet import API, BOOKS, REPLICAS, WEB
 from failover.lab.simulation.world import World
 from failover.model.ids import ClusterName
 from failover.model.journal import RunOpened
@@ -164,6 +164,27 @@ class AddBeforeRemove(Oracle):
         )
 
 
+class OneWriter(Oracle):
+    invariant, about = "I10", "a single writer is never started by automation, nor where another may still write"
+
+    def see(self, event: trace.Event) -> None:
+        if not isinstance(event, trace.Applied) or event.kind != "scale" or event.workload != str(BOOKS):
+            return
+        if not isinstance(event.after, int) or not isinstance(event.seen, int) or event.after <= event.seen:
+            return
+        run = self.runs.of_intent(event.intent)
+        if run is None or "single-writer" in run.plan.overrides:
+            return
+        self.must(not run.automatic, event.at, f"{run.id} starts {BOOKS} at {event.target} by itself")
+        others = [
+            str(name)
+            for name, place in self.world.clusters.items()
+            if name != event.target and BOOKS in place.workloads and not self.world.is_dead(name)
+            if place.settle(BOOKS).ready
+        ]
+        self.must(not others, event.at, f"{run.id} starts {BOOKS} at {event.target}, and {others} still write")
+
+
 class NoEmptyPlan(Oracle):
     invariant, about = (
         "I11",
@@ -218,4 +239,4 @@ class Velocity(Oracle):
         self.must(len(times) <= limit, event.at, f"{len(times)} changes went to {event.target} in a second")
 
 
-RADIUS = (BlastRadius, CapacityFloor, AddBeforeRemove, NoEmptyPlan, Velocity)
+RADIUS = (BlastRadius, CapacityFloor, AddBeforeRemove, OneWriter, NoEmptyPlan, Velocity)
