@@ -149,7 +149,10 @@ class NeverEvacuateWhatServes(Ears):
 
 
 class AHeartThatBeatsIsNotDown(Ears):
-    invariant, about = "I4", "a cluster whose heartbeats come is isolated, and may be alive: it is never evacuated"
+    invariant, about = (
+        "I4",
+        "a cluster whose heartbeats come is isolated, and may be alive: it is never evacuated",
+    )
 
     def see(self, event: trace.Event) -> None:
         run = self.opened(event)

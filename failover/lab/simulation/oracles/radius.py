@@ -165,7 +165,10 @@ class AddBeforeRemove(Oracle):
 
 
 class OneWriter(Oracle):
-    invariant, about = "I10", "a single writer is never started by automation, nor where another may still write"
+    invariant, about = (
+        "I10",
+        "a single writer is never started by automation, nor where another may still write",
+    )
 
     def see(self, event: trace.Event) -> None:
         if not isinstance(event, trace.Applied) or event.kind != "scale" or event.workload != str(BOOKS):
@@ -182,7 +185,9 @@ class OneWriter(Oracle):
             if name != event.target and BOOKS in place.workloads and not self.world.is_dead(name)
             if place.settle(BOOKS).ready
         ]
-        self.must(not others, event.at, f"{run.id} starts {BOOKS} at {event.target}, and {others} still write")
+        self.must(
+            not others, event.at, f"{run.id} starts {BOOKS} at {event.target}, and {others} still write"
+        )
 
 
 class NoEmptyPlan(Oracle):
