@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import dns.exception
 import dns.flags
 import dns.message
 import dns.name
@@ -34,7 +35,7 @@ from failover.dnszones.names import (
     record_set_of,
 )
 from failover.dnszones.rehearsal import rehearse
-from failover.dnszones.update import build_assertion, build_update, refuse_unsound
+from failover.dnszones.update import build_assertion, build_update, refuse_unsound, too_large
 from failover.dnszones.verify import verify_server
 from failover.model.errors import (
     Conflict,
@@ -253,12 +254,12 @@ class RFC2136Zone:
                     target=self.name,
                 )
 
+        message = build_update(self.entry, change)  # before the lock: while another's is under way
         async with self._writing:
             for attempt in (1, 2):
                 try:
                     connection = await self._connect()
-                    assert self._key is not None
-                    message = build_update(self.entry, self._key, change)
+                    message.use_tsig(self._key)
                     timeout_s = self.entry.timeout_s
                     answer = await connection.exchange(message, timeout_s=timeout_s, before_send=permitted)
                     return answer.rcode()
@@ -267,6 +268,8 @@ class RFC2136Zone:
                         raise self._translate(error, sent_changes=False) from None
                 except WIRE_ERRORS as error:
                     raise self._translate(error, sent_changes=True) from None
+                except dns.exception.TooBig:
+                    raise too_large(self.entry, change) from None
         raise AssertionError("the second attempt returns or raises")
 
     async def _why_not(self, change: ZoneChange, rcode: str) -> TargetError:

@@ -1,10 +1,8 @@
 """A zone change as one RFC 2136 message: all preconditions and the whole effect, or nothing (I15, I18)."""
 
-import dns.exception
 import dns.name
 import dns.rdataset
 import dns.rdatatype
-import dns.tsig
 import dns.update
 
 from failover.dnszones.fences import foreign_fence
@@ -107,15 +105,15 @@ def build_assertion(zone: Zone, change: ZoneChange) -> dns.update.UpdateMessage:
     return message
 
 
-def build_update(zone: Zone, key: dns.tsig.Key, change: ZoneChange) -> dns.update.UpdateMessage:
-    """The signed message of a change. Raises Rejected where it exceeds what one atomic message holds.
+def build_update(zone: Zone, change: ZoneChange) -> dns.update.UpdateMessage:
+    """The message of a change, not yet signed.
 
     Prerequisites: the whole old RRset of every name (RFC 2136 2.4.2; TTLs are not compared there), or its absence; no
     CNAME where an address is created, nothing at all where a CNAME is created (servers answer NOERROR and ignore
     such additions); the fence as it was read, or its absence.
     """
     apex = absolute_name(zone.apex)
-    message = dns.update.UpdateMessage(apex, keyring=key)
+    message = dns.update.UpdateMessage(apex)
     for item in change.changes:
         name = absolute_name(item.after.name)
         if item.before is not None:
@@ -132,12 +130,13 @@ def build_update(zone: Zone, key: dns.tsig.Key, change: ZoneChange) -> dns.updat
     else:
         message.absent(fence)
     message.replace(fence, FENCE_TTL_S, fence_rdata(change.fence_after))
-    try:
-        message.to_wire()
-    except dns.exception.TooBig:
-        raise Rejected(
-            f"zone {zone.name}, application {change.application}: {len(change.changes)} names do not fit one atomic "
-            f"update of 64 KiB (about {ATOMIC_NAMES} do); split the application, or the zone",
-            target=zone.name,
-        ) from None
     return message
+
+
+def too_large(zone: Zone, change: ZoneChange) -> Rejected:
+    """The message of a change exceeds what one atomic message holds."""
+    return Rejected(
+        f"zone {zone.name}, application {change.application}: {len(change.changes)} names do not fit one atomic "
+        f"update of 64 KiB (about {ATOMIC_NAMES} do); split the application, or the zone",
+        target=zone.name,
+    )

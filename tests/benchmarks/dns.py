@@ -101,16 +101,16 @@ def measure_flip() -> list[Figure]:
 
 
 async def _move(zone: DNSZone, plan: str, before: str, after: str, size: int) -> list[RecordSet]:
-    """Every name in atomic changes of `size`, each of an application of its own."""
-    who, moved = Writer(), []
+    """Every name in atomic changes of `size`, each of an application of its own, at once as the controller does it."""
+    who, moved, changes = Writer(), [], []
     for start in range(0, NAMES, size):
         application = ApplicationName(f"part{start}")
         names = [record(f"app{number}", after) for number in range(start, min(NAMES, start + size))]
         moves = [(replace(item, values=(before,)) if before else None, item) for item in names]
         fence = who.fence(f"plan-{before}", application) if before else None
-        change = who.change(plan, *moves, fence_before=fence, application=application)
-        await zone.change(who.permit(600), change)
+        changes.append(who.change(plan, *moves, fence_before=fence, application=application))
         moved += names
+    await asyncio.gather(*(zone.change(who.permit(600), change) for change in changes))
     return moved
 
 
