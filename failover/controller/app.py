@@ -249,6 +249,7 @@ class Controller:
         context.runs.clear()
         context.take_in(entries)
         await context.load_people()
+        await self.keeper.learn_identities()
         if not looked:
             self._compare_with_fences(context.journal_epoch)
         await context.begin_to_lead()

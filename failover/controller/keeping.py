@@ -67,11 +67,15 @@ class Keeper:
         demand = await self._read(DEMAND_KEY)
         if demand is not None:
             context.world.demand.restore(json.loads(demand))
-        identities = await self._read(IDENTITIES_KEY)
-        if identities is not None:
-            context.world.identities.update(json.loads(identities))
+        await self.learn_identities()
         await self._load_inventories()
         await self._read(STATUS_KEY)
+
+    async def learn_identities(self) -> None:
+        """Who each cluster is, as whoever led last has it; a person may have accepted another one while we stood by."""
+        identities = await self._read(IDENTITIES_KEY)
+        if identities is not None:
+            self._context.world.identities.update(json.loads(identities))
 
     async def _read(self, key: str) -> str | None:
         found = await self._store.get(key)

@@ -73,6 +73,27 @@ def test_a_vantage_that_knows_more_than_a_standby_has_read_yet_is_no_sign_of_a_r
     run_virtual(story())
 
 
+def test_a_standby_knows_the_cluster_that_a_person_accepted_while_it_stood_by() -> None:
+    async def story() -> None:
+        fleet = await a_healthy_fleet()
+        leader, standby = a_standby(fleet)
+        await fleet.clock.sleep(30)
+        fleet.clusters["south-1"].uid = "uid-of-another"
+        await fleet.clock.sleep(15)
+        await leader.command({"verb": "ack", "target": "cluster/south-1", "identity": True, "actor": "ada"})
+        await fleet.clock.sleep(15)
+        south = ClusterName("south-1")
+        assert south in standby.context.world.inventory_errors, "nobody has told it yet"
+        dies(fleet, leader)
+        await fleet.clock.sleep(40)
+        assert standby.acting
+        assert standby.context.world.identities[south] == "uid-of-another"
+        assert south not in standby.context.world.inventory_errors
+        await fleet.stop()
+
+    run_virtual(story())
+
+
 def report(number: int, head: int) -> VantageReport:
     return VantageReport(
         vantage=VantageName("elsewhere"), boot_id="b", sequence=number, generation="", journal_head=head
