@@ -33,77 +33,56 @@ def markdown(results: Results, found: Sequence[Figure], seed: str) -> str:
 
 Written by `make quality` (seed `{seed}`): the shipped `failover.health.judge`, played at probe granularity and at the
 controller's ticks. `tests/quality/` says how, `alarms.py` the estimator. ± is one standard error.""",
-        f"""## False alarms
-
-How often blips of paths alone would make automation act against a region that serves, per 1,000 region-years. Each path
-from a vantage to the region fails by itself, independently, for {BLIP_MEAN_S:g} s on average (exponential). *Acts* counts D confirmed: steering or
-evacuating; *evacuates* counts `DOWN` confirmed, which needs the control plane as well. *Without dissent* is a mutant of the
-judge to which a quorum is enough. *Pages* are `PATH_PROBLEM`, the price of dissent, per region and year.""",
-        table(
-            [
-                "vantages",
-                "profile",
-                "blips a day",
-                "acts",
-                "closed form",
-                "evacuates",
-                "without dissent",
-                "closed form",
-                "pages a year",
-            ],
-            list(_alarm_rows(results)),
-        ),
-        """With dissent these are rare events, estimated by conditioning on the moments when every path that must be dark is. The same
-judge was also played over *every* moment at which a quorum of paths was dark at once, for so many region-years:""",
-        table(
-            ["vantages", "profile", "region-years", "such moments", "false alarms"], list(_long_rows(results))
-        ),
-        """## A dead region seen
-
-Seconds from the death to the confirmed verdict `DOWN`, with transport and ticks; *may steer* is the first verdict that lets
-automation change DNS.""",
-        table(
-            ["vantages", "profile", "region", "p50", "p99", "closed form", "may steer, p50", "limit, p99"],
-            list(_detection_rows(results)),
-        ),
-        f"""## Gray failure: {SHARE:.0%} of the probes fail
-
-Seconds until `degraded` is told. Nothing moves for that; what a lasting one makes automation do by chance (C failing as often
-as D) is given per year of gray failure.""",
-        table(
-            [
-                "vantages",
-                "profile",
-                "p50",
-                "p95",
-                "p99",
-                "limit, p99",
-                "played years",
-                "steers a year",
-                "evacuates a year",
-            ],
-            list(_gray_rows(results)),
-        ),
-        f"""## A vantage that always says up
-
-A region dies silently, and one outside vantage goes on to see it up. Seconds, medians (worst); it is cordoned
-{CORDON_AFTER_S:g} s after the page that names it (`lone-dissenter`).""",
-        table(
-            [
-                "vantages",
-                "profile",
-                "deaths",
-                "automation acted",
-                "page after death",
-                "page after disagreement",
-                "cordon to `DOWN` confirmed",
-            ],
-            list(_liar_rows(results)),
-        ),
+        *_alarms(results),
+        *_deaths(results),
+        *_gray(results),
+        *_liars(results),
         "## Figures\n",
         table(["figure", "value", "limit", ""], figure_rows(found)),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _alarms(results: Results) -> Iterator[str]:
+    yield f"""## False alarms
+
+How often blips of paths alone would make automation act against a region that serves, per 1,000 region-years. Each path
+from a vantage to the region fails by itself, independently, for {BLIP_MEAN_S:g} s on average (exponential). *Acts* counts D confirmed: steering or
+evacuating; *evacuates* counts `DOWN` confirmed, which needs the control plane as well. *Without dissent* is a mutant of the
+judge to which a quorum is enough. *Pages* are `PATH_PROBLEM`, the price of dissent, per region and year."""
+    head = "vantages|profile|blips a day|acts|closed form|evacuates|without dissent|closed form|pages a year"
+    yield table(head.split("|"), list(_alarm_rows(results)))
+    yield """With dissent these are rare events, estimated by conditioning on the moments when every path that must be dark is. The same
+judge was also played over *every* moment at which a quorum of paths was dark at once, for so many region-years:"""
+    head = "vantages|profile|region-years|such moments|false alarms"
+    yield table(head.split("|"), list(_long_rows(results)))
+
+
+def _deaths(results: Results) -> Iterator[str]:
+    yield """## A dead region seen
+
+Seconds from the death to the confirmed verdict `DOWN`, with transport and ticks; *may steer* is the first verdict that lets
+automation change DNS."""
+    head = "vantages|profile|region|p50|p99|closed form|may steer, p50|limit, p99"
+    yield table(head.split("|"), list(_detection_rows(results)))
+
+
+def _gray(results: Results) -> Iterator[str]:
+    yield f"""## Gray failure: {SHARE:.0%} of the probes fail
+
+Seconds until `degraded` is told. Nothing moves for that; what a lasting one makes automation do by chance (C failing as often
+as D) is given per year of gray failure."""
+    head = "vantages|profile|p50|p95|p99|limit, p99|played years|steers a year|evacuates a year"
+    yield table(head.split("|"), list(_gray_rows(results)))
+
+
+def _liars(results: Results) -> Iterator[str]:
+    yield f"""## A vantage that always says up
+
+A region dies silently, and one outside vantage goes on to see it up. Seconds, medians (worst); it is cordoned
+{CORDON_AFTER_S:g} s after the page that names it (`lone-dissenter`)."""
+    head = "vantages|profile|deaths|automation acted|page after death|page after disagreement|cordon to `DOWN` confirmed"
+    yield table(head.split("|"), list(_liar_rows(results)))
 
 
 def table(head: Sequence[str], rows: Rows) -> str:
