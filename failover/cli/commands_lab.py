@@ -126,6 +126,15 @@ def simulate(
             "--marks", help="Fail too where a thousand seeds met something too seldom to prove much."
         ),
     ] = False,
+    hours: Annotated[
+        float,
+        typer.Option(
+            "--hours",
+            min=0,
+            max=48,
+            help="Let each world last so long, trouble after trouble; 0: some minutes.",
+        ),
+    ] = 0.0,
     list_scenarios: Annotated[bool, typer.Option("--list", help="Name the scripted scenarios.")] = False,
     list_faults: Annotated[bool, typer.Option("--list-faults", help="Name every kind of fault.")] = False,
     output: Output = render.Format.TABLE,
@@ -154,6 +163,7 @@ def simulate(
             shrink=shrink,
             processes=processes,
             marks=marks,
+            hours=hours,
             output=output,
         )
     )

@@ -17,9 +17,10 @@ def simulate(
     shrink: bool,
     processes: int,
     marks: bool,
+    hours: float,
     output: render.Format,
 ) -> int:
-    """Play seeds; returns 1 where an oracle found a violation, or, if `marks` are asked for, something was met too seldom."""
+    """Play seeds, each of so many hours or a few minutes (0); returns 1 where an oracle found a violation, or, if `marks` are asked for, something was met too seldom."""
     from failover.lab.simulation.faults import FAULTS
     from failover.lab.simulation.sweep import sweep
 
@@ -29,15 +30,19 @@ def simulate(
                 exits.USAGE,
                 f"there is no fault {name!r}; `failover simulate --list-faults` shows all {len(FAULTS)}",
             )
+    if shrink and hours:
+        raise Stop(exits.USAGE, "--shrink looks for the fewest faults of a short story; leave --hours away")
     if seed is not None:
-        return _one(seed, faults, log=log, shrink=shrink, output=output)
+        return _one(seed, faults, log=log, shrink=shrink, hours=hours, output=output)
     wanted = _range(seeds)
 
     def progress(done: int, total: int, failed: int) -> None:
         if done % max(1, total // 20) == 0 or done == total:
             render.talk(f"{done} of {total} seeds, {failed} failed")
 
-    found = sweep(wanted, only=faults, processes=processes or None, progress=progress)
+    found = sweep(
+        wanted, only=faults, least_s=_least_s(hours), processes=processes or None, progress=progress
+    )
     summary: dict[str, Any] = {
         "seeds": found.seeds,
         "simulated_s": round(found.simulated_s),
@@ -47,7 +52,7 @@ def simulate(
             {
                 "seed": one.seed,
                 "violations": [str(item) for item in one.violations],
-                "replay": _replay(one.seed, faults),
+                "replay": _replay(one.seed, faults, hours),
             }
             for one in found.failed
         ],
@@ -84,18 +89,27 @@ def _range(text: str) -> range:
     return found
 
 
-def _replay(seed: int, faults: list[str]) -> str:
+def _least_s(hours: float) -> float:
+    from failover.lab.simulation.play import LEAST_S
+
+    return max(LEAST_S, hours * 3600)
+
+
+def _replay(seed: int, faults: list[str], hours: float) -> str:
+    longer = [f"--hours {hours:g}"] if hours else []
     return " ".join(
-        ["failover simulate --seed", str(seed), "--log", *(f"--faults {name}" for name in faults)]
+        ["failover simulate --seed", str(seed), *longer, "--log", *(f"--faults {name}" for name in faults)]
     )
 
 
-def _one(seed: int, faults: list[str], *, log: bool, shrink: bool, output: render.Format) -> int:
+def _one(
+    seed: int, faults: list[str], *, log: bool, shrink: bool, hours: float, output: render.Format
+) -> int:
     from failover.lab.simulation.play import play, schedule_of
     from failover.lab.simulation.sweep import shrink as fewest
 
     schedule = schedule_of(seed, only=faults)
-    result = play(seed, schedule, tell=True)
+    result = play(seed, schedule, least_s=_least_s(hours), only=faults, tell=True)
     if shrink and result.violations:
         schedule = fewest(seed, schedule, result.violations[0].invariant)
         result = play(seed, schedule, tell=True)

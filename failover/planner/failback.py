@@ -57,16 +57,22 @@ def plan_return(
 def _single_writer_refusal(
     world: World, application: Application, returns: tuple[Return, ...]
 ) -> Refusal | None:
-    moving = [item for item in returns if item.single and item.homes and item.stand_ins]
+    moving = [item for item in returns if item.single and item.homes and (item.stand_ins or item.unasked)]
     if not moving or "single-writer" in world.request.overrides:
         return None
-    both = [item for item in moving if any(home.state.wanted for home in item.homes)]
-    if both:
+    both = [item for item in moving if item.stand_ins and any(home.state.wanted for home in item.homes)]
+    unasked = [item for item in moving if item.unasked and any(home.missing for home in item.homes)]
+    if unasked:
+        sentence = (
+            f"{unasked[0].workload.ref} has a single writer, and may run in {', '.join(unasked[0].unasked)}, which cannot be "
+            "asked: it starts at home once nobody else can be writing, or by a person's word"
+        )
+    elif both:
         sentence = (
             f"{both[0].workload.ref} has a single writer and runs in {both[0].homes[0].cluster} and in "
             f"{both[0].stand_ins[0].cluster}: a person decides which one holds the data"
         )
-    elif not world.request.by_person:
+    elif not world.request.by_person and any(item.stand_ins for item in moving):
         sentence = f"{moving[0].workload.ref} has a single writer: automation does not bring it home"
     else:
         return None
@@ -232,22 +238,26 @@ def _stop_prove_start(build: Builder, item: Return, needs: tuple[StepId, ...]) -
     steps: list[Step] = []
     gone: list[StepId] = []
     for stand_in in item.stand_ins:
-        stop = build.scale(
-            stand_in.cluster,
-            stand_in.state.ref,
-            before=stand_in.state.wanted,
-            after=0,
-            phase=Phase.CAPACITY,
-            needs=needs,
-            reason="a single writer stops before it starts at home",
-        )
+        stop: list[Step] = []
+        if stand_in.state.wanted:  # else it is on its way out already
+            stop.append(
+                build.scale(
+                    stand_in.cluster,
+                    stand_in.state.ref,
+                    before=stand_in.state.wanted,
+                    after=0,
+                    phase=Phase.CAPACITY,
+                    needs=needs,
+                    reason="a single writer stops before it starts at home",
+                )
+            )
         prove = build.prove_gone(
             stand_in.cluster,
             stand_in.state.ref,
-            needs=(stop.id,),
+            needs=ids(stop) or needs,
             reason="no replica may be left before another starts",
         )
-        steps += [stop, prove]
+        steps += [*stop, prove]
         gone.append(prove.id)
     return [*steps, *_grow(build, item, tuple(gone))]
 

@@ -1,6 +1,6 @@
 """What finished runs displaced of one workload: the homes that get it back, and the stand-ins that shrink."""
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 
 from failover.model.ids import ClusterName
@@ -37,12 +37,13 @@ class StandIn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Return:
-    """One workload's way home."""
+    """One workload's way home. `unasked`: where a single writer may run for all that is known, and nobody can be asked."""
 
     workload: Workload
     single: bool
     homes: tuple[Home, ...]
     stand_ins: tuple[StandIn, ...]
+    unasked: tuple[ClusterName, ...] = ()
     notes: tuple[str, ...] = ()
 
 
@@ -91,13 +92,39 @@ def way_home(
                 minimums.setdefault(step.cluster, step.before)
     notes: list[str] = []
     homes = _homes(world, workload.ref, former, notes)
+    if is_single_writer(world, workload):
+        return _one_writers_way(world, workload, homes, rows, notes)
     back = sum(home.after for home in homes)
     stand_ins = _stand_ins(world, workload.ref, rows, minimums, back, notes)
+    return Return(workload=workload, single=False, homes=homes, stand_ins=stand_ins, notes=tuple(notes))
+
+
+def _one_writers_way(
+    world: World, workload: Workload, homes: tuple[Home, ...], ours: Container[ClusterName], notes: list[str]
+) -> Return:
+    """A single writer stops wherever it runs before it starts at home, whoever started it there."""
+    stand_ins, unasked = [], []
+    at_home = {home.cluster for home in homes}
+    for cluster in sorted(rule.cluster for rule in workload.placement if rule.cluster not in at_home):
+        state = world.state(cluster, workload.ref)
+        if cluster not in world.inventories:
+            unasked.append(cluster)
+        elif state is None or not (state.wanted or state.ready):
+            continue
+        elif not (world.control_is_up(cluster) and world.fresh(cluster)):
+            unasked.append(cluster)
+        else:
+            stand_ins.append(StandIn(cluster=cluster, state=state, after=0))
+            if cluster not in ours:
+                notes.append(
+                    f"{cluster} runs {workload.ref} too, and no run put it there: it stops first all the same"
+                )
     return Return(
         workload=workload,
-        single=is_single_writer(world, workload),
+        single=True,
         homes=homes,
-        stand_ins=stand_ins,
+        stand_ins=tuple(stand_ins) if homes else (),
+        unasked=tuple(unasked),
         notes=tuple(notes),
     )
 

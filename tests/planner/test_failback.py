@@ -189,6 +189,38 @@ def test_a_single_writer_stops_is_proven_gone_and_starts_at_home() -> None:
     assert left_out(world.plan(RunKind.FAILBACK, "west")) == "single-writer"
 
 
+def a_writer_in(cluster: str) -> World:
+    """West was drained of its single writer, which runs in `cluster` now."""
+    world = World(applications=[application(workloads=(workload("db", single=True),))])
+    for name, wanted in (("east", 0), ("north", 0), ("west", 1)):
+        world.hold(name, state(ref("db", "StatefulSet"), wanted, single_writer=True))
+    drained(world)
+    for name in ("east", "north", "west"):
+        world.hold(name, state(ref("db", "StatefulSet"), int(name == cluster), single_writer=True))
+    return world
+
+
+def test_a_single_writer_stops_first_wherever_it_runs_even_where_no_run_put_it() -> None:
+    """A try that ended in a conflict, and a value that stood there already, are in nobody's books (simulation, seed 1)."""
+    for cluster in ("east", "north"):
+        made = back(a_writer_in(cluster))
+        stop, gone, start = made.steps[:3]
+        assert (stop.cluster, stop.after) == (cluster, 0)  # type: ignore[union-attr]
+        assert gone.kind == "prove-gone"
+        assert (start.cluster, start.needs) == (WEST, (gone.id,))  # type: ignore[union-attr]
+
+
+def test_a_single_writer_comes_home_only_where_nobody_else_can_be_writing() -> None:
+    """Unknown is never gone: a cluster that cannot be asked, or that nobody has ever seen, may run it."""
+    for where in ("east", "north"):
+        silent = a_writer_in(where).judge(where, VerdictKind.CONTROL_PLANE_DOWN)
+        assert left_out(back(silent)) == "single-writer"
+    unseen = a_writer_in("east")
+    del unseen.inventories["north"]
+    assert left_out(back(unseen)) == "single-writer"
+    assert "north" in str(back(unseen).applications[0].left_out)
+
+
 def test_a_single_writer_that_runs_in_both_waits_for_a_person() -> None:
     shop = application(workloads=(workload("db", single=True),))
     world = World(applications=[shop])

@@ -69,13 +69,15 @@ class Result:
     checks: Counter[str] = field(default_factory=Counter)
 
 
-def schedule_of(seed: int, *, only: Sequence[str] = (), trouble_s: float = TROUBLE_S) -> tuple[Planned, ...]:
+def schedule_of(
+    seed: int, *, only: Sequence[str] = (), trouble_s: float = TROUBLE_S, chapter: int = 0
+) -> tuple[Planned, ...]:
     """Each seed switches on a random subset of kinds, each some times (swarm testing); one kind goes by turns, so that none
-    is left to chance.
+    is left to chance. `chapter`: of a story that goes on for longer, each with faults of its own.
     """
-    dice = random.Random(f"schedule/{seed}")  # noqa: S311 - reproducible, not secret
+    dice = random.Random(f"schedule/{seed}" + (f"/{chapter}" if chapter else ""))  # noqa: S311 - reproducible, not secret
     names = sorted(FAULTS)
-    turn = [] if only else [names[seed % len(names)]] * OF_ITS_TURN
+    turn = [] if only else [names[(seed + chapter) % len(names)]] * OF_ITS_TURN
     kinds = sorted(only) if only else dice.sample(names, dice.randint(1, KINDS_MAX))
     found: list[Planned] = [] if only else [_loss(dice)]
     lasting = False
@@ -106,15 +108,24 @@ def _loss(dice: random.Random) -> Planned:
 
 
 def play(
-    seed: int, schedule: Sequence[Planned] | None = None, *, trouble_s: float = TROUBLE_S, tell: bool = False
+    seed: int,
+    schedule: Sequence[Planned] | None = None,
+    *,
+    trouble_s: float = TROUBLE_S,
+    least_s: float = LEAST_S,
+    only: Sequence[str] = (),
+    tell: bool = False,
 ) -> Result:
-    """One seed, in virtual time. The same seed and schedule give the same log, byte by byte."""
+    """One seed, in virtual time. The same seed and schedule give the same log, byte by byte.
+
+    `least_s`: a world that is to last longer goes through a chapter of faults after the other (`only` of these kinds).
+    """
     planned = tuple(schedule) if schedule is not None else schedule_of(seed, trouble_s=trouble_s)
     result = Result(seed=seed, schedule=planned)
     collecting = gc.isenabled()
     gc.disable()
     try:
-        run_virtual(_story(result, trouble_s))
+        run_virtual(_story(result, trouble_s, least_s, only))
     finally:
         if collecting:
             gc.enable()
@@ -124,7 +135,7 @@ def play(
     return result
 
 
-async def _story(result: Result, trouble_s: float) -> None:
+async def _story(result: Result, trouble_s: float, least_s: float, only: Sequence[str]) -> None:
     world = World(result.seed)
     runs = Runs()
     oracles = [kind(world, runs) for kind in ORACLES]
@@ -135,12 +146,15 @@ async def _story(result: Result, trouble_s: float) -> None:
     world.start_vantages()
     await until_calm(world)
     world.backups[:] = [world.disk.copy()]
-    await _trouble(world, result, trouble_s)
-    await _mend(world)
-    await bring_home(world, IMPATIENCE_S)
-    await come_to_rest(world)
-    await bring_home(world, HOMECOMING_S)
-    await come_to_rest(world, max(PEACE_S / 10, LEAST_S - world.mono))
+    lasting = await _chapter(world, result, result.schedule, since=0.0, trouble_s=trouble_s)
+    chapter = 0
+    while world.mono < least_s - 1.0:
+        chapter += 1
+        result.violations += check_liveness(world)
+        for planned, undo in lasting:
+            _end(world, planned, undo)
+        schedule = schedule_of(result.seed, only=only, trouble_s=trouble_s, chapter=chapter)
+        lasting = await _chapter(world, result, schedule, since=world.mono, trouble_s=trouble_s)
     found = check_liveness(world)
     for oracle in oracles:
         oracle.finish()
@@ -153,6 +167,19 @@ async def _story(result: Result, trouble_s: float) -> None:
     for chore in world.chores:
         chore.cancel()
     result.lines = world.lines
+
+
+async def _chapter(
+    world: World, result: Result, schedule: Sequence[Planned], *, since: float, trouble_s: float
+) -> list[tuple[Planned, Undo]]:
+    """Trouble, peace, and people who fail back; returns what lasts."""
+    lasting = await _trouble(world, result, schedule, since=since, trouble_s=trouble_s)
+    await _mend(world)
+    await bring_home(world, IMPATIENCE_S)
+    await come_to_rest(world)
+    await bring_home(world, HOMECOMING_S)
+    await come_to_rest(world, max(PEACE_S / 10, since + LEAST_S - world.mono))
+    return lasting
 
 
 async def until_calm(world: World) -> None:
@@ -169,21 +196,26 @@ async def until_calm(world: World) -> None:
     raise RuntimeError("the fleet did not become healthy")
 
 
-async def _trouble(world: World, result: Result, trouble_s: float) -> None:
-    """Play the schedule; what lasts is still on at its end."""
+async def _trouble(
+    world: World, result: Result, schedule: Sequence[Planned], *, since: float, trouble_s: float
+) -> list[tuple[Planned, Undo]]:
+    """Play the schedule, whose moments count from `since`; returns what lasts, and is still on at its end."""
     pending: list[tuple[float, Planned, Undo]] = []
-    moments = sorted(result.schedule, key=lambda item: item.at)
-    end = 25.0 + trouble_s
+    lasting: list[tuple[Planned, Undo]] = []
+    moments = sorted(schedule, key=lambda item: item.at)
+    end = since + 25.0 + trouble_s
     while moments or pending:
-        due = min([item.at for item in moments[:1]] + [item[0] for item in pending])
+        due = min([since + item.at for item in moments[:1]] + [item[0] for item in pending])
         if due > end:
             break
         await world.clock.sleep(max(0.0, due - world.mono))
-        if moments and moments[0].at <= due:
+        if moments and since + moments[0].at <= due:
             planned = moments.pop(0)
             undo = await _begin(world, planned)
             result.faults[planned.fault] += 1
-            if undo is not None and not planned.lasts:
+            if undo is not None and planned.lasts:
+                lasting.append((planned, undo))
+            elif undo is not None:
                 pending.append((due + planned.seconds, planned, undo))
             continue
         for item in [one for one in pending if one[0] <= due]:
@@ -192,6 +224,7 @@ async def _trouble(world: World, result: Result, trouble_s: float) -> None:
     await world.clock.sleep(max(0.0, end - world.mono))
     for _, planned, undo in pending:
         _end(world, planned, undo)
+    return lasting
 
 
 async def _begin(world: World, planned: Planned) -> Undo | None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from . import coverage
 from .faults import FAULTS
 from .oracles import ORACLES
-from .play import Planned, Result, play, schedule_of
+from .play import LEAST_S, Planned, Result, play, schedule_of
 
 Progress = Callable[[int, int, int], None]
 """Called with (seeds done, seeds in all, failed so far)."""
@@ -55,19 +55,25 @@ def sweep(
     seeds: Sequence[int],
     *,
     only: Sequence[str] = (),
+    least_s: float = LEAST_S,
     processes: int | None = None,
     progress: Progress | None = None,
 ) -> Sweep:
     """Play them all; the order of what is reported does not depend on who was faster."""
     began, found = time.monotonic(), Sweep()
     workers = processes or os.cpu_count() or 1
-    tasks = [(seed, tuple(only)) for seed in seeds]
+    tasks = [(seed, tuple(only), least_s) for seed in seeds]
     if workers == 1 or len(tasks) == 1:
         results: Iterable[Result] = map(_one, tasks)
         _gather(found, results, len(tasks), progress)
     else:
         with ProcessPoolExecutor(max_workers=workers) as pool:
-            _gather(found, pool.map(_one, tasks, chunksize=4), len(tasks), progress)
+            _gather(
+                found,
+                pool.map(_one, tasks, chunksize=4 if len(tasks) > 4 * workers else 1),
+                len(tasks),
+                progress,
+            )
     found.seconds = time.monotonic() - began
     return found
 
@@ -79,9 +85,9 @@ def _gather(found: Sweep, results: Iterable[Result], total: int, progress: Progr
             progress(found.seeds, total, len(found.failed))
 
 
-def _one(task: tuple[int, tuple[str, ...]]) -> Result:
-    seed, only = task
-    return play(seed, schedule_of(seed, only=only))
+def _one(task: tuple[int, tuple[str, ...], float]) -> Result:
+    seed, only, least_s = task
+    return play(seed, schedule_of(seed, only=only), least_s=least_s, only=only)
 
 
 def shrink(seed: int, schedule: Sequence[Planned], invariant: str) -> tuple[Planned, ...]:
