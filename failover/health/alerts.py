@@ -27,6 +27,12 @@ def raise_alerts(
     """All standing alerts, in a stable order, and the state that remembers since when they stand."""
     found = [*_automation(judgement)]
     for verdict in judgement.verdicts:
+        if (
+            verdict.kind is VerdictKind.HEALTHY
+            and verdict.hold_down_until is None
+            and verdict.dissent_possible
+        ):
+            continue
         found += _about(verdict, state, policy, now)
     found += _vantages(state, judgement, now)
     if not found and not state.alert_since:

@@ -8,15 +8,14 @@ What brought the state down may also be that a dissenter was cordoned or began t
 never in the past.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from failover.health.quorum import Tally
 from failover.model.policy import Timing
 from failover.model.verdict import VerdictKind
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Confirmation:
+class Confirmation(NamedTuple):
     """`confirming_s`: how long so far, None while the clock stands still; `needed_s`: how long it must run.
 
     `data_confirmed`: the same of the data plane alone.
@@ -56,8 +55,16 @@ def confirmation(
     needed = timing.confirm_s
     if not dissent_possible:
         needed = max(needed, timing.confirm_without_dissent_s)
-    data = _running(kind, (data_clock,), now_mono)
-    confirming = _running(kind, (data_clock, control_clock), now_mono) if kind is VerdictKind.DOWN else data
+    if not kind.no_longer_serves:
+        return Confirmation(
+            confirmed=False,
+            data_confirmed=False,
+            confirming_s=None,
+            needed_s=needed,
+            dissent_possible=dissent_possible,
+        )
+    data = _running((data_clock,), now_mono)
+    confirming = _running((data_clock, control_clock), now_mono) if kind is VerdictKind.DOWN else data
     return Confirmation(
         confirmed=confirming is not None and confirming >= needed,
         data_confirmed=data is not None and data >= needed,
@@ -67,9 +74,9 @@ def confirmation(
     )
 
 
-def _running(kind: VerdictKind, clocks: tuple[float | None, ...], now_mono: float) -> float | None:
+def _running(clocks: tuple[float | None, ...], now_mono: float) -> float | None:
     """How long all of these clocks have run; None while one of them stands still."""
     began = [clock for clock in clocks if clock is not None]
-    if not kind.no_longer_serves or len(began) < len(clocks):
+    if len(began) < len(clocks):
         return None
     return max(0.0, now_mono - max(began))

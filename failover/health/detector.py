@@ -65,7 +65,7 @@ def judge(state: HealthState, inputs: Inputs, now: Now) -> tuple[HealthState, Ju
     if state.cordoned != inputs.cordoned or state.heartbeats is not inputs.heartbeats:
         state = replace(state, cordoned=inputs.cordoned, heartbeats=inputs.heartbeats)
     if voters != (state.suspects, state.cordoned):
-        state = replace(state, judged={})
+        state = replace(state, judged={}, seats={})
     state = warmup.finish(state, policy, now)
     state, up_votes = _judge_all(state, touched, now)
     judgement = Judgement(verdicts=tuple(item.verdict for item in state.judged.values()))
@@ -83,7 +83,7 @@ def judge(state: HealthState, inputs: Inputs, now: Now) -> tuple[HealthState, Ju
         silent_vantages=_silent(state, now),
     )
     state, alerts = raise_alerts(state, judgement, policy, now)
-    return state, replace(judgement, alerts=alerts)
+    return state, replace(judgement, alerts=alerts) if alerts else judgement
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,15 +136,16 @@ def _judge_all(
     judged: dict[Subject, Judged] = {}
     histories = {key: item for key, item in state.histories.items() if held(item, now.mono)}
     clocks = dict(state.clocks)
-    seats: dict[str, tuple[Seat, ...]] = {}
+    seats = state.seats or {
+        region: seats_for(layout.policy.fleet, region, state.suspects, state.cordoned)
+        for region in dict.fromkeys(watched.region for watched in layout.clusters)
+    }
     for watched in layout.clusters:
-        if watched.region not in seats:
-            seats[watched.region] = seats_for(
-                layout.policy.fleet, watched.region, state.suspects, state.cordoned
-            )
         _judge_cluster(round_, watched, seats[watched.region], judged, histories, clocks)
     up_votes = {watched.cluster: judged[watched.subjects[0]].data.up_votes for watched in layout.clusters}
-    state = replace(state, judged_mono=now.mono, judged=judged, histories=histories, clocks=clocks)
+    state = replace(
+        state, judged_mono=now.mono, judged=judged, histories=histories, clocks=clocks, seats=seats
+    )
     return state, up_votes
 
 

@@ -74,7 +74,7 @@ def adopt(state: HealthState, inputs: Inputs, now: Now) -> HealthState:
     }
     clocks = {key: clock for key, clock in state.clocks.items() if key in fresh.definitions}
     before = None if layout is None else layout.definitions
-    state = replace(state, layout=fresh, series=series, clocks=clocks, judged={})
+    state = replace(state, layout=fresh, series=series, clocks=clocks, judged={}, seats={})
     if before is not None and any(
         not key[1] and before.get(key) != definition for key, definition in fresh.definitions.items()
     ):
@@ -200,6 +200,6 @@ def _boot(boots: Boots | None, observation: Observation, measured_mono: float) -
     if boot_id in boots.earlier:
         return boots
     if measured_mono <= boots.newest_mono:
-        return replace(boots, earlier=(*boots.earlier, boot_id)[-BOOTS_REMEMBERED:])
+        return boots._replace(earlier=(*boots.earlier, boot_id)[-BOOTS_REMEMBERED:])
     earlier = (*boots.earlier, boots.current)[-BOOTS_REMEMBERED:]
     return Boots(current=boot_id, sequence=sequence, newest_mono=measured_mono, earlier=earlier)

@@ -5,7 +5,7 @@ vantage does. In both a fresh outside up vote is dissent, and one dissenter is e
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from failover.health.series import NEVER, Series
 from failover.health.votes import Seat, vote_of
@@ -19,8 +19,7 @@ SAMPLES_MIN = 12
 """Fewer probes than these say nothing about a share."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sight:
+class Sight(NamedTuple):
     """What one seat sees of a signal. It is looked at again when its series changes, or `until` has come.
 
     `counts`: it says something about the signal at all. `fresh`: its latest sample is. `failing`: that one is a failure which
@@ -40,8 +39,7 @@ class Sight:
     samples: float = 0.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tally:
+class Tally(NamedTuple):
     """One signal of one subject, counted.
 
     `down_floor`: the confirm clock cannot have begun before; None while it must stand still. `first_failure`: first one
@@ -87,7 +85,8 @@ def tally(
     ups = outside_ups = voting_outside = 0
     last_success, fresh_until = NEVER, FOREVER
     for sight in sights:
-        fresh_until = min(fresh_until, sight.until)
+        if sight.until < fresh_until:
+            fresh_until = sight.until
         if not sight.counts:
             continue
         vote = sight.view.vote
@@ -107,16 +106,16 @@ def tally(
         view=SignalView(
             signal=signal,
             state=state,
-            votes=tuple(sight.view for sight in sights),
+            votes=tuple([sight.view for sight in sights]),
             quorum=quorum,
             configured=len(seats),
         ),
         down_floor=_down_floor(downs, outside, state, quorum, timing),
-        first_failure=_first_failure(failing, last_success),
+        first_failure=_first_failure(failing, last_success) if failing else None,
         last_success=None if last_success == NEVER else last_success,
         voting_outside=voting_outside,
         up_votes=ups,
-        evidence=tuple(_evidence(sight, signal) for sight in failing),
+        evidence=tuple([_evidence(sight, signal) for sight in failing]),
         fresh_until=fresh_until,
         missed_percent=_missed_percent(sights, quorum),
         sights=tuple(sights),

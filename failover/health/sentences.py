@@ -77,7 +77,7 @@ def _seen(view: SignalView, vote: Vote) -> str:
 
 
 def _count(view: SignalView, vote: Vote) -> int:
-    return sum(1 for item in view.votes if item.vote is vote)
+    return [item.vote for item in view.votes].count(vote)
 
 
 def _outcomes(view: SignalView) -> str:

@@ -51,7 +51,7 @@ def unknown_is_down() -> list[Patch]:
         silent = sight.counts and sight.view.vote is Vote.UNKNOWN and not sight.view.failures
         if not silent or sight.seat.abstains:
             return sight
-        return replace(sight, view=replace(sight.view, vote=Vote.DOWN), failing=True)
+        return sight._replace(view=replace(sight.view, vote=Vote.DOWN), failing=True)
 
     return [
         (quorum, "_look", look),
