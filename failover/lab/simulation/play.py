@@ -140,7 +140,7 @@ async def _story(result: Result, trouble_s: float, least_s: float, only: Sequenc
     runs = Runs()
     oracles = [kind(world, runs) for kind in ORACLES]
     counts = Counts(result)
-    world.hearers = [runs.see]
+    world.hearers = [runs.ears.hear]
     world.watchers = [runs.see, counts.see, *(oracle.see for oracle in oracles)]
     world.boot()
     world.start_vantages()

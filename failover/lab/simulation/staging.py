@@ -83,7 +83,7 @@ async def _story(script: Script, found: Staged, beside: Look | None) -> None:
     world.policy = settled(world.policy, script.policy)
     runs, ledger = Runs(), Ledger()
     oracles = [kind(world, runs) for kind in ORACLES]
-    world.hearers = [runs.see]
+    world.hearers = [runs.ears.hear]
     world.watchers = [runs.see, ledger.see, *(oracle.see for oracle in oracles)]
     world.boot()
     world.start_vantages()

@@ -1,6 +1,7 @@
 """What happened, in order: the oracles see each event as it comes. `at`: monotonic seconds of the simulation."""
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from failover.model.journal import JournalEntry
 from failover.model.observation import Observation, Outcome
@@ -15,10 +16,14 @@ class Event:
     holder: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Heard(Event):
-    """A controller received an observation. `met`: what the prober met, whatever the vantage then said."""
+class Heard(NamedTuple):
+    """A controller received an observation. `met`: what the prober met, whatever the vantage then said.
 
+    No `Event`: thousands come in a minute, and only who keeps them is told.
+    """
+
+    at: float
+    holder: str
     observation: Observation
     measured: float
     met: Outcome

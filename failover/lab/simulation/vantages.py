@@ -86,7 +86,7 @@ class Probing:
             due = self._series[0]
             latency_s = self._probe(due.definition, due.digest, now)
             pace = due.definition.interval_s * self._world.random.uniform(1 - self._jitter, 1 + self._jitter)
-            heapq.heapreplace(self._series, due._replace(at=max(due.at + pace, now + latency_s)))
+            heapq.heapreplace(self._series, Series(max(due.at + pace, now + latency_s), *due[1:]))
         arrived: list[Sent] = []
         while self._sent and self._sent[0].at <= now:
             arrived.append(heapq.heappop(self._sent))
@@ -99,11 +99,14 @@ class Probing:
         outcome, latency_s = world.takes(self._state.name, definition)
         self._sequence += 1
         ended = now + latency_s
-        late_s = TRANSPORT_S + faults.top("late", 0.0)
-        if faults.has("reorder"):
-            late_s += world.random.random() * faults.top("reorder", 0.0)
+        late_s, times = TRANSPORT_S, 1
+        if faults:
+            late_s += faults.top("late", 0.0)
+            if faults.has("reorder"):
+                late_s += world.random.random() * faults.top("reorder", 0.0)
+            times = 2 if faults.has("double") else 1
         said = world.says(self._state.name, definition, outcome)
-        for turn in range(2 if faults.has("double") else 1):
+        for turn in range(times):
             at = ended + late_s * (turn + 1)
             heapq.heappush(
                 self._sent, Sent(at, self._sequence, definition, digest, outcome, said, latency_s, ended)
@@ -133,11 +136,7 @@ class Probing:
             if life.controller.journal_head > head:
                 world.heads[state.name] = (life.controller.journal_head, life.controller.journal_mark)
             for item, observation in zip(arrived, told, strict=True):
-                world.note(
-                    trace.Heard(
-                        at=now, holder=life.holder, observation=observation, measured=item.ended, met=item.met
-                    )
-                )
+                world.hear(trace.Heard(now, life.holder, observation, item.ended, item.met))
 
     def _told(self, item: Sent, now: float) -> Observation:
         return Observation(

@@ -123,7 +123,7 @@ class World:
         self.paths = Layers()
         self.dead = Layers()
         self.watchers: list[Callable[[trace.Event], None]] = []
-        self.hearers: list[Callable[[trace.Event], None]] = []
+        self.hearers: list[Callable[[trace.Heard], None]] = []
         self.lines: list[str] = []
         self.kept_upto = 0
         self.kept: set[str] = set()
@@ -179,9 +179,14 @@ class World:
         return self.clock.now().mono
 
     def note(self, event: trace.Event) -> None:
-        """Tell every oracle (what was heard, thousands of times a minute, only who keeps it)."""
-        for watcher in self.hearers if isinstance(event, trace.Heard) else self.watchers:
+        """Tell every oracle."""
+        for watcher in self.watchers:
             watcher(event)
+
+    def hear(self, event: trace.Heard) -> None:
+        """Tell who keeps what controllers have heard."""
+        for hearer in self.hearers:
+            hearer(event)
 
     def say(self, sentence: str) -> None:
         """One line of the log, which must be the same each time that the seed is played."""
@@ -345,6 +350,8 @@ class World:
         faults = state.faults
         if faults.has("dead") or faults.has("mute") or self.paths.has("own-network"):
             return True
+        if not self.dead:
+            return False
         region = self._members.get(state.region)
         return region is not None and all(self.dead.has(name) for name in region)
 
@@ -397,15 +404,9 @@ class World:
         assert controller is not None
 
         def heard(observation: Observation) -> None:
-            self.note(
-                trace.Heard(
-                    at=self.mono,
-                    holder=life.holder,
-                    observation=observation,
-                    measured=self.mono,
-                    met=prober.met[(*observation.subject.key, observation.signal.value)],
-                )
-            )
+            now = self.mono
+            met = prober.met[(*observation.subject.key, observation.signal.value)]
+            self.hear(trace.Heard(now, life.holder, observation, now, met))
 
         controller.on_own_observation = heard
 

@@ -1,6 +1,7 @@
 """What every oracle is."""
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -107,21 +108,26 @@ class Ears:
     KEPT = 12
 
     def __init__(self) -> None:
-        self._heard: dict[str, dict[Key, list[trace.Heard]]] = {}
+        self._heard: defaultdict[str, defaultdict[Key, list[trace.Heard]]] = defaultdict(
+            lambda: defaultdict(list)
+        )
         self.by_id: dict[str, trace.Heard] = {}
 
     def hear(self, event: trace.Heard) -> None:
         item = event.observation
-        key = (item.vantage, item.subject.cluster, item.subject.application or "", item.signal.value)
-        series = self._heard.setdefault(event.holder, {}).setdefault(key, [])
+        subject = item.subject
+        series = self._heard[event.holder][
+            item.vantage, subject.cluster, subject.application or "", item.signal
+        ]
         place = len(series)
         while place and series[place - 1].measured > event.measured:
             place -= 1
         series.insert(place, event)
-        del series[: -self.KEPT]
+        if len(series) > self.KEPT:
+            del series[0]
         self.by_id.setdefault(item.id, event)
 
-    def of(self, holder: str) -> dict[Key, list[trace.Heard]]:
+    def of(self, holder: str) -> Mapping[Key, list[trace.Heard]]:
         return self._heard.get(holder, {})
 
     def series(self, holder: str, key: Key) -> list[trace.Heard]:
@@ -143,9 +149,6 @@ class Runs:
         self.intents: dict[str, tuple[IntentRecorded, float]] = {}
 
     def see(self, event: trace.Event) -> None:
-        if isinstance(event, trace.Heard):
-            self.ears.hear(event)
-            return
         if isinstance(event, trace.Applied) and event.kind == "records":
             found = self.of_intent(event.intent)
             if found is not None:
