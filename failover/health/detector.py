@@ -113,12 +113,9 @@ class _Round:
     def clock(self, key: SignalKey, counted: Tally) -> float | None:
         return advance(self.state.clocks.get(key), counted, self.state.judged_mono, self.now.mono)
 
-    def still_valid(self, subject: Subject, key: SignalKey, control: Tally) -> Judged | None:
-        """The verdict given last, where nothing came in for it and nothing of it has grown stale."""
-        found = self.state.judged.get(subject)
-        if found is None or found.control is not control or self.now.mono >= found.valid_until:
-            return None
-        return None if key in self.touched else found
+    def still_valid(self, last: Judged, key: SignalKey, control: Tally) -> bool:
+        """Whether the verdict given last stands: nothing came in for it, and nothing of it has grown stale."""
+        return last.control is control and self.now.mono < last.valid_until and key not in self.touched
 
     def heartbeat(self, cluster: ClusterName) -> bool:
         """Whether fresh heartbeats come out of the cluster (H, where it is told to push them)."""
@@ -165,19 +162,15 @@ def _judge_cluster(
     control_clock = round_.clock(control_key, control)
     _set(clocks, control_key, control_clock)
     for subject, data_key in zip(watched.subjects, watched.data_keys, strict=True):
-        valid = round_.still_valid(subject, data_key, control)
-        if valid is not None:
-            judged[subject] = valid
-            histories[subject] = round_.state.histories[subject]
+        last, before = round_.state.judged.get(subject), round_.state.histories.get(subject)
+        if last is not None and before is not None and round_.still_valid(last, data_key, control):
+            judged[subject], histories[subject] = last, before
             continue
-        last = round_.state.judged.get(subject)
         data = round_.tally(data_key, Signal.DATA_PLANE, seats, last.data if last else None)
         data_clock = round_.clock(data_key, data)
         _set(clocks, data_key, data_clock)
-        kind = _kind(round_, subject, data, control)
-        history = note_verdict(
-            round_.state.histories.get(subject), kind, round_.layout.policy.fleet.timing, round_.now.mono
-        )
+        kind = _kind(round_, subject, before, data, control)
+        history = note_verdict(before, kind, round_.layout.policy.fleet.timing, round_.now.mono)
         histories[subject] = history
         verdict = _verdict(round_, subject, kind, history, data, control, (data_clock, control_clock))
         judged[subject] = Judged(
@@ -195,8 +188,10 @@ def _set(clocks: dict[SignalKey, float], key: SignalKey, clock: float | None) ->
         clocks[key] = clock
 
 
-def _kind(round_: _Round, subject: Subject, data: Tally, control: Tally) -> VerdictKind:
-    breached = _breached(round_, subject, data)
+def _kind(
+    round_: _Round, subject: Subject, before: History | None, data: Tally, control: Tally
+) -> VerdictKind:
+    breached = _breached(round_, before, data)
     if subject.application is not None:
         return application_verdict_of(data.view.state, control.view.state, slo_breached=breached)
     return verdict_of(
@@ -207,10 +202,9 @@ def _kind(round_: _Round, subject: Subject, data: Tally, control: Tally) -> Verd
     )
 
 
-def _breached(round_: _Round, subject: Subject, data: Tally) -> bool:
+def _breached(round_: _Round, before: History | None, data: Tally) -> bool:
     """Whether too many probes missed the objective; what did so must come well below the limit to be well again."""
     limit = round_.layout.policy.fleet.timing.objective.errors_percent
-    before = round_.state.histories.get(subject)
     if before is not None and before.kind is VerdictKind.DEGRADED:
         return data.missed_percent > limit * WELL_AGAIN
     return data.missed_percent > limit

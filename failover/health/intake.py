@@ -126,7 +126,8 @@ def take_in(state: HealthState, inputs: Inputs, now: Now) -> tuple[HealthState, 
             continue
         if boots[name] is not before:
             seen[name] = max(seen.get(name, NEVER), received.received_mono)
-        key: SignalKey = (*observation.subject.key, observation.signal.value)
+        subject = observation.subject
+        key: SignalKey = (subject.cluster, subject.application or "", observation.signal)
         if state.layout.definitions.get(key) != observation.definition:
             continue
         if key not in touched:
@@ -181,8 +182,8 @@ def _in_order(received: tuple[Received, ...]) -> list[Received]:
 
     def place(item: Received) -> tuple[str, float, str, int, float]:
         observation = item.observation
-        boot = (observation.vantage, observation.boot_id)
-        return (*boot[:1], began[boot], boot[1], observation.sequence, item.measured_mono)
+        vantage, boot = observation.vantage, observation.boot_id
+        return vantage, began[vantage, boot], boot, observation.sequence, item.measured_mono
 
     return sorted(received, key=place)
 

@@ -73,18 +73,18 @@ def tally(
 ) -> Tally:
     """Count one signal of one subject over every configured vantage. `before`: the last count over the same seats."""
     known: Sequence[Sight | None] = before.sights if before is not None else (None,) * len(seats)
-    sights = []
-    for seat, last in zip(seats, known, strict=True):
-        found = series.get(seat.vantage)
-        if last is None or last.series is not found or now_mono >= last.until:
-            last = _look(signal, seat, found, timing, now_mono)
-        sights.append(last)
+    sights: list[Sight] = []
     outside: list[Sight] = []
     downs: list[Sight] = []
     failing: list[Sight] = []
     ups = outside_ups = voting_outside = 0
     last_success, fresh_until = NEVER, FOREVER
-    for sight in sights:
+    for seat, last in zip(seats, known, strict=True):
+        found = series.get(seat.vantage)
+        if last is None or last.series is not found or now_mono >= last.until:
+            last = _look(signal, seat, found, timing, now_mono)
+        sight = last
+        sights.append(sight)
         if sight.until < fresh_until:
             fresh_until = sight.until
         if not sight.counts:
@@ -96,11 +96,12 @@ def tally(
             downs.append(sight)
         if sight.failing:
             failing.append(sight)
-        if sight.seat.outside:
+        if seat.outside:
             outside.append(sight)
             outside_ups += vote is Vote.UP
             voting_outside += vote is not Vote.UNKNOWN
-            last_success = max(last_success, _success(sight))
+            if found is not None and found.last_success is not None and found.last_success > last_success:
+                last_success = found.last_success
     state = state_of(len(downs), ups, outside_ups, quorum)
     return Tally(
         view=SignalView(
@@ -152,7 +153,7 @@ def _look(signal: Signal, seat: Seat, found: Series | None, timing: Timing, now_
         missed = len(bad)
         going_on = 0 if found.failures >= timing.fall else len(found.bad) - len(ended)
         ends += [at + window for at in bad[:1]]
-    until = min((end for end in ends if end >= now_mono), default=FOREVER)
+    until = min([end for end in ends if end >= now_mono], default=FOREVER)
     return Sight(
         seat=seat,
         series=found,
@@ -165,11 +166,6 @@ def _look(signal: Signal, seat: Seat, found: Series | None, timing: Timing, now_
         going_on=going_on,
         samples=samples,
     )
-
-
-def _success(sight: Sight) -> float:
-    assert sight.series is not None
-    return NEVER if sight.series.last_success is None else sight.series.last_success
 
 
 def _down_floor(
