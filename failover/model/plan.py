@@ -200,6 +200,7 @@ class ApplicationPlan:
     """One application's part. Where `left_out` is set nothing of it is done, and it delays no other.
 
     `sheds`: what applications of a later tier give up for it. `lost`, `replaced`, `unplaced`: replicas. `demand`, `capacity_after`: replicas wanted and ready-or-added elsewhere.
+    `record_zones`: the zone of each of `records`, for a name may stand at several providers. Empty in plans of before.
     """
 
     application: ApplicationName
@@ -214,6 +215,12 @@ class ApplicationPlan:
     unplaced: int = 0
     demand: int = 0
     capacity_after: int = 0
+    record_zones: tuple[ZoneName, ...] = later(())
+
+    def zoned_records(self) -> tuple[tuple[ZoneName | None, RecordChange], ...]:
+        """Each change with its zone, None in plans of before."""
+        zones = self.record_zones or (None,) * len(self.records)
+        return tuple(zip(zones, self.records, strict=True))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -256,7 +263,7 @@ class Plan:
                         "left_out": part.left_out.code if part.left_out else None,
                         "placements": [(p.workload, p.cluster, p.before, p.after) for p in part.placements],
                         "sheds": [(s.workload, s.cluster, s.before, s.after) for s in part.sheds],
-                        "records": part.records,
+                        "records": part.zoned_records() if part.record_zones else part.records,
                     }
                     for part in self.applications
                 ],
@@ -278,7 +285,9 @@ class Plan:
         return canonical_json(self)
 
     def after_records(self) -> tuple[RecordSet, ...]:
-        return tuple(change.after for part in self.applications for change in part.records)
+        """What record sets shall hold; once where several zones shall hold the same."""
+        found = (change.after for part in self.applications for change in part.records)
+        return tuple(dict.fromkeys(found))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

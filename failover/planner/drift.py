@@ -34,7 +34,7 @@ desired_records = drift
 
 def _of_name(world: World, application: Application, name: DNSName, targets: Targets) -> list[str]:
     held = current_set(world, name)
-    what = f"{absolute(name.name)} {name.record_type} ({application.name})"
+    what = _what(application, name)
     if held is None:
         return [f"{what} does not exist"]
     sentences = []
@@ -57,12 +57,19 @@ def _of_name(world: World, application: Application, name: DNSName, targets: Tar
     return sentences
 
 
+def _what(application: Application, name: DNSName) -> str:
+    """The record set in words, with its zone where several providers hold the name: each may differ in its own way."""
+    places = [item for item in application.dns if (item.name, item.record_type) == (name.name, name.record_type)]
+    where = f" at {name.zone}" if len(places) > 1 else ""
+    return f"{absolute(name.name)} {name.record_type} ({application.name}){where}"
+
+
 def _missing(
     world: World, application: Application, name: DNSName, targets: Targets, held: RecordSet
 ) -> list[str]:
     """Healthy clusters that carry the application and are not published, or a better first one."""
     current = values_of(name, held)
-    what = f"{absolute(name.name)} {name.record_type} ({application.name})"
+    what = _what(application, name)
     sentences = []
     for cluster in name.clusters:
         values = world.published.get((name.record_type, cluster), ())

@@ -47,6 +47,7 @@ def plan_forward(
         placements=tuple(placement for move in moves for placement in move.placements),
         sheds=() if refusal else sheds,
         records=() if refusal else tuple(change for _, change in traffic.changes),
+        record_zones=() if refusal else tuple(zone for zone, _ in traffic.changes),
         lost=sum(move.loss.replicas for move in moves),
         replaced=sum(move.replaced for move in moves),
         unplaced=sum(move.unplaced for move in moves),

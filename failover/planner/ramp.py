@@ -5,9 +5,10 @@ addresses (facts/dns.md section 2.3), so a stage takes the number of addresses t
 that comes of it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import TypeAlias
 
 from failover.model.ids import ClusterName, ZoneName
 from failover.model.plan import ChangeRecordsStep
@@ -26,6 +27,10 @@ from failover.planner.traffic import (
 )
 from failover.planner.world import World, absolute, canonical
 
+Key: TypeAlias = tuple[ZoneName, str, RecordType]
+Moved: TypeAlias = tuple[frozenset[str], frozenset[str]]
+"""Values that left a record set, and those that came."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
@@ -42,7 +47,7 @@ class Ramp:
     """All stages of one application's way home; `net`: from what is there now to the last stage."""
 
     stages: tuple[Stage, ...] = ()
-    net: tuple[RecordChange, ...] = ()
+    net: tuple[tuple[ZoneName, RecordChange], ...] = ()
     notes: tuple[str, ...] = ()
     refusal: Refusal | None = None
 
@@ -68,9 +73,7 @@ def plan_ramp(
     ways: list[_Way] = []
     notes: list[str] = []
     for name in application.dns:
-        removed, added = moved.get(
-            (name.zone, absolute(name.name), name.record_type), (frozenset(), frozenset())
-        )
+        removed, added = _moved_in(moved, name)
         if not removed and not added:
             continue
         if name.zone not in world.zones:
@@ -87,15 +90,13 @@ def plan_ramp(
                 f"{absolute(name.name)} {name.record_type} publishes one cluster: it returns in one step"
             )
     stages = _stages(application, ways)
-    net = tuple(RecordChange(before=way.held, after=way.stages[-1]) for way in ways)
+    net = tuple((way.name.zone, RecordChange(before=way.held, after=way.stages[-1])) for way in ways)
     return Ramp(stages=stages, net=net, notes=tuple(notes))
 
 
-def _moved(
-    application: Application, displacements: Iterable[Displacement]
-) -> dict[tuple[ZoneName, str, RecordType], tuple[frozenset[str], frozenset[str]]]:
+def _moved(application: Application, displacements: Iterable[Displacement]) -> dict[Key, Moved]:
     """Values that the finished runs took out of each record set, and those that they put in."""
-    moved: dict[tuple[ZoneName, str, RecordType], tuple[frozenset[str], frozenset[str]]] = {}
+    moved: dict[Key, Moved] = {}
     for displacement in displacements:
         for step in displacement.plan.steps:
             if not isinstance(step, ChangeRecordsStep) or step.application != application.name:
@@ -115,6 +116,18 @@ def _moved(
                     added | (after - (before or frozenset())),
                 )
     return moved
+
+
+def _moved_in(moved: Mapping[Key, Moved], name: DNSName) -> Moved:
+    """What left and came in one zone. Where no run changed it, as at its other providers: a repair caught it up to them."""
+    key = (name.zone, absolute(name.name), name.record_type)
+    if key in moved:
+        return moved[key]
+    others = [found for (_, *other), found in moved.items() if tuple(other) == key[1:]]
+    return (
+        frozenset().union(*(removed for removed, _ in others)),
+        frozenset().union(*(added for _, added in others)),
+    )
 
 
 def _way(

@@ -134,6 +134,7 @@ def _part(world: World, application: Application, changes: tuple[Change, ...], t
         notes=traffic.notes,
         placements=tuple(_row(change) for change in changes),
         records=() if traffic.refusal else tuple(change for _, change in traffic.changes),
+        record_zones=() if traffic.refusal else tuple(zone for zone, _ in traffic.changes),
         lost=moved,
         replaced=0 if traffic.refusal else moved,
         demand=running,

@@ -116,7 +116,7 @@ def _steps(
     reason: str,
     notes: tuple[str, ...],
 ) -> _Part:
-    part = replace(part, records=changes, notes=notes)
+    part = replace(part, records=changes, record_zones=(zone,) * len(changes), notes=notes)
     if not changes:
         return _Part(plan=part)
     build = Builder(application=part.application)

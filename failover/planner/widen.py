@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from failover.model.ids import ClusterName, StepId
+from failover.model.ids import ClusterName, StepId, ZoneName
 from failover.model.plan import (
     ApplicationPlan,
     ChangeRecordsStep,
@@ -80,15 +80,7 @@ def _merged(former: ApplicationPlan, latest: ApplicationPlan) -> ApplicationPlan
         return latest
     starts = {(row.workload, row.cluster): row.before for row in former.placements}
     rows = tuple(_from(row, starts.get((row.workload, row.cluster), row.before)) for row in latest.placements)
-    first = {change.after.key: change for change in former.records}
-    changes = tuple(
-        RecordChange(before=first[change.after.key].before, after=change.after)
-        if change.after.key in first
-        else change
-        for change in latest.records
-    )
-    untouched = {change.after.key for change in changes}
-    carried = tuple(change for change in former.records if change.after.key not in untouched)
+    records = _from_the_start(former, latest)
     done = sum(
         start.before - then.before
         for start, then in zip(latest.placements, rows, strict=True)
@@ -97,10 +89,29 @@ def _merged(former: ApplicationPlan, latest: ApplicationPlan) -> ApplicationPlan
     return replace(
         latest,
         placements=rows,
-        records=(*carried, *changes),
+        records=tuple(change for _, change in records),
+        record_zones=tuple(zone for zone, _ in records if zone is not None) if latest.record_zones else (),
         lost=latest.lost + done,
         replaced=latest.replaced + done,
     )
+
+
+def _from_the_start(
+    former: ApplicationPlan, latest: ApplicationPlan
+) -> tuple[tuple[ZoneName | None, RecordChange], ...]:
+    """Each provider's record sets by themselves: one may have been caught up while another was away."""
+    first = {(zone, change.after.key): change for zone, change in former.zoned_records()}
+    changed = tuple(
+        (zone, replace(change, before=first[zone, change.after.key].before))
+        if (zone, change.after.key) in first
+        else (zone, change)
+        for zone, change in latest.zoned_records()
+    )
+    again = {(zone, change.after.key) for zone, change in changed}
+    carried = (
+        (zone, change) for zone, change in former.zoned_records() if (zone, change.after.key) not in again
+    )
+    return (*carried, *changed)
 
 
 def _from(row: Placement, start: int) -> Placement:

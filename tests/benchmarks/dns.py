@@ -171,7 +171,7 @@ async def _flip_limited(name: str, told: dict[str, float], size: int) -> float:
 def measure_load() -> list[Figure]:
     """900 flips under load; every answer has a live address."""
     figures = []
-    for name in ("bind", "bind_knot", "knot", "powerdns"):
+    for name in ("bind", "bind_knot", "knot", "powerdns", "route53", "clouddns"):
         asked, bad = asyncio.run(_under_load(name))
         figures.append(
             _figure(f"{name}: answers without a live address in {FLIPS} flips, of {asked}", bad, 0)

@@ -1,17 +1,21 @@
 """Names: several providers of one zone, weights, changes in parts, repairs and adoptions."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from failover.model.ids import ApplicationName, Domain, DomainKind, Epoch, ZoneName
+from failover.model.ids import ApplicationName, Domain, DomainKind, Epoch, RunId, ZoneName
 from failover.model.plan import ChangeRecordsStep, Plan, PlanRequest, RunKind
+from failover.model.policy import Policy
 from failover.model.records import FenceRecord, RecordChange, RecordSet, RecordType, ZoneState
+from failover.model.snapshot import Displacement, Snapshot
 from failover.model.verdict import VerdictKind
-from failover.planner import plan
+from failover.planner import drift, plan
 from failover.planner.parts import in_parts
-from tests.planner.fleet import THREE, ZONE, World, address, application, dns, records
+from failover.planner.widen import widen
+from tests.planner.fleet import THREE, WALL, ZONE, World, address, application, dns, records
 
 SECOND = ZoneName("example-test-route53")
 HELD = records(*(address(name) for name in THREE))
@@ -38,23 +42,30 @@ class TwoProviders:
         self.unread: set[ZoneName] = set()
         self.fences: tuple[FenceRecord, ...] = (fence(),)
         self.intended: tuple[RecordSet, ...] = ()
+        self.displacements: tuple[Displacement, ...] = ()
 
-    def plan(self, kind: RunKind, domain: Domain, *sources: str) -> Plan:
+    @property
+    def policy(self) -> Policy:
         policy = self.world.policy
         zone = replace(policy.zones[0], adopt=self.adopt)
-        policy = replace(
-            policy, zones=(zone, replace(zone, name=SECOND, provider="route53", hosted_zone="Z1"))
-        )
+        return replace(policy, zones=(zone, replace(zone, name=SECOND, provider="route53", hosted_zone="Z1")))
+
+    @property
+    def snapshot(self) -> Snapshot:
         states = tuple(
             ZoneState(zone=name, record_sets=(held,) if held else (), fences=self.fences)
             for name, held in self.held.items()
             if name not in self.unread
         )
-        snapshot = replace(self.world.snapshot, zones=states, intended=self.intended)
-        entries = tuple(entry.name for entry in policy.fleet.clusters if entry.region in sources)
-        return plan(
-            snapshot, policy, PlanRequest(run_kind=kind, domain=domain, sources=entries, by_person=True)
+        return replace(
+            self.world.snapshot, zones=states, intended=self.intended, displacements=self.displacements
         )
+
+    def plan(self, kind: RunKind, domain: Domain, *sources: str) -> Plan:
+        policy = self.policy
+        entries = tuple(entry.name for entry in policy.fleet.clusters if entry.region in sources)
+        request = PlanRequest(run_kind=kind, domain=domain, sources=entries, by_person=True)
+        return plan(self.snapshot, policy, request)
 
     def lose_west(self) -> Plan:
         self.world.judge("west", VerdictKind.DOWN)
@@ -83,6 +94,64 @@ def test_a_provider_that_cannot_be_read_does_not_stop_the_other_and_the_plan_say
     made = story.lose_west()
     assert [step.zone for step in changes(made)] == [ZONE]
     assert any("failover dns repair example-test-route53" in note for note in made.applications[0].notes)
+
+
+def test_plans_that_change_the_same_name_at_different_providers_are_different_plans() -> None:
+    made = []
+    for unread in (ZONE, SECOND):
+        story = TwoProviders(HELD, HELD)
+        story.unread = {unread}
+        made.append(story.lose_west())
+    first, second = made
+    assert first.applications[0].records == second.applications[0].records
+    assert first.hash != second.hash
+
+
+def test_a_run_that_widens_counts_each_provider_from_where_it_stood_itself() -> None:
+    """One provider was read late, and had been edited meanwhile: its start is not the other's."""
+    story = TwoProviders(HELD, HELD)
+    story.unread = {SECOND}
+    former = story.lose_west()
+    other = records(address("north"), address("west"))
+    story.unread = set()
+    story.held[SECOND] = other
+    kept = frozenset(step.id for step in changes(former))
+    part = widen(former, kept, story.lose_west()).applications[0]
+    starts = {zone: change.before for zone, change in part.zoned_records()}
+    assert starts == {ZONE: HELD, SECOND: other}
+
+
+def test_what_one_provider_was_brought_to_stays_in_a_wider_plan_that_finds_only_the_other() -> None:
+    story = TwoProviders(HELD, HELD)
+    former = story.lose_west()
+    story.unread = {SECOND}
+    part = widen(former, frozenset(step.id for step in changes(former)), story.lose_west()).applications[0]
+    assert {zone for zone, _ in part.zoned_records()} == {ZONE, SECOND}
+
+
+def test_a_provider_that_was_caught_up_by_a_repair_comes_home_by_the_same_stages() -> None:
+    """It was silent during the evacuation, so that only the other one's record set was moved by it."""
+    story = TwoProviders(HELD, HELD)
+    story.unread = {SECOND}
+    lost = story.lose_west()
+    after = changes(lost)[0].changes[0].after
+    story.unread = set()
+    story.held = {ZONE: after, SECOND: after}
+    story.displacements = (
+        Displacement(run=RunId("run-1"), domain=lost.domain, plan=lost, finished_at=WALL - timedelta(hours=1)),
+    )
+    story.world.judge("west", VerdictKind.HEALTHY)
+    steps = changes(story.plan(RunKind.FAILBACK, lost.domain, "west"))
+    by_zone = {zone: [step.changes for step in steps if step.zone == zone] for zone in (ZONE, SECOND)}
+    assert by_zone[ZONE]
+    assert by_zone[ZONE] == by_zone[SECOND]
+    assert steps[-1].changes[0].after == HELD
+
+
+def test_drift_says_at_which_of_the_providers() -> None:
+    story = TwoProviders(HELD, replace(HELD, ttl=3600))
+    said = drift(story.snapshot, story.policy)
+    assert said == (f"{HELD.name} A (shop) at {SECOND} has a TTL of 3600 s, not 60 s",)
 
 
 def test_with_no_provider_readable_nothing_moves() -> None:
