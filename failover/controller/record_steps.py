@@ -21,6 +21,7 @@ from failover.model.journal import (
     Run,
     StepDone,
     StepFailed,
+    StepProgress,
     fence_of,
 )
 from failover.model.plan import ChangeRecordsStep
@@ -39,6 +40,10 @@ from failover.model.records import (
 
 VERIFY_EVERY_S = 0.1
 VERIFY_DEADLINE_S = 120.0
+OFFER_AGAIN_AFTER_S = 90.0
+"""Providers take a minute to serve a change. One that is under way for longer may be stranded for good, as those are that
+meet a failover of the provider's own: it is made once more, as a new change from what stands to the same (facts/dns.md 2.1).
+"""
 
 
 class RecordSteps:
@@ -92,11 +97,14 @@ class RecordSteps:
                 return
             await self._change(run, step, state)
 
-    async def _change(self, run: Run, step: ChangeRecordsStep, state: ZoneState) -> None:
+    async def _change(
+        self, run: Run, step: ChangeRecordsStep, state: ZoneState, *, again: bool = False
+    ) -> None:
         epoch = self._context.leadership.epoch
         if epoch is None:  # the lease was lost while the zone was read
             return
-        change = RecordsChange(change=self._zone_change(run, step, state, epoch))
+        whole = again or step.adopt
+        change = RecordsChange(change=self._zone_change(run, step, state, epoch, whole=whole))
         await change_all(self._context, run, [(step.id, change)], parallel=1, completed=_completed)
 
     async def _adopt(
@@ -128,12 +136,17 @@ class RecordSteps:
             )
         await self._context.append([(run.id, event)])
 
-    def _zone_change(self, run: Run, step: ChangeRecordsStep, state: ZoneState, epoch: Epoch) -> ZoneChange:
-        """Preconditions are what was read just now: it equals what the plan saw, or `_stale` had refused."""
+    def _zone_change(
+        self, run: Run, step: ChangeRecordsStep, state: ZoneState, epoch: Epoch, *, whole: bool
+    ) -> ZoneChange:
+        """Preconditions are what was read just now: it equals what the plan saw, or `_stale` had refused.
+
+        `whole`: with the record sets that are as intended already.
+        """
         changes = tuple(
             RecordChange(before=state.find(*_key(change)), after=change.after)
             for change in step.changes
-            if step.adopt or not change.after.same_data(state.find(*_key(change)))
+            if whole or not change.after.same_data(state.find(*_key(change)))
         )
         return ZoneChange(
             zone=step.zone,
@@ -189,21 +202,61 @@ class RecordSteps:
                 context.tell(
                     "dns.silent", f"zone {step.zone}: no answer from {silent}", page=True, run=run.id
                 )
-        elif (now - could_go_since(run, step)).total_seconds() > VERIFY_DEADLINE_S:
-            wrong = [
-                f"{item.server}: {item.detail or 'another answer'}" for item in answers if not item.matches
-            ]
-            sentence = f"zone {step.zone} is not served as intended after {VERIFY_DEADLINE_S:.0f} s: {'; '.join(wrong)}"
-            refusal = Refusal(code="dns-not-effective", sentence=sentence, evidence=tuple(wrong))
+            return
+        waited = (now - could_go_since(run, step)).total_seconds()
+        pending = any(item.pending for item in answers)
+        if pending and waited > OFFER_AGAIN_AFTER_S and not _made_again(progress):
+            await self._make_again(run, step, zone, waited)
+        elif waited > VERIFY_DEADLINE_S:
+            refusal = _not_served(step, answers, waited, pending=pending)
             await context.append([(run.id, StepFailed(step=step.id, refusal=refusal))])
         else:
             await context.ports.clock.sleep(VERIFY_EVERY_S)
+
+    async def _make_again(self, run: Run, step: ChangeRecordsStep, zone: DNSZone, waited_s: float) -> None:
+        """Make a change that the provider accepted and is not done with once more, fenced and journaled like the first."""
+        context = self._context
+        try:
+            state = await zone.read([change.after.key for change in step.changes], [step.application])
+        except TargetError as error:
+            context.tell("target.trouble", f"zone {step.zone}: {error}", target=step.zone, run=run.id)
+            await context.ports.clock.sleep(self._retries.wait_s(step.zone, error))
+            return
+        self._retries.well(step.zone)
+        if not all(change.after.same_data(state.find(*_key(change))) for change in step.changes):
+            await context.ports.clock.sleep(
+                VERIFY_EVERY_S
+            )  # somebody changed it meanwhile: the deadline will tell
+            return
+        sentence = f"zone {step.zone}: the provider accepted the change {waited_s:.0f} s ago and is not done with it: made once more"
+        context.tell("dns.stranded", sentence, page=True, run=run.id)
+        await self._change(run, step, state, again=True)
 
 
 def _completed(intent: Intent, effect: Effect) -> list[Entry]:
     """An acknowledged change is not yet a served one: it is verified next."""
     del intent, effect
     return []
+
+
+def _made_again(progress: StepProgress) -> bool:
+    """The last change sent was from what stood to the same."""
+    change = progress.intent.change if progress.intent is not None else None
+    return isinstance(change, RecordsChange) and all(
+        item.before is not None and item.after.same_data(item.before) for item in change.change.changes
+    )
+
+
+def _not_served(
+    step: ChangeRecordsStep, answers: Sequence[ServerAnswer], waited_s: float, *, pending: bool
+) -> Refusal:
+    """Why a change that was acknowledged does not count. Whether one that is still under way will be served is unknown."""
+    wrong = tuple(f"{item.server}: {item.detail or 'another answer'}" for item in answers if not item.matches)
+    sentence = f"zone {step.zone} is not served as intended after {waited_s:.0f} s: {'; '.join(wrong)}"
+    if not pending:
+        return Refusal(code="dns-not-effective", sentence=sentence, evidence=wrong)
+    sentence += f"; it stands at the provider, and may be served yet: `failover dns verify {step.zone}` tells"
+    return Refusal(code="dns-pending", sentence=sentence, evidence=wrong)
 
 
 def _key(change: RecordChange) -> tuple[str, RecordType]:

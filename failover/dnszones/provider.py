@@ -283,9 +283,10 @@ class ProviderZone(ABC):
 
         One answer gives one value of a weighted set, so that only the API can tell the weights (facts/dns.md 2.3).
         """
-        server, found = f"{self.entry.provider} API", []
+        server, found, pending = f"{self.entry.provider} API", [], False
         try:
             if self._last_change and not await self._call(self._is_settled, self._last_change, urgent=True):
+                pending = True
                 found.append(f"change {self._last_change} is under way")
             elif self._last_change:
                 self._last_change = ""
@@ -299,7 +300,11 @@ class ProviderZone(ABC):
         except TargetError as error:
             return (ServerAnswer(server=server, answered=False, matches=False, detail=str(error)),)
         return (
-            (ServerAnswer(server=server, answered=True, matches=False, detail="; ".join(found)),)
+            (
+                ServerAnswer(
+                    server=server, answered=True, matches=False, detail="; ".join(found), pending=pending
+                ),
+            )
             if found
             else ()
         )

@@ -25,7 +25,7 @@ ATTEMPTS_MAX = 12
 BACK_OFF_FIRST_S = 0.25
 BACK_OFF_MAX_S = 15.0
 SILENCE_MAX_S = 600.0
-"""How long a step may wait for a target that answers nothing, before the run goes on without it."""
+"""How long a step may wait for a cluster that answers nothing, before the run goes on without it; a zone says it itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,9 +214,13 @@ def _action_for(
     if progress.state is StepState.EFFECTED and isinstance(step, ChangeRecordsStep):
         return Observe(step=step), None
     silent = _silent_for(run, step, heard, now)
+    given_up = silent > (step.patience_s if isinstance(step, ChangeRecordsStep) else SILENCE_MAX_S)
+    later = (
+        f"; `failover dns repair {step.zone}` catches it up" if isinstance(step, ChangeRecordsStep) else ""
+    )
     if progress.state is StepState.INTENDED:
-        if silent > SILENCE_MAX_S:
-            sentence = f"whether it was applied is unknown: {target_of(step)} could not be read back for {silent:.0f} s"
+        if given_up:
+            sentence = f"whether it was applied is unknown: {target_of(step)} could not be read back for {silent:.0f} s{later}"
             return FailStep(step=step, code="outcome-unknown", sentence=sentence), None
         return ReadBack(step=step), None
     if progress.attempts >= ATTEMPTS_MAX:
@@ -224,8 +228,8 @@ def _action_for(
             f"given up after {progress.attempts} attempts; the last said: {progress.note or progress.result}"
         )
         return FailStep(step=step, code="attempts-exhausted", sentence=sentence), None
-    if silent > SILENCE_MAX_S:
-        sentence = f"nothing came of {target_of(step)} for {silent:.0f} s"
+    if given_up:
+        sentence = f"nothing came of {target_of(step)} for {silent:.0f} s{later}"
         return FailStep(step=step, code="target-silent", sentence=sentence), None
     return Attempt(step=step), None
 

@@ -6,7 +6,7 @@ from typing import ClassVar, TypeAlias
 
 from failover.model.codec import canonical_json, digest, later
 from failover.model.ids import ApplicationName, ClusterName, Domain, RunId, StepId, ZoneName
-from failover.model.policy import Mode, WorkloadRef
+from failover.model.policy import ZONE_PATIENCE_S, Mode, WorkloadRef
 from failover.model.reasons import Refusal
 from failover.model.records import RecordChange, RecordSet
 from failover.model.verdict import VerdictKind
@@ -102,7 +102,7 @@ class ChangeRecordsStep:
     """One atomic change of one application's record sets in one zone, then read-back everywhere.
 
     `traffic_percent`: the real share of addresses that the affected domain holds afterwards (failback ramps), or None.
-    `adopt`: the names stay as they are and get our fence, as a person asked.
+    `adopt`: the names stay as they are and get our fence, as a person asked. `patience_s`: the zone's.
     """
 
     kind: ClassVar[str] = "change-records"
@@ -115,6 +115,7 @@ class ChangeRecordsStep:
     needs: tuple[StepId, ...] = ()
     reason: str = ""
     adopt: bool = later(False)
+    patience_s: float = later(ZONE_PATIENCE_S)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -270,6 +270,11 @@ class NameServer:
     port: int = 53
 
 
+ZONE_PATIENCE_S = 600.0
+ZONE_PATIENCE_BESIDE_S = 120.0
+"""The same where another provider holds the zone as well: it serves meanwhile, and a repair catches this one up."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Zone:
     """One DNS zone at one provider, and how it is changed. Several may have one apex: each is fenced by itself.
@@ -281,6 +286,7 @@ class Zone:
     (without them the SDK's own chain), `endpoint` (a URL other than the provider's own).
     `requests_per_s`: what the account may send, of which a part is kept for failovers; 0: the provider's own default.
     `prepare`: health-checked records beside the plain path (Route 53). `credentials_expire`: ISO date, "" for never.
+    `patience_s`: how long a run waits for a provider that answers nothing, before it goes on without it.
     """
 
     name: ZoneName
@@ -301,6 +307,7 @@ class Zone:
     repair: bool = later(False)
     prepare: bool = later(False)
     credentials_expire: str = later("")
+    patience_s: float = later(ZONE_PATIENCE_S)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

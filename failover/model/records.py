@@ -149,7 +149,8 @@ class ZoneChange:
 class ServerAnswer:
     """What one authoritative server answers. `answered` False: silent (never taken as empty); `matches`: as intended.
 
-    `lag_s`: how long after the change was acknowledged it was first seen to serve it, where a run looked.
+    `lag_s`: how long after the change was acknowledged it was first seen to serve it, where a run looked. `pending`: the
+    provider's own word, that it has accepted the change and is not done with it.
     """
 
     server: str
@@ -158,6 +159,7 @@ class ServerAnswer:
     serial: int | None = None
     detail: str = ""
     lag_s: float | None = later(None)
+    pending: bool = later(False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -59,7 +59,9 @@ def _of_name(world: World, application: Application, name: DNSName, targets: Tar
 
 def _what(application: Application, name: DNSName) -> str:
     """The record set in words, with its zone where several providers hold the name: each may differ in its own way."""
-    places = [item for item in application.dns if (item.name, item.record_type) == (name.name, name.record_type)]
+    places = [
+        item for item in application.dns if (item.name, item.record_type) == (name.name, name.record_type)
+    ]
     where = f" at {name.zone}" if len(places) > 1 else ""
     return f"{absolute(name.name)} {name.record_type} ({application.name}){where}"
 

@@ -1,7 +1,7 @@
 """Building steps. Ids say what a step does, so that a widened plan names the same effect by the same id."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from failover.model.codec import digest
 from failover.model.ids import ApplicationName, ClusterName, StepId, ZoneName
@@ -229,12 +229,15 @@ class Builder:
         for number, part in enumerate(parts, start=1):
             counted = f" (part {number} of {len(parts)}: one atomic change cannot hold it)"
             steps.append(
-                self.change_records(
-                    zone,
-                    part,
-                    traffic_percent=traffic_percent,
-                    needs=(*needs, *ids(steps[-1:])),
-                    reason=reason + (counted if len(parts) > 1 else ""),
+                replace(
+                    self.change_records(
+                        zone,
+                        part,
+                        traffic_percent=traffic_percent,
+                        needs=(*needs, *ids(steps[-1:])),
+                        reason=reason + (counted if len(parts) > 1 else ""),
+                    ),
+                    patience_s=world.policy.zone(zone).patience_s,
                 )
             )
         return tuple(steps)

@@ -1,5 +1,6 @@
 """From parsed documents to the compiled Policy: profiles filled in, paths made absolute, names made canonical."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +20,8 @@ from failover.model.ids import (
 )
 from failover.model.observation import ProbeKind, Reference
 from failover.model.policy import (
+    ZONE_PATIENCE_BESIDE_S,
+    ZONE_PATIENCE_S,
     Application,
     ClusterAccess,
     ClusterEntry,
@@ -87,8 +90,12 @@ def compile_policy(parsed: Sequence[Parsed]) -> Policy:
     """The policy of documents that passed every check. The order of files and documents does not matter."""
     fleets = documents_of(parsed, FleetDocument)
     fleet = compile_fleet(fleets[0])
+    apexes = Counter(absolute(item.document.spec.apex) for item in documents_of(parsed, DNSZoneDocument))
     zones = tuple(
-        sorted((_zone(item) for item in documents_of(parsed, DNSZoneDocument)), key=lambda zone: zone.name)
+        sorted(
+            (_zone(item, apexes) for item in documents_of(parsed, DNSZoneDocument)),
+            key=lambda zone: zone.name,
+        )
     )
     applications = tuple(
         sorted(
@@ -234,8 +241,9 @@ def _vantage(one: Any) -> VantageEntry:
     )
 
 
-def _zone(item: Parsed) -> Zone:
+def _zone(item: Parsed, apexes: Counter[str]) -> Zone:
     spec = item.document.spec
+    alone = apexes[absolute(spec.apex)] == 1
     return Zone(
         name=ZoneName(item.document.metadata.name),
         apex=absolute(spec.apex),
@@ -255,6 +263,7 @@ def _zone(item: Parsed) -> Zone:
         repair=spec.repair,
         prepare=spec.prepare,
         credentials_expire=spec.credentials_expire,
+        patience_s=spec.patience or (ZONE_PATIENCE_S if alone else ZONE_PATIENCE_BESIDE_S),
     )
 
 

@@ -247,6 +247,11 @@ class ZoneSpec(Document):
         False, description="route53: health-checked records beside the plain ones, flipped without its API"
     )
     timeout: Duration = 3.0
+    patience: Duration | None = Field(
+        None,
+        description="a run goes on without a provider that answers nothing for so long: 10m, or 2m where another "
+        "provider has the same apex",
+    )
 
 
 class PlacementDocument(Document):

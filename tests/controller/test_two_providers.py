@@ -6,10 +6,10 @@ import pytest
 
 from failover.lab.fleet import TwinFleet
 from failover.lab.virtual import VirtualClock, run_virtual
-from failover.model.ids import ZoneName
+from failover.model.ids import ApplicationName, ZoneName
 from failover.model.journal import RunState
 from failover.model.plan import RunKind
-from failover.model.policy import NameServer, Policy
+from failover.model.policy import ZONE_PATIENCE_BESIDE_S, NameServer, Policy
 from failover.model.records import RecordSet, RecordType
 from failover.model.verdict import VerdictKind
 from tests.controller.test_region_loss_in_virtual_time import PERSON, runs
@@ -25,6 +25,7 @@ def two_zones(*, repair: bool = False, adopt: bool = True) -> Policy:
     second = replace(
         zone, name=ZoneName(SECOND), primary=servers[0], authoritative=servers, repair=repair, adopt=adopt
     )
+    zone, second = (replace(item, patience_s=ZONE_PATIENCE_BESIDE_S) for item in (zone, second))
     names = tuple(replace(name, zone=item.name) for name in shop.dns for item in (zone, second))
     return replace(made, zones=(zone, second), applications=(replace(shop, dns=names),))
 
@@ -119,6 +120,60 @@ def test_the_read_back_names_how_long_each_server_took() -> None:
         assert second is not None
         assert first < 1.0
         assert 3.0 <= second < 4.0
+        await fleet.stop()
+
+    run_virtual(story())
+
+
+def test_a_provider_that_dies_during_a_run_holds_its_application_up_no_longer_than_the_zone_says() -> None:
+    async def story() -> None:
+        fleet = await started(two_zones(repair=True))
+        gone = fleet.zones[ZoneName(SECOND)]
+        fleet.kill_cluster("north-1")
+        await fleet.until(lambda: bool(runs(fleet)), seconds=60)
+        for server in gone.servers:
+            server.stopped = True
+        began = fleet.clock.now().mono
+        await fleet.until(lambda: runs(fleet)[0].state.final, seconds=300)
+        assert fleet.clock.now().mono - began < ZONE_PATIENCE_BESIDE_S + 20
+        run = runs(fleet)[0]
+        assert run.state is RunState.PARTIAL
+        assert f"`failover dns repair {SECOND}` catches it up" in run.sentence
+        moved = fleet.addresses("example-test", NAME)
+        assert moved == ("198.51.100.21", "198.51.100.31")
+        fleet.revive_cluster("north-1")
+        for server in gone.servers:
+            server.stopped = False
+        await fleet.until(lambda: fleet.addresses(SECOND, NAME) == moved, seconds=300)
+        await fleet.until(lambda: runs(fleet)[-1].state.final, seconds=60)
+        assert [run.plan.run_kind for run in runs(fleet)] == [RunKind.EVACUATION, RunKind.REPAIR]
+        await fleet.stop()
+
+    run_virtual(story())
+
+
+@pytest.mark.parametrize("stranded", [1, 2])
+def test_a_change_that_its_provider_is_never_done_with_is_made_once_more_and_then_told(stranded: int) -> None:
+    async def story() -> None:
+        fleet = await started(two_zones())
+        provider = fleet.zones[ZoneName(SECOND)]
+        provider.strand = stranded
+        fleet.kill_cluster("north-1")
+        await fleet.until(lambda: runs(fleet) and runs(fleet)[0].state.final, seconds=400)
+        run = runs(fleet)[0]
+        (step,) = [step for step in run.steps if step.startswith(f"records:shop:{SECOND}:")]
+        assert run.steps[step].attempts == 2
+        assert provider.updates == 2
+        fence = provider.current.fences[ApplicationName("shop")]
+        assert fence.plan == run.plan.short_hash
+        if stranded == 1:
+            assert run.state is RunState.DONE
+            return await fleet.stop()
+        refusal = run.steps[step].refusal
+        assert refusal is not None
+        assert refusal.code == "dns-pending"
+        assert f"`failover dns verify {SECOND}` tells" in refusal.sentence
+        assert run.state is RunState.PARTIAL
         await fleet.stop()
 
     run_virtual(story())

@@ -189,6 +189,25 @@ async def test_what_the_provider_accepted_and_does_not_serve_is_not_effective(pr
     assert any("under way" in answer.detail for answer in answers)
 
 
+async def test_a_change_that_never_gets_there_is_told_as_under_way_and_the_same_once_more_brings_it(
+    provider: Provider,
+) -> None:
+    zone, who = provider.open(timeout_s=1.0), Writer()
+    fence = await create(zone, SHOP_EAST)
+    await until_effective(zone, SHOP_EAST)
+    provider.fake.faults.strand = 1
+    change = who.change("plan-1", (SHOP_EAST, SHOP_WEST), fence_before=fence)
+    await zone.change(who.permit(), change)
+    assert await values_at(zone, [SHOP_WEST]) == {SHOP_WEST.name: (WEST,)}, "the API says that it stands"
+    answers = await zone.verify([SHOP_WEST])
+    assert not any(answer.matches for answer in answers)
+    assert [answer.pending for answer in answers] == [False, False, True]
+    again = who.change("plan-1", (SHOP_WEST, SHOP_WEST), fence_before=change.fence_after)
+    await zone.change(who.permit(), again)
+    await until_effective(zone, SHOP_WEST)
+    assert not any(answer.pending for answer in await zone.verify([SHOP_WEST]))
+
+
 async def test_a_wrong_secret_is_our_fault(tmp_path: Path) -> None:
     world = Route53World(tmp_path)
     await world.start()

@@ -1,5 +1,6 @@
 """How long a run waits for what does not answer, and that neither a halt nor the others' slowness counts against a step."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -72,6 +73,19 @@ def test_a_cluster_that_never_answers_does_not_hold_up_the_others_for_ever() -> 
         SOUTH_SCALE.id: "target-silent",
         WEST_SCALE.id: "target-silent",
     }
+
+
+def test_a_zone_says_itself_how_long_a_run_waits_for_it() -> None:
+    patient = [
+        replace(step, needs=(), patience_s=30.0) if isinstance(step, ChangeRecordsStep) else step
+        for step in PLAN.steps
+    ]
+    run = told(plan=replace(PLAN, steps=tuple(patient)))
+    zones = {step.id for step in patient if isinstance(step, ChangeRecordsStep)}
+    assert failing(at(run, 30)) == {}
+    assert failing(at(run, 31)) == dict.fromkeys(zones, "target-silent")
+    sentences = [item.sentence for item in at(run, 31).actions if isinstance(item, FailStep)]
+    assert all("`failover dns repair" in sentence for sentence in sentences)
 
 
 def test_a_target_that_moves_on_is_not_silent_however_long_the_queue_before_it() -> None:

@@ -138,7 +138,9 @@ def test_a_provider_that_was_caught_up_by_a_repair_comes_home_by_the_same_stages
     story.unread = set()
     story.held = {ZONE: after, SECOND: after}
     story.displacements = (
-        Displacement(run=RunId("run-1"), domain=lost.domain, plan=lost, finished_at=WALL - timedelta(hours=1)),
+        Displacement(
+            run=RunId("run-1"), domain=lost.domain, plan=lost, finished_at=WALL - timedelta(hours=1)
+        ),
     )
     story.world.judge("west", VerdictKind.HEALTHY)
     steps = changes(story.plan(RunKind.FAILBACK, lost.domain, "west"))

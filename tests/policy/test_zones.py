@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from failover.model.errors import PolicyError
-from failover.model.policy import Policy
+from failover.model.policy import ZONE_PATIENCE_BESIDE_S, ZONE_PATIENCE_S, Policy
 from failover.policy import load
 
 POLICIES = Path(__file__).parents[2] / "policies"
@@ -74,12 +74,23 @@ def test_one_zone_at_three_providers_is_each_name_three_times(tmp_path: Path) ->
         ({**ROUTE53, "endpoint": "http://198.51.100.1:4566"}, "is an https URL"),
         ({**ROUTE53, "endpoint": "nonsense"}, "is an https URL"),
         ({**ROUTE53, "credentialsExpire": "soon"}, "is a date as YYYY-MM-DD"),
+        ({**ROUTE53, "patience": "5s"}, "must be between 10s and 1h"),
         ({**ROUTE53, "timeout": "31s"}, "must be between 100ms and 30s"),
         ({**ROUTE53, "provider": "route54"}, "route54"),
     ],
 )
 def test_what_a_provider_needs_and_cannot_do(tmp_path: Path, spec: dict[str, object], sentence: str) -> None:
     assert sentence in told(written(tmp_path, {"second": spec}))
+
+
+def test_a_run_waits_less_long_for_a_provider_beside_another(tmp_path: Path) -> None:
+    assert [zone.patience_s for zone in policy(written(tmp_path, {})).zones] == [ZONE_PATIENCE_S]
+    found = policy(written(tmp_path, {"at-aws": ROUTE53, "at-google": {**CLOUD, "patience": "30s"}}))
+    assert {zone.provider: zone.patience_s for zone in found.zones} == {
+        "rfc2136": ZONE_PATIENCE_BESIDE_S,
+        "route53": ZONE_PATIENCE_BESIDE_S,
+        "clouddns": 30.0,
+    }
 
 
 def test_weights_where_there_are_none_are_refused_with_the_reason(tmp_path: Path) -> None:

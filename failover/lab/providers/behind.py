@@ -23,7 +23,8 @@ class ProviderFaults:
     `down`: connections are closed unanswered; `hang`: requests get no answer; `garbage`: 200 and nonsense; `errors`: 500;
     `denied`: the credentials may not change the zone; `expired`: they were good once. `throttle`: the next N requests are
     refused; `busy`: the next N changes meet one that is not complete. `lose_answers`: the next N changes are applied and
-    not answered; `drop_changes`: the next N are neither. `frozen`: what is accepted never reaches the name servers.
+    not answered; `drop_changes`: the next N are neither. `frozen`: what is accepted never reaches the name servers;
+    `strand`: of the next N, until somebody changes the zone again.
     """
 
     down: bool = False
@@ -37,6 +38,13 @@ class ProviderFaults:
     lose_answers: int = 0
     drop_changes: int = 0
     frozen: bool = False
+    strand: int = 0
+
+    def strands(self) -> bool:
+        """Whether the change that is made now is one of those that never get there; it then counts."""
+        stranded = self.strand > 0
+        self.strand -= stranded
+        return stranded
 
 
 class Bucket:

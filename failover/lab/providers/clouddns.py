@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -168,8 +169,11 @@ class CloudDNSFake(StandIn):
         except Refused as error:
             return _error(error.status, error.reason, error.sentence)
         number = str(len(self._changes) + 1)
-        self._changes[number] = (asked, self._mono() + self.settle_s)
-        if self.settle_s:
+        stranded = self.faults.strands()
+        self._changes[number] = (asked, math.inf if stranded else self._mono() + self.settle_s)
+        if stranded:
+            pass
+        elif self.settle_s:
             asyncio.get_running_loop().call_later(self.settle_s, self.publish)
         else:
             self.publish()

@@ -1,6 +1,7 @@
 """Route 53 on loopback, as strict as the documented one: spoken to by boto3 with its own signatures (facts/dns.md 2.1)."""
 
 import asyncio
+import math
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -156,10 +157,14 @@ class Route53Fake(StandIn):
             return _error(400, error.code, error.sentence)
         self.rrsets = after
         self.changes_made += 1
-        change = _Change(id=f"C{self.changes_made:08d}", submitted_at=now, insync_at=now + self.insync_s)
+        stranded = self.faults.strands()
+        insync_at = math.inf if stranded else now + self.insync_s
+        change = _Change(id=f"C{self.changes_made:08d}", submitted_at=now, insync_at=insync_at)
         self._changes[change.id] = change
         self._busy_until = now + self.settle_s
-        if self.insync_s:
+        if stranded:
+            pass
+        elif self.insync_s:
             asyncio.get_running_loop().call_later(self.insync_s, self.publish)
         else:
             self.publish()

@@ -55,7 +55,8 @@ class TwinNameServer:
 class ZoneWorld:
     """The truth about one zone, shared by every `TwinZone` over it (one per controller, as in a race).
 
-    `servers`: in the policy's order; the first one is the primary.
+    `servers`: in the policy's order; the first one is the primary. `strand`: the next N changes are accepted and reach no
+    server until the zone is changed again, as a provider with an API may do.
     """
 
     def __init__(self, zone: Zone, clock: Clock) -> None:
@@ -65,6 +66,8 @@ class ZoneWorld:
             TwinNameServer(name=f"{server.address} port {server.port}") for server in zone.authoritative
         ]
         self.updates = 0
+        self.strand = 0
+        self._stranded: Version | None = None
         self._versions = [Version(serial=1, since_mono=float("-inf"), record_sets={}, fences={})]
         self._update_times: list[float] = []
 
@@ -87,8 +90,15 @@ class ZoneWorld:
         fences = {**self.current.fences, fence.application: FenceRecord.parse(fence.text)}
         self._publish(self.current.record_sets, fences)
 
+    @property
+    def pending(self) -> bool:
+        """Whether a change is accepted and does not get to the servers."""
+        return self._stranded is not None
+
     def seen_by(self, server: TwinNameServer) -> Version:
         """The version that a server serves now."""
+        if self._stranded is not None:
+            return self._stranded
         if server.faults.frozen_content:
             if server.frozen_at is None:
                 server.frozen_at = self._lagging(server.lag_s)
@@ -108,6 +118,8 @@ class ZoneWorld:
         if fence_text(current.fences.get(change.application)) != fence_text(change.fence_before):
             return "the fence"
         if not self.primary.faults.ignore_updates:
+            self._stranded = self.current if self.strand > 0 else None
+            self.strand -= self._stranded is not None
             fence = FenceRecord.parse(change.fence_after.text)
             wanted = [canonical_record_set(item.after) for item in change.changes]
             self._publish(
@@ -238,6 +250,11 @@ class TwinZone:
         answers = tuple(self._seen_at(server, wanted) for server in self._world.servers)
         waits = any(server.faults.silent for server in self._world.servers)
         await self._clock.sleep(self._zone.timeout_s if waits else self._delay_s)
+        if self._world.pending:
+            own = ServerAnswer(
+                server="its API", answered=True, matches=False, detail="under way", pending=True
+            )
+            answers = (*answers, own)
         return answers
 
     async def check(self, names: Sequence[tuple[str, str]]) -> tuple[RightProblem, ...]:
