@@ -119,6 +119,8 @@ def write_report(made: dict[str, Any]) -> None:
     ):
         for text in made[key]:
             render.line(f"! {word}: {text}")
+    for text in made["resolvers"]:
+        render.line(f"resolvers after the old TTL: {text}")
     render.line("\ntimeline (UTC):")
     for at, text in made["timeline"]:
         render.line(f"  {at[11:23]}  {text}")

@@ -10,7 +10,6 @@ from failover.controller.clock import SystemClock
 from failover.controller.world import zone_names
 from failover.dnszones import open_zones
 from failover.dnszones.delegation import servers_of
-from failover.dnszones.resolving import resolver_answers
 from failover.model.codec import to_plain
 from failover.model.errors import TargetError, UsageError
 from failover.model.policy import Policy, Zone
@@ -197,7 +196,7 @@ async def _verify(policy: Policy, entry: Zone, zone: DNSZone) -> dict[str, Any]:
         for name, kind in names
         if (name, kind) not in {i.key for i in state.record_sets}
     ]
-    resolvers = await resolver_answers(entry, state.record_sets)
+    resolvers = await zone.ask_resolvers(state.record_sets)
     delegation = await servers_of(entry)
     answered = [item for item in servers if item.answered]
     return row | {

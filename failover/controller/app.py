@@ -12,6 +12,7 @@ from failover.controller.keeping import Keeper
 from failover.controller.leadership import Leadership
 from failover.controller.pace import Pace
 from failover.controller.ports import Ports
+from failover.controller.resolving import ResolverWatch
 from failover.controller.running import Runner
 from failover.controller.status import build_status
 from failover.controller.world import World
@@ -77,6 +78,7 @@ class Controller:
         )
         self.decider = Decider(self.context, pace.reconsider_s)
         self.runner = Runner(self.context)
+        self.resolvers = ResolverWatch(self.context)
         self.commands = Commands(
             self.context, self.decider, self.runner, lambda: self.definitions, alone=alone
         )
@@ -216,6 +218,7 @@ class Controller:
             self._checking.cancel()
         await self.decider.stop()
         await self.runner.stop()
+        await self.resolvers.stop()
         await self.context.leadership.give_up()
 
     async def load(self) -> None:
@@ -400,6 +403,8 @@ class Controller:
             self._compare_with_fences(int(context.leadership.epoch or 0))
         if self._due("taken-back", 1.0):
             self._notice_taken_back(now)
+        if self._due("resolvers", 1.0):
+            self.resolvers.look()
         for run in context.open_runs():
             await self._attend(run)
         self.decider.consider()

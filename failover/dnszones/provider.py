@@ -18,6 +18,7 @@ from failover.dnszones.fences import fence_text
 from failover.dnszones.held import Held, Key, fence_key, fences_of, record_sets_of
 from failover.dnszones.limits import AccountBudget, is_urgent
 from failover.dnszones.names import absolute_name, canonical_record_set, fence_rdata, rdata_type
+from failover.dnszones.resolving import resolver_answers
 from failover.dnszones.surveying import survey
 from failover.dnszones.update import FENCE_TTL_S, refuse_unsound
 from failover.dnszones.verify import verify_server
@@ -47,8 +48,13 @@ PATIENCE_S = 30.0
 """How long a change that is refused as too many, or as one too early, is offered again. Nothing was changed by it."""
 
 OFFER_FIRST_S, OFFER_MAX_S = 0.05, 0.25
-SETTLED_EVERY_S = 2.0
-"""Between two questions whether a change is settled: many zones wait at once, out of one budget."""
+SETTLED_SHARE, SETTLED_FIRST_S, SETTLED_EVERY_S = 0.1, 0.25, 2.0
+"""Between two questions whether a change is settled: a tenth of the time that it has taken so far, within these bounds.
+One provider takes a second and another a minute, and many zones wait at once out of one budget.
+"""
+
+TOLD_MAX = 64
+"""Answers of the provider itself that are kept between two questions, one for each set of names that somebody waits for."""
 
 URGENT_AFTER_CHANGE_S = 60.0
 """After a change, what is read belongs to it, and may use what is kept for failovers."""
@@ -78,11 +84,7 @@ class ProviderZone(ABC):
         self._seen: dict[Key, Held] = {}
         self._changed_at = float("-inf")
         self._last_change = ""
-        self._told: tuple[tuple[str, tuple[RecordSet, ...]], float, tuple[ServerAnswer, ...]] = (
-            ("", ()),
-            float("-inf"),
-            (),
-        )
+        self._told: dict[tuple[str, tuple[RecordSet, ...]], tuple[float, tuple[ServerAnswer, ...]]] = {}
 
     @property
     def capabilities(self) -> ZoneCapabilities:
@@ -182,6 +184,10 @@ class ProviderZone(ABC):
         )
         return (*answers, *await self._its_own_word(wanted))
 
+    async def ask_resolvers(self, record_sets: Sequence[RecordSet]) -> tuple[ServerAnswer, ...]:
+        """What the recursive servers that the policy names give."""
+        return await resolver_answers(self.entry, record_sets)
+
     async def check(self, names: Sequence[tuple[str, str]]) -> tuple[RightProblem, ...]:
         """Everything that a failover would need of this zone, asked without changing anything."""
         return await survey(self.entry, names, read=self.read, describe=partial(self._call, self._describe))
@@ -269,13 +275,16 @@ class ProviderZone(ABC):
         return explain_conflict(state, change, said)
 
     async def _its_own_word(self, wanted: tuple[RecordSet, ...]) -> tuple[ServerAnswer, ...]:
-        """What `_asked_itself` said, or says now: while a change is under way it is asked every few seconds, no more."""
+        """What `_asked_itself` said, or says now: while a change is under way it is asked now and then, no more."""
         about, now = (self._last_change, wanted), self._mono()
-        known_about, at, known = self._told
-        if known and known_about == about and now - at < SETTLED_EVERY_S:
+        at, known = self._told.get(about, (now, ()))
+        pause = min(max((now - self._changed_at) * SETTLED_SHARE, SETTLED_FIRST_S), SETTLED_EVERY_S)
+        if known and now - at < pause:
             return known
         found = await self._asked_itself(wanted)
-        self._told = ((self._last_change, wanted), now, found)
+        if self._last_change != about[0] or len(self._told) >= TOLD_MAX:
+            self._told.clear()
+        self._told[self._last_change, wanted] = (now, found)
         return found
 
     async def _asked_itself(self, wanted: Sequence[RecordSet]) -> tuple[ServerAnswer, ...]:

@@ -35,6 +35,7 @@ from failover.dnszones.names import (
     record_set_of,
 )
 from failover.dnszones.rehearsal import rehearse
+from failover.dnszones.resolving import resolver_answers
 from failover.dnszones.update import build_assertion, build_update, refuse_unsound, too_large
 from failover.dnszones.verify import verify_server
 from failover.model.errors import (
@@ -157,6 +158,10 @@ class RFC2136Zone:
             )
         )
         return tuple(answers)
+
+    async def ask_resolvers(self, record_sets: Sequence[RecordSet]) -> tuple[ServerAnswer, ...]:
+        """What the recursive servers that the policy names give."""
+        return await resolver_answers(self.entry, record_sets)
 
     async def check(self, names: Sequence[tuple[str, str]]) -> tuple[RightProblem, ...]:
         """Everything that a failover would need of this zone, asked without changing anything."""

@@ -11,6 +11,7 @@ from failover.model.journal import (
     EffectRecorded,
     EffectResult,
     JournalEntry,
+    ResolversAsked,
     Run,
     RunApproved,
     RunClosed,
@@ -23,6 +24,7 @@ from failover.model.journal import (
     StepState,
 )
 from failover.model.plan import ChangeRecordsStep, Phase, ScaleStep, WaitReadyStep
+from failover.model.records import ServerAnswer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +64,8 @@ class RunReport:
     """Everything that a manager or an auditor asks of one run.
 
     `left_out`: applications that a rule held back, with the reason; `failed`: steps that could not be done, with the
-    reason; `overrides`: rules that a person named; `violations`: invariants that the journal shows to be broken.
+    reason; `overrides`: rules that a person named; `violations`: invariants that the journal shows to be broken;
+    `resolvers`: what the policy's resolvers gave once the old TTL was over.
     """
 
     run: str
@@ -91,6 +94,7 @@ class RunReport:
     attempts: int = 0
     widened: tuple[str, ...] = ()
     violations: tuple[str, ...] = ()
+    resolvers: tuple[str, ...] = ()
     timeline: tuple[tuple[datetime, str], ...] = field(default=())
 
 
@@ -129,6 +133,7 @@ def report(run: Run, entries: Sequence[JournalEntry]) -> RunReport:
         attempts=sum(progress.attempts for progress in run.steps.values()),
         widened=run.widened,
         violations=violations(entries),
+        resolvers=_resolvers(run),
         timeline=_timeline(run, entries),
     )
 
@@ -212,6 +217,20 @@ def _silent(run: Run) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
+def _resolvers(run: Run) -> tuple[str, ...]:
+    found = [
+        f"zone {step.zone}: {item.server}: {_given(item)}"
+        for step in run.plan.steps
+        if isinstance(step, ChangeRecordsStep)
+        for item in run.steps[step.id].resolvers
+    ]
+    return tuple(dict.fromkeys(found))
+
+
+def _given(answer: ServerAnswer) -> str:
+    return "gives the change" if answer.matches else answer.detail or "does not answer"
+
+
 def _timeline(run: Run, entries: Sequence[JournalEntry]) -> tuple[tuple[datetime, str], ...]:
     """One sentence an event that a person cares about; scales that landed are counted by phase, not listed."""
     lines: list[tuple[datetime, str]] = []
@@ -256,6 +275,9 @@ def _sentence(run: Run, event: object) -> str:
             lags = [server.lag_s for server in event.verification.servers if server.lag_s is not None]
             last = f", the last {max(lags):.1f} s after the change" if lags else ""
             return f"{_what(run, event.step)} served by {answered} of {len(event.verification.servers)} servers{last}"
+        case ResolversAsked():
+            giving = sum(answer.matches for answer in event.answers)
+            return f"{_what(run, event.step)} given by {giving} of {len(event.answers)} resolvers"
         case EffectRecorded() if event.result in (
             EffectResult.UNKNOWN,
             EffectResult.FENCED,

@@ -13,6 +13,7 @@ from failover.model.journal import (
     IntentRecorded,
     JournalEntry,
     PhaseTime,
+    ResolversAsked,
     Run,
     RunApproved,
     RunClosed,
@@ -34,6 +35,8 @@ from failover.planner.sheds import is_shed
 
 AUTOMATION = "automation"
 MOVING = (RunKind.EVACUATION, RunKind.STEERING, RunKind.DRAIN)
+AFTERWARDS = (EffectRecorded, StepDone, ResolversAsked)
+"""What still counts when a run is over."""
 
 
 def fold(entries: Iterable[JournalEntry]) -> dict[RunId, Run]:
@@ -86,7 +89,7 @@ def apply(run: Run | None, entry: JournalEntry) -> Run | None:
     if run is None:
         return None
     handler = _HANDLERS.get(type(event))
-    if handler is None or (run.state.final and not isinstance(event, EffectRecorded | StepDone)):
+    if handler is None or (run.state.final and not isinstance(event, AFTERWARDS)):
         return run
     return handler(run, event, entry)
 
@@ -209,6 +212,13 @@ def _step_done(run: Run, event: StepDone, entry: JournalEntry) -> Run:
     return replace(run, phases=_phases(run, entry.at))
 
 
+def _resolvers_asked(run: Run, event: ResolversAsked, _: JournalEntry) -> Run:
+    before = run.steps.get(event.step)
+    if before is None:
+        return run
+    return replace(run, steps={**run.steps, event.step: replace(before, resolvers=event.answers)})
+
+
 def _step_failed(run: Run, event: StepFailed, entry: JournalEntry) -> Run:
     before = run.steps.get(event.step)
     if before is None or before.state in (StepState.DONE, StepState.FAILED):
@@ -256,6 +266,7 @@ _HANDLERS: dict[type, Callable[..., Run]] = {
     IntentRecorded: _intended,
     EffectRecorded: _effected,
     StepDone: _step_done,
+    ResolversAsked: _resolvers_asked,
     StepFailed: _step_failed,
     RunHalted: _halted,
     RunResumed: _resumed,

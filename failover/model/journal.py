@@ -12,7 +12,7 @@ from failover.model.ids import ApplicationName, Epoch, IntentId, RunId, StepId
 from failover.model.plan import Phase, Plan, ScaleField
 from failover.model.policy import WorkloadRef
 from failover.model.reasons import Refusal
-from failover.model.records import FenceRecord, Verification, ZoneChange
+from failover.model.records import FenceRecord, ServerAnswer, Verification, ZoneChange
 
 JOURNAL_SCHEMA = 1
 
@@ -192,6 +192,15 @@ class StepDone:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ResolversAsked:
+    """What the policy's resolvers gave once the old TTL of a served change was over. It may come after the run's end."""
+
+    kind: ClassVar[str] = "resolvers-asked"
+    step: StepId
+    answers: tuple[ServerAnswer, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StepFailed:
     """A step cannot be done: the run goes on where it may and ends partial."""
 
@@ -241,6 +250,7 @@ RunEvent: TypeAlias = (
     | IntentRecorded
     | EffectRecorded
     | StepDone
+    | ResolversAsked
     | StepFailed
     | RunHalted
     | RunResumed
@@ -355,6 +365,7 @@ class StepProgress:
     note: str = ""
     refusal: Refusal | None = None
     verification: Verification | None = None
+    resolvers: tuple[ServerAnswer, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

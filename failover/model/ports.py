@@ -99,6 +99,10 @@ class DNSZone(Protocol):
         """Ask every authoritative address; silent ones are answered=False."""
         ...
 
+    async def ask_resolvers(self, record_sets: Sequence[RecordSet]) -> tuple[ServerAnswer, ...]:
+        """Ask the recursive servers that the policy names; a TTL may have run down there. Never raises TargetError."""
+        ...
+
     async def check(self, names: Sequence[tuple[str, str]]) -> tuple[RightProblem, ...]:
         """What a failover would need and this zone refuses (served, key good, updates allowed), changing nothing."""
         ...

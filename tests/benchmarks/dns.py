@@ -9,6 +9,7 @@ import dns.asyncquery
 import dns.exception
 import dns.message
 
+from failover.controller.record_steps import VERIFY_EVERY_S
 from failover.model.errors import Conflict
 from failover.model.ids import ApplicationName
 from failover.model.ports import DNSZone
@@ -163,8 +164,7 @@ async def _flip_limited(name: str, told: dict[str, float], size: int) -> float:
                 setattr(fake, key, value)
         began = time.perf_counter()
         moved = await _move(zone, "plan-2", "192.0.2.1", "192.0.2.2", size)
-        # As the controller waits: asking without a pause would only heat this machine.
-        await until_effective(zone, *moved, every_s=1.0)
+        await until_effective(zone, *moved, every_s=VERIFY_EVERY_S)  # as the controller waits
         return time.perf_counter() - began
 
 

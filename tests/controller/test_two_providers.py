@@ -4,6 +4,8 @@ from dataclasses import replace
 
 import pytest
 
+from failover.execution.report import report
+from failover.execution.resolvers import GRACE_S, MARGIN_S
 from failover.lab.fleet import TwinFleet
 from failover.lab.virtual import VirtualClock, run_virtual
 from failover.model.ids import ApplicationName, ZoneName
@@ -166,14 +168,51 @@ def test_a_change_that_its_provider_is_never_done_with_is_made_once_more_and_the
         assert provider.updates == 2
         fence = provider.current.fences[ApplicationName("shop")]
         assert fence.plan == run.plan.short_hash
-        if stranded == 1:
-            assert run.state is RunState.DONE
-            return await fleet.stop()
+        await fleet.stop()
         refusal = run.steps[step].refusal
-        assert refusal is not None
-        assert refusal.code == "dns-pending"
-        assert f"`failover dns verify {SECOND}` tells" in refusal.sentence
-        assert run.state is RunState.PARTIAL
+        if stranded == 1:
+            assert (run.state, refusal) == (RunState.DONE, None)
+        else:
+            assert refusal is not None
+            assert refusal.code == "dns-pending"
+            assert f"`failover dns verify {SECOND}` tells" in refusal.sentence
+            assert run.state is RunState.PARTIAL
+
+    run_virtual(story())
+
+
+@pytest.mark.parametrize("keep_s", [2.0, 600.0])
+def test_the_policys_resolvers_are_asked_after_the_old_ttl_and_the_report_carries_what_they_gave(
+    keep_s: float,
+) -> None:
+    async def story() -> None:
+        made = policy()
+        resolvers = (NameServer(address="192.0.2.1"), NameServer(address="192.0.2.2"))
+        made = replace(made, zones=tuple(replace(zone, resolvers=resolvers) for zone in made.zones))
+        fleet = await started(made)
+        for zone in fleet.zones.values():
+            zone.resolvers_keep_s = keep_s
+        fleet.kill_cluster("north-1")
+        await fleet.until(lambda: runs(fleet) and runs(fleet)[0].state.final, seconds=60)
+        run = runs(fleet)[0]
+        assert run.state is RunState.DONE
+        assert not any(step.resolvers for step in run.steps.values()), "nobody waits for them"
+        await fleet.until(
+            lambda: any(step.resolvers for step in runs(fleet)[0].steps.values()),
+            seconds=5 + MARGIN_S + GRACE_S + 30,
+        )
+        entries = await fleet.controller.ports.store.entries(run=run.id)
+        told = report(runs(fleet)[0], entries)
+        word = "gives the change" if keep_s == 2.0 else "an old answer"
+        assert told.resolvers == tuple(
+            f"zone example-test: resolver {item.address} port 53: {word}" for item in resolvers
+        )
+        given = 2 if keep_s == 2.0 else 0
+        assert f"{NAME} A given by {given} of 2 resolvers" in [line for _, line in told.timeline]
+        assert told.violations == ()
+        heads = len(entries)
+        await fleet.clock.sleep(60)
+        assert len(await fleet.controller.ports.store.entries(run=run.id)) == heads, "asked once"
         await fleet.stop()
 
     run_virtual(story())

@@ -311,3 +311,17 @@ async def test_weights_are_kept_where_there_are_any_and_refused_where_not(world:
 
 async def test_capabilities_are_those_that_a_policy_is_checked_against(world: World) -> None:
     assert world.open().capabilities == CAPABILITIES[world.zone.provider]
+
+
+async def test_the_resolvers_that_the_policy_names_are_asked_for_what_they_give(world: World) -> None:
+    """Here the name servers themselves stand in for resolvers: what they hold is what they give."""
+    zone = world.open(resolvers=world.zone.authoritative)
+    shop = record("shop", EAST, WEST)
+    await create(zone, shop)
+    await until_effective(zone, shop)
+    answers = await zone.ask_resolvers([shop])
+    assert [answer.matches for answer in answers] == [True] * len(world.zone.authoritative)
+    assert all(answer.server.startswith("resolver ") for answer in answers)
+    wanted = record("shop", "203.0.113.77")
+    assert [answer.matches for answer in await zone.ask_resolvers([wanted])] == [False] * len(answers)
+    assert await world.open(resolvers=()).ask_resolvers([shop]) == ()

@@ -208,6 +208,24 @@ async def test_a_change_that_never_gets_there_is_told_as_under_way_and_the_same_
     assert not any(answer.pending for answer in await zone.verify([SHOP_WEST]))
 
 
+async def test_a_change_under_way_is_asked_for_often_at_first_and_ever_more_rarely(
+    provider: Provider,
+) -> None:
+    began = time.monotonic()
+    passed = [0.0]
+    zone, who = open_zone(provider.zone, mono=lambda: began + passed[0]), Writer()
+    provider.fake.faults.strand = 1
+    await zone.change(who.permit(), who.change("plan-1", (None, SHOP_EAST)))
+    asked = []
+    for seconds in (0.1, 0.2, 0.4, 0.5, 10.0, 10.5, 11.2, 60.0, 61.5, 62.1):
+        passed[0] = seconds
+        before = provider.fake.requests
+        assert any(answer.pending for answer in await zone.verify([SHOP_EAST]))
+        asked.append(provider.fake.requests - before)
+    assert asked == [1, 0, 1, 0, 1, 0, 1, 1, 0, 1]
+    await zone.close()
+
+
 async def test_a_wrong_secret_is_our_fault(tmp_path: Path) -> None:
     world = Route53World(tmp_path)
     await world.start()

@@ -67,6 +67,7 @@ class ZoneWorld:
         ]
         self.updates = 0
         self.strand = 0
+        self.resolvers_keep_s = 0.0
         self._stranded: Version | None = None
         self._versions = [Version(serial=1, since_mono=float("-inf"), record_sets={}, fences={})]
         self._update_times: list[float] = []
@@ -105,6 +106,10 @@ class ZoneWorld:
             return server.frozen_at
         server.frozen_at = None
         return self._lagging(server.lag_s)
+
+    def resolved(self) -> Version:
+        """The version that a resolver gives now."""
+        return self._lagging(self.servers[-1].lag_s + self.resolvers_keep_s)
 
     def apply(self, change: ZoneChange) -> str:
         """Compare and swap: "" if applied, else the precondition that does not hold, in words."""
@@ -161,7 +166,7 @@ class ZoneWorld:
         following = Version(
             serial=self.current.serial + 1, since_mono=now, record_sets=record_sets, fences=fences
         )
-        oldest = now - max((server.lag_s for server in self.servers), default=0.0)
+        oldest = now - max((server.lag_s for server in self.servers), default=0.0) - self.resolvers_keep_s
         needed = max(
             (index for index, item in enumerate(self._versions) if item.since_mono <= oldest), default=0
         )
@@ -256,6 +261,22 @@ class TwinZone:
             )
             answers = (*answers, own)
         return answers
+
+    async def ask_resolvers(self, record_sets: Sequence[RecordSet]) -> tuple[ServerAnswer, ...]:
+        """What resolvers give that ask the last server, and keep it for as long as the world says."""
+        wanted = [canonical_record_set(item) for item in record_sets]
+        version = self._world.resolved()
+        right = all(item.same_data(version.record_sets.get(item.key)) for item in wanted)
+        await self._clock.sleep(self._delay_s)
+        return tuple(
+            ServerAnswer(
+                server=f"resolver {resolver.address} port {resolver.port}",
+                answered=True,
+                matches=right,
+                detail="" if right else "an old answer",
+            )
+            for resolver in self._zone.resolvers
+        )
 
     async def check(self, names: Sequence[tuple[str, str]]) -> tuple[RightProblem, ...]:
         """What the faults that are on now would refuse."""
