@@ -16,6 +16,7 @@ from failover.lab.scenario import Scenario
 from failover.lab.truth import Watch, check_home, check_moved, check_placed, fence_epoch
 from failover.model.codec import from_plain, to_plain
 from failover.model.journal import JournalEntry, Run
+from failover.model.plan import ChangeRecordsStep
 from failover.store.reader import NoStore, StatusReader
 
 POLL_S = 0.05
@@ -336,6 +337,8 @@ class Director:
             for item in status.get("clusters", [])
         ):
             wrong.append(f"{expect['held-down']} is not held down")
+        if "shares" in expect:
+            wrong += _other_shares(runs[-1], list(expect["shares"]))
         if expect.get("resumed") and len({int(entry.epoch) for entry in self._entries() if entry.run}) < 2:
             wrong.append("the run was not finished by another epoch than the one that opened it")
         if expect.get("fenced"):
@@ -343,6 +346,16 @@ class Director:
         if expect.get("paused") and not status.get("pause"):
             wrong.append("automation is not paused")
         return wrong
+
+
+def _other_shares(run: Run, wanted: list[int]) -> list[str]:
+    """What is wrong if a run's changes gave the returning domain these percents of the answers, one after another."""
+    shares: dict[str, list[int | None]] = {}
+    for step in run.plan.steps:
+        if isinstance(step, ChangeRecordsStep) and run.steps[step.id].verification is not None:
+            shares.setdefault(f"{step.application} at {step.zone}", []).append(step.traffic_percent)
+    wrong = [f"{name} went home by {found} %" for name, found in shares.items() if found != wanted]
+    return wrong or ([] if shares else ["no share was read back"])
 
 
 def _epochs(entries: list[JournalEntry]) -> list[int]:

@@ -38,6 +38,7 @@ EXPECTATIONS = (
     "paused",
     "placed",
     "fenced",
+    "shares",
 )
 
 

@@ -57,6 +57,7 @@ def test_the_scenarios_that_the_project_promises_are_there() -> None:
         "region-loss-clouddns",
         "provider-down",
         "stale-writer",
+        "failback-by-weights",
         "capacity-shortage",
         "follow-the-sun",
         "cheap-region-back",
