@@ -125,6 +125,10 @@ class Content:
             name = name.parent()
         return None
 
+    def delegates(self, name: dns.name.Name) -> bool:
+        """Whether a name lies at or below a delegation."""
+        return self._delegation(name) is not None
+
     def _negative(self) -> dns.rrset.RRset:
         soa = self.rrset(self.apex, dns.rdatatype.SOA)
         assert soa is not None

@@ -18,6 +18,7 @@ import dns.update
 
 from failover.lab.nameserver.content import Content
 from failover.lab.nameserver.faults import Faults
+from failover.lab.nameserver.plain import plain_answer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +56,23 @@ class Responder:
         """Judge one message. `throttled()` is asked once for each update that would be applied."""
         if len(wire) < 12 or wire[2] & 0x80:
             return Outcome(wire=None)  # too short to answer, or itself an answer
+        if not faults.servfail and (plain := plain_answer(wire, zones, max_size=max_size)) is not None:
+            return Outcome(wire=plain)
+        return self.respond_in_full(
+            wire, zones, faults, accepts_updates=accepts_updates, throttled=throttled, max_size=max_size
+        )
+
+    def respond_in_full(
+        self,
+        wire: bytes,
+        zones: Mapping[dns.name.Name, Content],
+        faults: Faults,
+        *,
+        accepts_updates: bool,
+        throttled: Callable[[], bool],
+        max_size: int,
+    ) -> Outcome:
+        """The same by dnspython's parser, for every kind of message."""
         try:
             message = self._parse(wire, faults)
         except _TsigFault as fault:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import dns.name
 import dns.rdata
@@ -120,16 +121,25 @@ class ServedBy:
                 server.take(content)
 
 
+@lru_cache(maxsize=8192)
+def _owner(name: str) -> dns.name.Name:
+    return dns.name.from_text(name).canonicalize()
+
+
+@lru_cache(maxsize=8192)
+def _rdata(kind: dns.rdatatype.RdataType, value: str) -> dns.rdata.Rdata:
+    return dns.rdata.from_text(dns.rdataclass.IN, kind, value)
+
+
 def _content(base: Content, served: Mapping[Key, Served], serial: int) -> Content:
     records = dict(base.records)
     soa_key = (base.apex, dns.rdatatype.SOA)
     soa = next(iter(records[soa_key].rdatas))
     records[soa_key] = replace(records[soa_key], rdatas=frozenset({soa.replace(serial=serial)}))
     for (name, kind), item in served.items():
-        owner, number = dns.name.from_text(name).canonicalize(), dns.rdatatype.from_text(kind)
+        owner, number = _owner(name), dns.rdatatype.from_text(kind)
         choices = tuple(
-            (weight, frozenset(dns.rdata.from_text(dns.rdataclass.IN, number, value) for value in values))
-            for weight, values in item.choices
+            (weight, frozenset(_rdata(number, value) for value in values)) for weight, values in item.choices
         )
         everything = frozenset(rdata for _, rdatas in choices for rdata in rdatas)
         records[(owner, number)] = Records(
