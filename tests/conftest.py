@@ -17,6 +17,7 @@ from .servers.tiers import (
     BIND,
     KNOT,
     KUBERNETES,
+    LMDB,
     OBSERVERS,
     OTHERS,
     POWERDNS,
@@ -32,6 +33,7 @@ TIER_OF_FIXTURE = {
     "knot_pair": KNOT,
     "bind_knot_pair": KNOT,
     "powerdns_pair": POWERDNS,
+    "powerdns_lmdb_pair": LMDB,
     "observers_tier": OBSERVERS,
     "others_tier": OTHERS,
     "control_plane": KUBERNETES,
@@ -133,6 +135,13 @@ def powerdns_pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MixedPai
     """A PowerDNS primary with a Knot secondary, with the zone example.test."""
     require_tier(POWERDNS)
     yield from _mixed(tmp_path_factory, "powerdns")
+
+
+@pytest.fixture(scope="session")
+def powerdns_lmdb_pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MixedPair]:
+    """The same with its zones in LMDB."""
+    require_tier(LMDB)
+    yield from _mixed(tmp_path_factory, "powerdns-lmdb")
 
 
 @pytest.fixture(scope="session")

@@ -87,7 +87,7 @@ def _figure(what: str, value: float, limit: float, *, at_most: bool = True, unit
 def measure_flip() -> list[Figure]:
     """A thousand names move: acknowledged, and read back at two servers."""
     figures = []
-    for name in ("bind", "bind_knot", "knot", "powerdns"):
+    for name in ("bind", "bind_knot", "knot", "powerdns", "powerdns-lmdb"):
         taken, notify_s = zip(*(asyncio.run(_flip(name)) for _ in range(3)), strict=True)
         figures.append(
             Figure(
@@ -171,7 +171,7 @@ async def _flip_limited(name: str, told: dict[str, float], size: int) -> float:
 def measure_load() -> list[Figure]:
     """900 flips under load; every answer has a live address."""
     figures = []
-    for name in ("bind", "bind_knot", "knot", "powerdns", "route53", "clouddns"):
+    for name in ("bind", "bind_knot", "knot", "powerdns", "powerdns-lmdb", "route53", "clouddns"):
         asked, bad = asyncio.run(_under_load(name))
         figures.append(
             _figure(f"{name}: answers without a live address in {FLIPS} flips, of {asked}", bad, 0)

@@ -8,10 +8,10 @@ from pathlib import Path
 from tests.dnszones.worlds import BindWorld, CloudDNSWorld, LabWorld, PairWorld, Route53World, TwinWorld
 from tests.servers.bind import BindPair
 from tests.servers.pairs import MixedPair
-from tests.servers.tiers import BIND, KNOT, POWERDNS
+from tests.servers.tiers import BIND, KNOT, LMDB, POWERDNS
 
-PLACES = ("twin", "lab", "bind", "bind_knot", "knot", "powerdns", "route53", "clouddns")
-TIERS = {"bind": BIND, "bind_knot": KNOT, "knot": KNOT, "powerdns": POWERDNS}
+PLACES = ("twin", "lab", "bind", "bind_knot", "knot", "powerdns", "powerdns-lmdb", "route53", "clouddns")
+TIERS = {"bind": BIND, "bind_knot": KNOT, "knot": KNOT, "powerdns": POWERDNS, "powerdns-lmdb": LMDB}
 
 Place = TwinWorld | LabWorld | PairWorld | Route53World | CloudDNSWorld
 

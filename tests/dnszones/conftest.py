@@ -24,12 +24,14 @@ def bind_world(bind_pair: BindPair) -> BindWorld:
     return BindWorld(bind_pair)
 
 
-@pytest.fixture(params=["twin", "lab", "bind", "knot", "bind_knot", "powerdns", "route53", "clouddns"])
+@pytest.fixture(
+    params=["twin", "lab", "bind", "knot", "bind_knot", "powerdns", "powerdns_lmdb", "route53", "clouddns"]
+)
 async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[World]:
     made: TwinWorld | LabWorld | PairWorld | Route53World | CloudDNSWorld
     if request.param == "bind":
         made = request.getfixturevalue("bind_world")
-    elif request.param in ("knot", "bind_knot", "powerdns"):
+    elif request.param in ("knot", "bind_knot", "powerdns", "powerdns_lmdb"):
         made = PairWorld(request.getfixturevalue(f"{request.param}_pair"))
     elif request.param in ("route53", "clouddns"):
         made = (Route53World if request.param == "route53" else CloudDNSWorld)(tmp_path)

@@ -200,7 +200,10 @@ class PairWorld(_OnTheWire):
         for names in batched(sorted(set(content.nodes) - keep), 500):
             message = dns.update.UpdateMessage(self.zone.apex, keyring=self.key)
             for name in names:
-                message.delete(name)
+                for held in content.nodes[
+                    name
+                ]:  # each by its type: PowerDNS on LMDB passes over "all of a name"
+                    message.delete(name, held.rdtype)
             await self._send(message)
 
     async def outside(self, name: str, kind: str, ttl: int, *values: str) -> None:

@@ -22,6 +22,7 @@ PACKAGES = (
     "knot-dnsutils",
     "pdns-server",
     "pdns-backend-sqlite3",
+    "pdns-backend-lmdb",
     "dnsperf",
 )
 APT_LISTS = Path("/var/lib/apt/lists")

@@ -6,6 +6,7 @@ The same shape as `bind.BindPair`, so that one contract suite runs on all of the
 import sqlite3
 import subprocess
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -72,11 +73,20 @@ ns1 IN A   127.0.0.1
 ns2 IN A   127.0.0.1
 """
 
-_POWERDNS = """\
+_POWERDNS_BACKENDS = {
+    "gsqlite3": """\
 launch=gsqlite3
 gsqlite3-database={folder}/zones.sqlite
 gsqlite3-pragma-synchronous=0
 gsqlite3-dnssec=yes
+""",
+    "lmdb": """\
+launch=lmdb
+lmdb-filename={folder}/zones.lmdb
+lmdb-shards=1
+""",
+}
+_POWERDNS = """\
 local-address={address}
 local-port={port}
 socket-dir={folder}
@@ -198,7 +208,9 @@ class PlainServer:
 
 
 class MixedPair:
-    """A primary of one kind (`bind`, `knot`, `powerdns`) and a Knot secondary for zones told at the start."""
+    """A primary of one kind (`bind`, `knot`, `powerdns`, which keeps its zones in SQLite, or `powerdns-lmdb`) and a Knot
+    secondary for zones told at the start.
+    """
 
     def __init__(
         self,
@@ -214,7 +226,12 @@ class MixedPair:
         folder.mkdir(parents=True, exist_ok=True)
         self.key_file = self.key.write(folder / "failover.key")
         first, second = free_ports(2)
-        make = {"bind": self._bind, "knot": self._knot, "powerdns": self._powerdns}[primary]
+        make = {
+            "bind": self._bind,
+            "knot": self._knot,
+            "powerdns": self._powerdns,
+            "powerdns-lmdb": partial(self._powerdns, backend="lmdb"),
+        }[primary]
         self.primary = make(folder / "primary", "primary", first, second)
         self.secondary = self._knot(folder / "secondary", "secondary", second, first)
 
@@ -286,13 +303,18 @@ class MixedPair:
             text += _BIND_ZONE.format(apex=apex, key=self.key, peer_address="127.0.0.1", peer_port=peer)
         return self._server("named", [named, "-g", "-n", "2", "-c"], folder, text, port, role)
 
-    def _powerdns(self, folder: Path, role: str, port: int, peer: int) -> PlainServer:
+    def _powerdns(
+        self, folder: Path, role: str, port: int, peer: int, *, backend: str = "gsqlite3"
+    ) -> PlainServer:
         folder.mkdir(parents=True)
-        schema = next(path for path in POWERDNS_SCHEMAS if path.exists())
-        database = sqlite3.connect(folder / "zones.sqlite")
-        database.executescript(schema.read_text())
-        database.close()
-        text = _POWERDNS.format(address="127.0.0.1", port=port, folder=folder, role=role)
+        if backend == "gsqlite3":
+            schema = next(path for path in POWERDNS_SCHEMAS if path.exists())
+            database = sqlite3.connect(folder / "zones.sqlite")
+            database.executescript(schema.read_text())
+            database.close()
+        text = (_POWERDNS_BACKENDS[backend] + _POWERDNS).format(
+            address="127.0.0.1", port=port, folder=folder, role=role
+        )
         (folder / "pdns.conf").write_text(text)
         key = self.key
         for apex in self.zones:
@@ -343,7 +365,7 @@ def missing_knot() -> bool:
     return not any(path.exists() for path in KNOT_PLACES)
 
 
-def missing_powerdns() -> bool:
-    """Whether PowerDNS with its SQLite backend cannot be started here."""
-    backend = any(Path("/usr/lib").glob("*/pdns/libgsqlite3backend.so"))
-    return not (any(path.exists() for path in POWERDNS_PLACES) and backend)
+def missing_powerdns(backend: str = "gsqlite3") -> bool:
+    """Whether PowerDNS with this backend cannot be started here."""
+    module = any(Path("/usr/lib").glob(f"*/pdns/lib{backend}backend.so"))
+    return not (any(path.exists() for path in POWERDNS_PLACES) and module)

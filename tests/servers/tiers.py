@@ -54,6 +54,16 @@ def powerdns_problem() -> str | None:
     return knot_problem()
 
 
+def lmdb_problem() -> str | None:
+    """What keeps PowerDNS from keeping its zones in LMDB."""
+    if missing_powerdns("lmdb"):
+        return (
+            "The tier of PowerDNS with LMDB needs `pdns_server` and that backend: run `apt-get install pdns-server "
+            "pdns-backend-lmdb` as root, or `make test` as root, which does it."
+        )
+    return knot_problem()
+
+
 def observers_problem() -> str | None:
     """What keeps the outside observers from looking."""
     missing = tuple(name for name in ("nsupdate", "kdig") if shutil.which(name) is None)
@@ -94,9 +104,10 @@ KNOT = Tier(
     name="knot", title="Knot, primary and secondary, and BIND with a Knot secondary", problem=knot_problem
 )
 POWERDNS = Tier(name="powerdns", title="PowerDNS with a Knot secondary", problem=powerdns_problem)
+LMDB = Tier(name="lmdb", title="PowerDNS on LMDB with a Knot secondary", problem=lmdb_problem)
 OBSERVERS = Tier(name="observers", title="nsupdate and kdig", problem=observers_problem)
 OTHERS = Tier(
     name="others", title="octoDNS as a differ, ministack as another Route 53", problem=others_problem
 )
-DNS_TIERS: tuple[Tier, ...] = (BIND, KNOT, POWERDNS, OBSERVERS)
+DNS_TIERS: tuple[Tier, ...] = (BIND, KNOT, POWERDNS, LMDB, OBSERVERS)
 TIERS: tuple[Tier, ...] = (*DNS_TIERS, OTHERS, KUBERNETES)
