@@ -143,6 +143,13 @@ def _step_done(row: Row, event: Row, step: Row) -> str:
     return f"{what(step)}{_why(event['note'])}"
 
 
+def _resolvers(row: Row, event: Row, step: Row) -> str:
+    del row
+    giving = sum(1 for item in event["answers"] if item["matches"])
+    names = ", ".join(change["after"]["name"] for change in step.get("changes", ()))
+    return f"{names or step['id']} given by {giving} of {len(event['answers'])} resolvers after the old TTL"
+
+
 def _said(row: Row, event: Row, step: Row) -> str:
     del row, step
     verb = VERBS.get(event["verb"], event["verb"])
@@ -158,6 +165,7 @@ _TELLERS: dict[str, Callable[[Row, Row, Row], str]] = {
     "intent": _intent,
     "effect": _effect,
     "step-done": _step_done,
+    "resolvers-asked": _resolvers,
     "step-failed": lambda row, event, step: f"{what(step)} failed: {event['refusal']['sentence']}",
     "run-halted": lambda row, event, step: f"halted: {event['refusal']['sentence']}",
     "run-resumed": lambda row, event, step: f"resumed by {event['actor']}",

@@ -53,8 +53,8 @@ def _zone(item: Parsed) -> Iterator[Problem]:
         yield item.marked.problem(("spec", "authoritative"), sentence, warning=True)
     if not 0.1 <= spec.timeout <= 30:
         yield item.marked.problem(("spec", "timeout"), "must be between 100ms and 30s")
-    if spec.patience is not None and not 10 <= spec.patience <= 3600:
-        yield item.marked.problem(("spec", "patience"), "must be between 10s and 1h")
+    if spec.patience is not None and not 30 <= spec.patience <= 3600:
+        yield item.marked.problem(("spec", "patience"), "must be between 30s and 1h")
     yield from _fields(item)
     yield from check_path(item, ("spec", "tsigKeyFile"), spec.tsig_key_file)
     yield from check_path(item, ("spec", "credentialsFile"), spec.credentials_file)

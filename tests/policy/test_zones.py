@@ -74,7 +74,7 @@ def test_one_zone_at_three_providers_is_each_name_three_times(tmp_path: Path) ->
         ({**ROUTE53, "endpoint": "http://198.51.100.1:4566"}, "is an https URL"),
         ({**ROUTE53, "endpoint": "nonsense"}, "is an https URL"),
         ({**ROUTE53, "credentialsExpire": "soon"}, "is a date as YYYY-MM-DD"),
-        ({**ROUTE53, "patience": "5s"}, "must be between 10s and 1h"),
+        ({**ROUTE53, "patience": "5s"}, "must be between 30s and 1h"),
         ({**ROUTE53, "timeout": "31s"}, "must be between 100ms and 30s"),
         ({**ROUTE53, "provider": "route54"}, "route54"),
     ],
