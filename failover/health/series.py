@@ -105,20 +105,21 @@ def extend(
         series = _anew(series, timing)
     seen, counted = (series.seen, series.counted) if series.warm_id == warm_id else (0, 0)
     since_cause = measured_mono >= warm_since_mono
-    changes: dict[str, Any] = {
-        "boot_id": observation.boot_id,
-        "sequence": observation.sequence,
-        "heard_mono": max(series.heard_mono, measured_mono),
-        "warm_id": warm_id,
-        "seen": seen + since_cause,
-        "counted": counted + (since_cause and counts),
-    }
+    changes: dict[str, Any] = {}
     if counts:
-        changes |= {"latest": observation, "measured_mono": measured_mono}
+        row = _success if outcome is Outcome.OK else _failure
+        changes = row(series, measured_mono, timing)
         changes |= _objective(series, observation, measured_mono, timing)
-        success = outcome.is_success
-        changes |= (_success if success else _failure)(series, measured_mono, timing)
-    return series._replace(**changes)
+        changes["latest"], changes["measured_mono"] = observation, measured_mono
+    return series._replace(
+        boot_id=observation.boot_id,
+        sequence=observation.sequence,
+        heard_mono=max(series.heard_mono, measured_mono),
+        warm_id=warm_id,
+        seen=seen + since_cause,
+        counted=counted + (since_cause and counts),
+        **changes,
+    )
 
 
 def _objective(

@@ -97,7 +97,7 @@ class ClusterWorld:
         workload.version += 1
         workload.managers = (*(name for name in workload.managers if name != manager), manager)
         workload.ready = min(workload.ready, replicas)
-        room = sum(self._free(node, workload.requests) for node in range(self.nodes))
+        room = sum(places_on(free, workload.requests) for free in self.free(self.requested()))
         fits = min(replicas, workload.ready + room)
         if fits > workload.ready:
             workload.ripening.append((self.clock.now().mono + self.ready_s, fits))
@@ -110,17 +110,18 @@ class ClusterWorld:
                 amounts[name] = amounts.get(name, 0) + amount * item.wanted
         return Resources.of(amounts)
 
-    def free(self, node: int) -> Resources:
-        """One node's share of the free room (replicas are spread evenly)."""
-        nodes = max(1, self.nodes)
-        share = {name: (amount + nodes - 1 - node) // nodes for name, amount in self.requested().amounts()}
-        return Resources.of(
-            {name: max(0, amount - share.get(name, 0)) for name, amount in self.node_size.amounts()}
-        )
-
-    def _free(self, node: int, requests: Resources) -> int:
-        free = self.free(node)
-        return places_on(free, requests)
+    def free(self, requested: Resources) -> list[Resources]:
+        """What each node has free (replicas are spread evenly)."""
+        nodes, asked = self.nodes, requested.by_name()
+        return [
+            Resources.of(
+                {
+                    name: max(0, amount - (asked.get(name, 0) + nodes - 1 - node) // nodes)
+                    for name, amount in self.node_size.amounts()
+                }
+            )
+            for node in range(nodes)
+        ]
 
 
 class TwinCluster:
@@ -135,6 +136,7 @@ class TwinCluster:
         began = self._world.clock.now().mono
         await self._reach()
         world = self._world
+        requested = world.requested()
         return ClusterInventory(
             cluster=self.name,
             uid=world.uid,
@@ -142,10 +144,11 @@ class TwinCluster:
             nodes_total=world.nodes,
             nodes_ready=world.nodes,
             nodes=tuple(
-                NodeState(name=f"node-{number}", free=world.free(number)) for number in range(world.nodes)
+                NodeState(name=f"node-{number}", free=free)
+                for number, free in enumerate(world.free(requested))
             ),
             allocatable=total([world.node_size] * world.nodes),
-            requested=world.requested(),
+            requested=requested,
             utilisation=world.utilisation,
             workloads=tuple(self._state(ref) for ref in workloads),
             fence_epoch=world.fence,
