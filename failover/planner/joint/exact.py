@@ -19,12 +19,11 @@ Rest = tuple[int, ...]
 Choice = tuple[tuple[int, int], ...]
 
 
-def applies(state: State) -> bool:
-    """Nothing but capacity, names and maximums decides, and something has no place yet."""
+def may_apply(state: State) -> bool:
+    """Nothing but capacity, names and maximums decides."""
     prepared = state.prepared
     return bool(
         0 < state.takes.sum() <= SITES_MAX
-        and state.missing.any()
         and not prepared.minimum.any()
         and not prepared.whole.any()
         and not prepared.hold.any()

@@ -104,18 +104,25 @@ def place_tier(plan: Plan, demands: Ints) -> None:
     demands = demands[state.missing[demands] > 0]
     if not len(demands):
         return
+    limits = place_first(plan, demands)
+    _place_groups(plan, demands, limits)
+    soft = demands[spreads.with_soft[demands] & (state.missing[demands] > 0)]
+    if len(soft):
+        _place_groups(plan, soft, spreads.limits(state, hard_only=True))
+    if limits is not None:
+        cut_back(state, spreads, demands)
+
+
+def place_first(plan: Plan, demands: Ints) -> Limits | None:
+    """What comes before weights: minimums, one replica in each domain of a spread, standby. Returns the spreads' limits."""
+    state, spreads = plan.state, plan.spreads
     hard = spreads.limits(state, hard_only=True) if spreads.with_any[demands].any() else None
     _place_minimums(plan, demands, hard)
     limits = spreads.limits(state, hard_only=False) if hard is not None else None
     if spreads.with_seeds[demands].any():
         seed_domains(state, spreads, demands, plan.priced, limits)
     _place_standby(plan, demands, limits)
-    _place_groups(plan, demands, limits)
-    soft = demands[spreads.with_soft[demands] & (state.missing[demands] > 0)]
-    if len(soft):
-        _place_groups(plan, soft, spreads.limits(state, hard_only=True))
-    if hard is not None:
-        cut_back(state, spreads, demands)
+    return limits
 
 
 def _place_minimums(plan: Plan, demands: Ints, limits: Limits | None) -> None:

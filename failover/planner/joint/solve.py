@@ -9,9 +9,11 @@ from failover.planner.joint import exact
 from failover.planner.joint.arrays import Floats, Ints, Prepared, prepare
 from failover.planner.joint.cheapen import cheapen
 from failover.planner.joint.findings import check
+from failover.planner.joint.guided import place_guided
 from failover.planner.joint.phases import COST, Plan, place_tier, set_prices, strategy_weights
 from failover.planner.joint.prices import shadow_prices, sizes
 from failover.planner.joint.problem import Problem
+from failover.planner.joint.program import affords
 from failover.planner.joint.rebalance import move_survivors
 from failover.planner.joint.repair import Repair, SiteIndex
 from failover.planner.joint.shed import Given, give_back, shed_for
@@ -91,12 +93,24 @@ class Engine:
         return state
 
     def _place(self, state: State, attempts: int, iterations: int, again: int) -> list[Given]:
+        """By shadow prices; where these leave replicas without a place, and the fleet is small, by the program too."""
+        begun = state.copy() if affords(state, np.flatnonzero(state.missing > 0)) else None
+        given = self._place_tiers(state, attempts, iterations, again)
+        if begun is None or not state.missing.any():
+            return given
+        given_again = self._place_tiers(begun, attempts, 0, 0)
+        if _missing_by_tier(begun) >= _missing_by_tier(state):
+            return given
+        state.become(begun)
+        return given_again
+
+    def _place_tiers(self, state: State, attempts: int, iterations: int, again: int) -> list[Given]:
+        """Tier after tier. `iterations`, `again`: rounds of price setting; none at all: by the program."""
         plan = Plan(state, self.spreads, self.weight, self.priced)
-        repair = Repair(
-            state=state, spreads=self.spreads, index=self.index, size=sizes(self.prepared), attempts=attempts
-        )
+        size = sizes(self.prepared)
+        repair = Repair(state=state, spreads=self.spreads, index=self.index, size=size, attempts=attempts)
         given: list[Given] = []
-        begun = state.copy()
+        begun = state.copy() if exact.may_apply(state) else None
         prices: Floats | None = None
         tier = self.prepared.tier
         for level in np.unique(tier):
@@ -104,12 +118,15 @@ class Engine:
             demands = np.flatnonzero((tier == level) & (state.missing > 0))
             if not len(demands):
                 continue
-            later = np.flatnonzero((tier >= level) & (state.missing > 0))
-            rounds = iterations if prices is None else again
-            if rounds or prices is None:
-                prices = shadow_prices(state, self.weight, later, rounds * self._affords(later), prices)
-            set_prices(plan, demands, prices)
-            _place_best(plan, demands)
+            if not iterations:
+                place_guided(plan, demands, size)
+            else:
+                later = np.flatnonzero((tier >= level) & (state.missing > 0))
+                rounds = iterations if prices is None else again
+                if rounds or prices is None:
+                    prices = shadow_prices(state, self.weight, later, rounds * self._affords(later), prices)
+                set_prices(plan, demands, prices)
+                _place_best(plan, demands)
             if state.missing[demands].any() and attempts:
                 repair.place(demands, DEPTH)
                 repair.exchange(demands)
@@ -118,7 +135,7 @@ class Engine:
                 given += shed_for(plan, self.index, demands)
             _hold_back(plan, demands)
         give_back(state, given)
-        if not given and exact.applies(state):
+        if begun is not None and not given and state.missing.any():
             exact.place_exactly(state, begun)
         cheapen(state, self.index, np.flatnonzero((self.prepared.strategy == COST) & ~self.spreads.with_hard))
         return given
@@ -162,6 +179,12 @@ def _hold_back(plan: Plan, demands: Ints) -> None:
         return
     state.take_away(rows[added > 0], added[added > 0])
     place_tier(plan, demands[~prepared.hold[demands]])
+
+
+def _missing_by_tier(state: State) -> list[int]:
+    """The first tier first."""
+    levels, of = np.unique(state.prepared.tier, return_inverse=True)
+    return np.bincount(of, weights=state.missing, minlength=len(levels)).astype(int).tolist()
 
 
 def placed_by_demand(state: State) -> Ints:
