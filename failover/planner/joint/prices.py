@@ -118,6 +118,8 @@ def shadow_prices(
         )
         excess = np.clip(np.log(np.maximum(load, 1e-9) / free), -STEP_LOG_MAX, STEP_LOG_MAX)
         raised = np.maximum(0.0, prices + STEP * excess + MOMENTUM * speed)
+        if not raised.any() and not prices.any():
+            break  # nothing binds, and nothing would change that
         speed = raised - prices
         prices = raised
     return prices

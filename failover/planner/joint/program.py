@@ -120,7 +120,8 @@ def _with_spreads(program: Program, state: State, spreads: Spreads) -> Program:
         soft = ~table.hard[domains]
         most = state.missing[table.of[domains]]
         bought += [
-            (nothing + 1 + at, 1.0 / float(whole[at]), float(most[at])) for at in np.flatnonzero(soft).tolist()
+            (nothing + 1 + at, 1.0 / float(whole[at]), float(most[at]))
+            for at in np.flatnonzero(soft).tolist()
         ]
         nothing += 1 + len(domains)
     return _joined(program, np.hstack(cell), np.hstack(asked), nothing + 1, bought)
@@ -181,7 +182,12 @@ class _Path:
         self._program = program
         rows, demands = len(program.owner), len(program.wanted)
         ends = np.cumsum([rows, demands, program.cells, rows]).tolist()
-        self._parts = (slice(0, ends[0]), slice(ends[0], ends[1]), slice(ends[1], ends[2]), slice(ends[2], ends[3]))
+        self._parts = (
+            slice(0, ends[0]),
+            slice(ends[0], ends[1]),
+            slice(ends[1], ends[2]),
+            slice(ends[2], ends[3]),
+        )
         width = program.cell.shape[1]
         self._pairs = (program.cell[:, :, None] * program.cells + program.cell[:, None, :]).ravel()
         self._products = (program.asked[:, :, None] * program.asked[:, None, :]).reshape(rows, width * width)
@@ -218,15 +224,12 @@ class _Path:
         self.dual += INSIDE * _longest(self.dual, dual) * dual
 
     def _of_owner(self, values: Floats) -> Floats:
-        sums: Floats = np.bincount(self._program.owner, weights=values)
-        return sums
+        return np.bincount(self._program.owner, weights=values).astype(np.float64)
 
     def _load(self, x: Floats) -> Floats:
         program = self._program
-        load: Floats = np.bincount(
-            program.cell.ravel(), weights=(program.asked * x[:, None]).ravel(), minlength=program.cells
-        )
-        return load
+        loads = (program.asked * x[:, None]).ravel()
+        return np.bincount(program.cell.ravel(), weights=loads, minlength=program.cells).astype(np.float64)
 
     def _paid(self, demand: Floats, capacity: Floats) -> Floats:
         """What one replica of each row pays at these multipliers."""
@@ -241,9 +244,9 @@ class _Path:
         diagonal = primal[demands] / dual[demands] + self._of_owner(theta)
         cross = np.zeros((len(program.wanted), program.cells))
         np.add.at(cross, (program.owner[:, None], program.cell), program.asked * theta[:, None])
-        matrix: Floats = np.bincount(
-            self._pairs, weights=(self._products * theta[:, None]).ravel(), minlength=program.cells**2
-        ).reshape(program.cells, program.cells)
+        products = (self._products * theta[:, None]).ravel()
+        matrix = np.bincount(self._pairs, weights=products, minlength=program.cells**2).astype(np.float64)
+        matrix = matrix.reshape(program.cells, program.cells)
         matrix -= (cross / diagonal[:, None]).T @ cross
         matrix[np.diag_indices(program.cells)] += primal[capacity] / dual[capacity]
         return _Factors(theta, diagonal, cross, matrix)

@@ -19,7 +19,7 @@ from failover.planner.joint.repair import Repair, SiteIndex
 from failover.planner.joint.shed import Given, give_back, shed_for
 from failover.planner.joint.solution import Placement
 from failover.planner.joint.spread import Spreads, find_spreads
-from failover.planner.joint.state import State, rows_of_demands, segment_sums
+from failover.planner.joint.state import State, rows_of_demands
 
 ITERATIONS = 18
 ITERATIONS_AGAIN = 5
@@ -184,9 +184,5 @@ def _hold_back(plan: Plan, demands: Ints) -> None:
 def _missing_by_tier(state: State) -> list[int]:
     """The first tier first."""
     levels, of = np.unique(state.prepared.tier, return_inverse=True)
-    return np.bincount(of, weights=state.missing, minlength=len(levels)).astype(int).tolist()
-
-
-def placed_by_demand(state: State) -> Ints:
-    """[D]: replicas placed."""
-    return segment_sums(state.held, state.prepared.start)
+    sums: list[int] = np.bincount(of, weights=state.missing, minlength=len(levels)).astype(int).tolist()
+    return sums
