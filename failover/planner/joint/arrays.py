@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from failover.model.policy import OnShortage
-from failover.planner.joint.problem import Demand, Problem, Site, Strategy
+from failover.planner.joint.problem import Choice, Demand, Problem, Site, Strategy
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -31,7 +31,7 @@ class Prepared:
     Sites: `free` [S, R] after the headroom, `capacity` [S, R], `largest` [S, R] (of one node), `price` [S, R],
     `idle` [S] (1 - utilisation), `takes` [S] (open and of known capacity). Demands: `tier`, `replicas`, `luck`
     (0 to 1, from the key), `strategy` (index of STRATEGIES), `whole`, `standby`, `may_shed`, `hold`, `gives` (may be shed), `request` [D, R].
-    Rows: `site`, `demand`, `weight`, `minimum`, `maximum` (of the rules), `group`, `current`, and `fits`: the site
+    Rows: `site`, `demand`, `weight`, `minimum`, `maximum` (of the rules), `group`, `current`, `named` (by the rules), and `fits`: the site
     takes replicas, the rules name it, and one replica is no larger than its largest node.
     """
 
@@ -65,6 +65,7 @@ class Prepared:
     maximum: Rows
     group: npt.NDArray[np.int8]
     current: Rows
+    named: Bools
     fits: Bools
 
     def rows_of(self, demand: int) -> slice:
@@ -134,6 +135,7 @@ def prepare(problem: Problem) -> Prepared:
         maximum=rows.maximum,
         group=rows.group,
         current=rows.current,
+        named=rows.named,
         fits=fits,
     )
 
@@ -180,92 +182,106 @@ class _Gathered:
 
 
 class _Lines:
-    """Names as indices. Many demands share a tuple of names, so each tuple is looked up once, by its identity."""
+    """Names as indices. Many lines of rules share a tuple of names, so each tuple is looked up once, by its identity."""
 
-    def __init__(self, site_index: Mapping[str, int]) -> None:
-        self._site_index = site_index
-        self._found: dict[int, tuple[int, int, Rows]] = {}
+    def __init__(self, choices: list[Choice], site_index: Mapping[str, int]) -> None:
+        kinds: dict[int, int] = {}
+        sites: list[Rows] = []
+        kind: list[int] = []
+        for choice in choices:
+            names = choice.sites
+            found = kinds.get(id(names))
+            if found is None:
+                found = kinds[id(names)] = len(sites)
+                known = {site_index[name] for name in names if name in site_index}
+                sites.append(np.array(sorted(known), dtype=np.int32))
+            kind.append(found)
+        self._kind = np.array(kind, dtype=np.int64)
+        self._sites = np.concatenate([*sites, np.zeros(0, dtype=np.int32)])
+        length = np.array([len(one) for one in sites], dtype=np.int64)
+        self._begin = np.cumsum(length) - length
+        self.length: Ints = length[self._kind] if len(kind) else self._kind
+        self.first: Ints = np.array([one[0] if len(one) else -1 for one in sites], dtype=np.int64)[self._kind]
 
-    def of(self, names: tuple[str, ...]) -> tuple[int, int, Rows]:
-        """(first index or -1, how many, indices in order) of the names that are sites."""
-        found = self._found.get(id(names))
-        if found is None:
-            known = sorted({self._site_index[name] for name in names if name in self._site_index})
-            first = known[0] if known else -1
-            found = self._found[id(names)] = (first, len(known), np.array(known, dtype=np.int32))
+    def joined(self, order: Ints) -> Rows:
+        """The sites of the lines, one line after the other."""
+        length = self.length[order]
+        offset = np.cumsum(length) - length
+        at = np.repeat((self._begin[self._kind[order]] - offset).astype(np.int32), length)
+        at += np.arange(len(at), dtype=np.int32)
+        found: Rows = self._sites[at]
         return found
 
 
 def _gather_rows(demands: tuple[Demand, ...], site_index: Mapping[str, int]) -> _Gathered:
-    """Lists stay flat, and lines of a demand come by their first site, so that rows are nearly in order already."""
-    lines = _Lines(site_index)
-    parts: list[Rows] = []
-    facts: list[int] = []
-    held: list[int] = []
-    for index, demand in enumerate(demands):
-        choices = demand.rules.choices
-        found = [(*lines.of(choice.sites), ordinal) for ordinal, choice in enumerate(choices)]
-        if len(found) > 1:
-            found.sort(key=_first_site)
-        for _, number, sites, ordinal in found:
-            choice = choices[ordinal]
-            maximum = choice.maximum
-            parts.append(sites)
-            facts += (
-                index,
-                number,
-                choice.weight,
-                choice.minimum,
-                NO_MAXIMUM if maximum is None else maximum,
-                choice.group,
-                ordinal,
-            )
-        for name, number in demand.current.items():
-            if number > 0 and name in site_index:
-                held += (index, site_index[name], number)
-    return _join(len(demands), len(site_index), parts, facts, held)
+    """Lines of a demand come by their first site, so that rows are nearly in order already."""
+    choices = [choice for demand in demands for choice in demand.rules.choices]
+    number = np.array([len(demand.rules.choices) for demand in demands], dtype=np.int64)
+    owner = np.repeat(np.arange(len(demands)), number)
+    lines = _Lines(choices, site_index)
+    order = np.lexsort((lines.first, owner))
+    length = lines.length[order]
+    maximum = [NO_MAXIMUM if choice.maximum is None else choice.maximum for choice in choices]
+    columns = (
+        np.repeat(np.array([choice.weight for choice in choices], dtype=np.float32)[order], length),
+        np.repeat(np.array([choice.minimum for choice in choices], dtype=np.int32)[order], length),
+        np.repeat(np.array(maximum, dtype=np.int32)[order], length),
+        np.repeat(np.array([choice.group for choice in choices], dtype=np.int8)[order], length),
+    )
+    demand, site = np.repeat(owner[order].astype(np.int32), length), lines.joined(order)
+    if not _in_order(demand, site):
+        key = demand.astype(np.int64) * len(site_index) + site
+        # Lines are in the order of the rules in `choices`: the first one wins.
+        by_key = np.lexsort((np.repeat(order, length), key))
+        by_key = by_key[np.concatenate(([True], np.diff(key[by_key]) > 0))]
+        demand, site = demand[by_key], site[by_key]
+        columns = (columns[0][by_key], columns[1][by_key], columns[2][by_key], columns[3][by_key])
+    return _with_current(demands, site_index, demand, site, columns)
 
 
-def _first_site(line: tuple[int, int, Rows, int]) -> int:
-    return line[0]
+def _in_order(demand: Rows, site: Rows) -> bool:
+    """By demand (which they are) and then by site, none twice."""
+    return bool(((site[1:] > site[:-1]) | (demand[1:] != demand[:-1])).all())
 
 
-def _join(
-    demands: int,
-    sites: int,
-    parts: list[Rows],
-    facts: list[int],
-    held: list[int],
+_Columns = tuple[npt.NDArray[np.float32], Rows, Rows, npt.NDArray[np.int8]]
+
+
+def _with_current(
+    demands: tuple[Demand, ...], site_index: Mapping[str, int], demand: Rows, site: Rows, columns: _Columns
 ) -> _Gathered:
-    """One row for each demand and site: the first line of the rules wins; what runs where no line names gets a row."""
-    table = np.array(facts, dtype=np.int64).reshape(-1, 7)
-    columns = [np.repeat(table[:, at], table[:, 1]) for at in (0, 2, 3, 4, 5)]
-    site = np.concatenate(parts).astype(np.int64) if parts else np.zeros(0, dtype=np.int64)
-    key = columns[0] * sites + site
-    if len(key) and not (key[1:] > key[:-1]).all():
-        order = np.lexsort((np.repeat(table[:, 6], table[:, 1]), key))
-        order = order[np.concatenate(([True], np.diff(key[order]) > 0))]
-        key, columns = key[order], [column[order] for column in columns]
-    running = np.array(held, dtype=np.int64).reshape(-1, 3)
-    running_key = running[:, 0] * sites + running[:, 1]
-    named = np.ones(len(key), dtype=bool)
-    missing = np.setdiff1d(running_key, key) if len(running_key) else running_key
-    if len(missing):
-        at = np.searchsorted(key, missing)
-        key = np.insert(key, at, missing)
-        named = np.insert(named, at, False)
-        columns = [np.insert(column, at, 0) for column in columns]
-    current = np.zeros(len(key), dtype=np.int32)
-    current[np.searchsorted(key, running_key)] = running[:, 2]
-    demand = key // max(1, sites)
+    """What runs; where no line of the rules names its site, that gets a row too."""
+    weight, minimum, maximum, group = columns
+    named, current = np.ones(len(site), dtype=bool), np.zeros(len(site), dtype=np.int32)
+    held = [
+        (index, site_index[name], number)
+        for index, one in enumerate(demands)
+        if one.current
+        for name, number in one.current.items()
+        if number > 0 and name in site_index
+    ]
+    if held:
+        running = np.array(held, dtype=np.int64)
+        sites = len(site_index)
+        key = demand.astype(np.int64) * sites + site
+        running_key = running[:, 0] * sites + running[:, 1]
+        missing = np.setdiff1d(running_key, key)
+        if len(missing):
+            at = np.searchsorted(key, missing)
+            key = np.insert(key, at, missing)
+            demand, site = (key // sites).astype(np.int32), (key % sites).astype(np.int32)
+            named, current = np.insert(named, at, False), np.insert(current, at, 0)
+            weight, group = np.insert(weight, at, 0), np.insert(group, at, 0)
+            minimum, maximum = np.insert(minimum, at, 0), np.insert(maximum, at, 0)
+        current[np.searchsorted(key, running_key)] = running[:, 2]
     return _Gathered(
-        start=np.searchsorted(demand, np.arange(demands + 1)).astype(np.int64),
-        site=(key - demand * sites).astype(np.int32),
-        demand=demand.astype(np.int32),
-        weight=columns[1].astype(np.float32),
-        minimum=columns[2].astype(np.int32),
-        maximum=columns[3].astype(np.int32),
-        group=columns[4].astype(np.int8),
+        start=np.concatenate(([0], np.cumsum(np.bincount(demand, minlength=len(demands))))).astype(np.int64),
+        site=site,
+        demand=demand,
+        weight=weight,
+        minimum=minimum,
+        maximum=maximum,
+        group=group,
         current=current,
         named=named,
     )

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from failover.planner.joint.arrays import STRATEGIES, Bools, Floats, Ints
+from failover.planner.joint.arrays import STRATEGIES, Bools, Floats, Ints, Rows
 from failover.planner.joint.problem import Strategy
 from failover.planner.joint.state import State, rows_of_demands
 
@@ -66,7 +66,7 @@ class Ask:
 class Limits:
     """Bounds on groups of rows: `slot` [P] names the group of a row (-1: none), `left` what each may still take."""
 
-    def __init__(self, tables: list[tuple[Ints, Ints]]) -> None:
+    def __init__(self, tables: list[tuple[Rows, Ints]]) -> None:
         self.tables = tables
 
     def clip(self, rows: Ints, numbers: Ints) -> Ints:

@@ -6,6 +6,7 @@ import numpy as np
 
 from failover.planner.joint.arrays import Prepared
 from failover.planner.joint.problem import Demand, Finding, Site
+from failover.planner.joint.state import segment_sums
 
 UTILISATION_MAX = 1.0
 
@@ -13,10 +14,12 @@ UTILISATION_MAX = 1.0
 def check(prepared: Prepared) -> tuple[Finding, ...]:
     """Sites first, then demands, each by name."""
     found = [finding for site in prepared.sites for finding in _of_site(site)]
-    known = prepared.site_index.keys()
-    cached: dict[int, int] = {}
-    for demand in prepared.demands:
-        found += _of_demand(demand, known, cached)
+    names = segment_sums(prepared.named, prepared.start)
+    minimums = segment_sums(prepared.minimum, prepared.start)
+    asks_nothing = prepared.request.max(axis=1, initial=0) <= 0
+    odd = asks_nothing | (names == 0) | (minimums > prepared.replicas)
+    for at in np.flatnonzero(odd).tolist():
+        found += _of_demand(prepared.demands[at], bool(asks_nothing[at]), int(names[at]), int(minimums[at]))
     if len(prepared.demand_index) < len(prepared.demands):
         twice = [
             key for key, number in Counter(demand.key for demand in prepared.demands).items() if number > 1
@@ -58,9 +61,10 @@ def _of_site(site: Site) -> list[Finding]:
     return found
 
 
-def _of_demand(demand: Demand, known: object, cached: dict[int, int]) -> list[Finding]:
+def _of_demand(demand: Demand, asks_nothing: bool, names: int, minimums: int) -> list[Finding]:
+    """`names`: clusters that its rules name and that there are. `minimums`: their sum."""
     found: list[Finding] = []
-    if not any(amount > 0 for amount in demand.request.values()):
+    if asks_nothing:
         found.append(
             Finding(
                 code="no-request",
@@ -69,14 +73,6 @@ def _of_demand(demand: Demand, known: object, cached: dict[int, int]) -> list[Fi
                 amount=demand.replicas,
             )
         )
-    names = 0
-    total = 0
-    for choice in demand.rules.choices:
-        number = cached.get(id(choice.sites))
-        if number is None:
-            number = cached[id(choice.sites)] = sum(name in known for name in choice.sites)  # type: ignore[operator]
-        names += number
-        total += number * choice.minimum
     if names == 0:
         found.append(
             Finding(
@@ -86,13 +82,13 @@ def _of_demand(demand: Demand, known: object, cached: dict[int, int]) -> list[Fi
                 amount=demand.replicas,
             )
         )
-    if total > demand.replicas:
+    if minimums > demand.replicas:
         found.append(
             Finding(
                 code="minimum-above-total",
                 subject=demand.key,
-                sentence=f"the minimums of {demand.key} sum up to {total}, it wants {demand.replicas}",
-                amount=total - demand.replicas,
+                sentence=f"the minimums of {demand.key} sum up to {minimums}, it wants {demand.replicas}",
+                amount=minimums - demand.replicas,
             )
         )
     return found

@@ -7,11 +7,12 @@ before what was merely preferred otherwise.
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 
-from failover.planner.joint.arrays import STRATEGIES, Ints, Prepared
+from failover.planner.joint.arrays import STRATEGIES, Bools, Floats, Ints, Prepared, Rows
 from failover.planner.joint.problem import Shed, Strategy, Why
 from failover.planner.joint.spread import Spreads, domain_at
-from failover.planner.joint.state import State, rows_of_demands, segment_sums
+from failover.planner.joint.state import State
 
 RULES = (
     "weight",  # its part by its strategy
@@ -32,92 +33,102 @@ RULES = (
     "dearer",
     "made-room",
 )
+Codes = npt.NDArray[np.int8]
 CODE = {rule: index for index, rule in enumerate(RULES)}
 COST = STRATEGIES.index(Strategy.COST)
+PART = 1 << 16
 LEFT_SHARE = 0.75
 """Below this part of its share by weight (and more than one replica below), a row has left its weight for others."""
 
 
-def rules_that_bind(state: State, spreads: Spreads, rows: Ints) -> Ints:
-    """For each of `rows` an index of RULES. Rows of one demand may be given in part."""
-    prepared = state.prepared
-    demand, site = prepared.demand[rows], prepared.site[rows]
-    held = state.held[rows].astype(np.int64)
-    satisfied = state.missing[demand] == 0
-    share = _fair_shares(state, rows)
-    later = prepared.group[rows] > 0
-    strategy = prepared.strategy[demand]
-    full = _full(state, rows)
-    tests = (
-        ("no-request", (prepared.request.sum(axis=1) == 0)[demand]),
-        (
-            "not-named",
-            (prepared.weight[rows] == 0) & (prepared.minimum[rows] == 0) & (prepared.maximum[rows] == 0),
-        ),
-        ("unknown-capacity", _unknown(prepared)[site]),
-        ("closed", ~state.takes[site]),
-        ("node-too-small", ~prepared.fits[rows]),
-        ("shed", held < np.minimum(prepared.current[rows], state.kept[rows])),
-        ("maximum", held >= prepared.maximum[rows]),
-        ("spread", _at_spread_bound(state, spreads, rows)),
-        ("full", full & (~satisfied | (held < share))),
-        ("minimum", (held == prepared.minimum[rows]) & (held > 0)),
-        ("weight-zero", prepared.weight[rows] == 0),
-        ("whole", prepared.whole[demand]),
-        ("kept", (held > 0) & (held == state.kept[rows])),
-        ("group", later & satisfied & (held == 0)),
-        ("dearer", (strategy == COST) & (held == 0)),
-        ("made-room", (held < LEFT_SHARE * share) & (held + 1 < share)),
-    )
-    found = np.zeros(len(rows), dtype=np.int64)
-    open_ = np.ones(len(rows), dtype=bool)
-    for rule, holds in tests:
-        found[open_ & holds] = CODE[rule]
-        open_ &= ~holds
-    return found
+class Binding:
+    """Which rule bound each row of one plan; what all rows share is found once."""
+
+    def __init__(self, state: State, spreads: Spreads) -> None:
+        self._state, self._spreads = state, spreads
+        prepared = state.prepared
+        weight = np.where(prepared.fits & (prepared.group == 0), prepared.weight, np.float32(0))
+        total = np.bincount(prepared.demand, weights=weight, minlength=len(prepared.demands))
+        self._per_weight: Floats = prepared.replicas / np.where(total > 0, total, 1.0)
+        self._at_bound = [np.append(table.held(state) >= table.bound, False) for table in spreads.tables]
+
+    def all(self) -> Codes:
+        """[P]: an index of RULES for every row; part by part, so that what is looked at stays near the processor."""
+        number = len(self._state.prepared.site)
+        found = np.zeros(number, dtype=np.int8)
+        for begin in range(0, number, PART):
+            part = slice(begin, min(number, begin + PART))
+            found[part] = self.of(part)
+        return found
+
+    def of(self, rows: Ints | slice) -> Codes:
+        """The same for some rows; those of one demand may be given in part."""
+        state, prepared = self._state, self._state.prepared
+        demand, site = prepared.demand[rows], prepared.site[rows]
+        held, kept = state.held[rows], state.kept[rows]
+        minimum, maximum = prepared.minimum[rows], prepared.maximum[rows]
+        no_weight, later = prepared.weight[rows] == 0, prepared.group[rows] > 0
+        satisfied = (state.missing == 0)[demand]
+        share = self.shares(rows)
+        holds = {
+            "no-request": (prepared.request.sum(axis=1) == 0)[demand],
+            "not-named": no_weight & (minimum == 0) & (maximum == 0),
+            "unknown-capacity": _unknown(prepared)[site],
+            "closed": ~state.takes[site],
+            "node-too-small": ~prepared.fits[rows],
+            "shed": held < np.minimum(prepared.current[rows], kept),
+            "maximum": held >= maximum,
+            "spread": self._spread_is_full(rows, len(demand)),
+            "full": _full(state, demand, site) & (~satisfied | (held < share)),
+            "minimum": (held == minimum) & (held > 0),
+            "weight-zero": no_weight,
+            "whole": prepared.whole[demand],
+            "kept": (held > 0) & (held == kept),
+            "group": later & satisfied & (held == 0),
+            "dearer": (prepared.strategy == COST)[demand] & (held == 0),
+            "made-room": (held < LEFT_SHARE * share) & (held + 1 < share),
+        }
+        found = np.zeros(len(demand), dtype=np.int8)
+        for rule in reversed(RULES[1:]):  # an earlier one is written over a later one
+            found[holds[rule]] = CODE[rule]
+        return found
+
+    def shares(self, rows: Ints | slice) -> Floats:
+        """What weights alone would give each row of what its demand wants, over the rows of its first group."""
+        prepared = self._state.prepared
+        counts = prepared.fits[rows] & (prepared.group[rows] == 0)
+        share: Floats = prepared.weight[rows] * counts * self._per_weight[prepared.demand[rows]]
+        return share
+
+    def _spread_is_full(self, rows: Ints | slice, number: int) -> Bools:
+        result = np.zeros(number, dtype=bool)
+        for table, full in zip(self._spreads.tables, self._at_bound, strict=True):
+            result |= full[table.slot[rows]]
+        return result
 
 
-def _unknown(prepared: Prepared) -> np.ndarray:
+def _unknown(prepared: Prepared) -> Bools:
     return np.array([site.free is None for site in prepared.sites], dtype=bool)
 
 
-def _full(state: State, rows: Ints) -> np.ndarray:
+def _full(state: State, demand: Rows, site: Rows) -> Bools:
     """No room for one more replica there."""
     prepared = state.prepared
-    result = np.zeros(len(rows), dtype=bool)
+    result = np.zeros(len(demand), dtype=bool)
     for index in range(len(prepared.resources)):
-        asked, free = prepared.request[:, index].copy(), state.free[:, index].copy()
+        asked, free = prepared.request[:, index], state.free[:, index]
         if len(asked) and asked.max() > free.min(initial=0):
-            result |= asked[prepared.demand[rows]] > free[prepared.site[rows]]
-    return result
-
-
-def _fair_shares(state: State, rows: Ints) -> np.ndarray:
-    """What weights alone would give each row of what its demand wants, over the rows of its first group."""
-    prepared = state.prepared
-    weight = np.where(prepared.fits & (prepared.group == 0), prepared.weight, 0.0).astype(np.float64)
-    sums = np.concatenate(([0.0], np.cumsum(weight)))
-    total = sums[prepared.start[1:]] - sums[prepared.start[:-1]]
-    per_weight = prepared.replicas / np.where(total > 0, total, 1.0)
-    share: np.ndarray = weight[rows] * per_weight[prepared.demand[rows]]
-    return share
-
-
-def _at_spread_bound(state: State, spreads: Spreads, rows: Ints) -> np.ndarray:
-    result = np.zeros(len(rows), dtype=bool)
-    for table in spreads.tables:
-        slot = table.slot[rows]
-        full = table.held(state) >= table.bound
-        result |= (slot >= 0) & full[slot]
+            result |= asked.copy()[demand] > free.copy()[site]
     return result
 
 
 class Reasons:
     """Sentences for single rows of one plan."""
 
-    def __init__(self, state: State, spreads: Spreads, shed: Sequence[Shed]) -> None:
+    def __init__(self, state: State, spreads: Spreads, binding: Binding, shed: Sequence[Shed]) -> None:
         self._state = state
         self._spreads = spreads
+        self._binding = binding
         self._shed = shed
 
     def why(self, demand: str, site: str) -> Why:
@@ -137,7 +148,7 @@ class Reasons:
                 sentence=f"the rules of {demand} do not name {site}",
                 would_change=f"name {site} in its placement",
             )
-        rule = RULES[int(rules_that_bind(self._state, self._spreads, np.array([row]))[0])]
+        rule = RULES[int(self._binding.of(np.array([row]))[0])]
         sentence, change = self._say(rule, row)
         return Why(
             demand=demand,
@@ -154,7 +165,7 @@ class Reasons:
         site = prepared.sites[prepared.site[row]]
         held, kept = int(state.held[row]), int(state.kept[row])
         lost = held == 0 < int(prepared.current[row]) and not state.takes[prepared.site[row]]
-        share = float(_fair_shares(state, np.array([row]))[0])
+        share = float(self._binding.shares(np.array([row]))[0])
         weight = float(prepared.weight[row])
         said: dict[str, tuple[str, str]] = {
             "no-request": (f"{demand.key} names no resources of one replica", "give its containers requests"),
@@ -259,16 +270,3 @@ class Reasons:
             {shed.made_room_for for shed in self._shed if shed.victim == demand and shed.site == site}
         )
         return f"gave up {number} there for {', '.join(takers) or 'a higher tier'}"
-
-
-def replicas_by_rule(state: State, spreads: Spreads, demands: Ints) -> dict[str, int]:
-    """How many replicas each rule bound, over the rows of these demands."""
-    rows, _ = rows_of_demands(state.prepared, demands)
-    codes = rules_that_bind(state, spreads, rows)
-    sums = np.bincount(codes, weights=state.held[rows], minlength=len(RULES))
-    return {rule: int(sums[index]) for rule, index in CODE.items() if sums[index]}
-
-
-def placed_in_total(state: State) -> int:
-    """Replicas placed, fleet-wide."""
-    return int(segment_sums(state.held, state.prepared.start).sum())

@@ -6,9 +6,9 @@ from functools import cached_property
 
 import numpy as np
 
-from failover.planner.joint.arrays import Ints, Prepared
+from failover.planner.joint.arrays import Prepared
 from failover.planner.joint.problem import Finding, Placed, Shed, Why
-from failover.planner.joint.reasons import Reasons, rules_that_bind
+from failover.planner.joint.reasons import Binding, Codes, Reasons
 from failover.planner.joint.shed import Given, as_sheds
 from failover.planner.joint.shortfalls import shortfalls
 from failover.planner.joint.spread import Spreads
@@ -75,9 +75,9 @@ class Placement:
             rows = changed.get(prepared.demand_index[asked.key], [])
             yield from sorted(rows, key=lambda placed: placed.site)
 
-    def rules(self) -> Ints:
+    def rules(self) -> Codes:
         """[P]: for every row which rule bound it (an index of `reasons.RULES`)."""
-        return rules_that_bind(self.state, self.spreads, np.arange(len(self.prepared.site)))
+        return self._binding.all()
 
     def why(self, demand: str, site: str) -> Why:
         """Why it got that number there."""
@@ -94,5 +94,9 @@ class Placement:
         return tuple(self.why(demand, site) for site in sorted(sites))
 
     @cached_property
+    def _binding(self) -> Binding:
+        return Binding(self.state, self.spreads)
+
+    @cached_property
     def _reasons(self) -> Reasons:
-        return Reasons(self.state, self.spreads, self.shed)
+        return Reasons(self.state, self.spreads, self._binding, self.shed)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -34,24 +35,28 @@ TIGHT = 0.005
 """A tier that misses more than this share is placed again with its small replicas first."""
 
 
-@dataclass(slots=True)
+@dataclass
 class Engine:
     """What all plans for one problem share: the prepared arrays and what is derived from them once."""
 
     prepared: Prepared
     spreads: Spreads
-    index: SiteIndex
     weight: Floats
     priced: Floats = field(init=False)
 
     def __post_init__(self) -> None:
         self.priced = self.weight.copy()
 
+    @cached_property
+    def index(self) -> SiteIndex:
+        """Rows by site; a plan that finds room for everything never asks."""
+        return SiteIndex.of(self.prepared)
+
     @classmethod
     def of(cls, problem: Problem) -> "Engine":
         prepared = prepare(problem)
         weight = strategy_weights(State.begin(prepared))
-        return cls(prepared, find_spreads(prepared), SiteIndex.of(prepared), weight)
+        return cls(prepared, find_spreads(prepared), weight)
 
     def solve(self) -> Placement:
         """Place everything that is missing; with a budget of moves, also move what runs where that is better."""
@@ -108,7 +113,7 @@ class Engine:
         """Tier after tier. `iterations`, `again`: rounds of price setting; none at all: by the program."""
         plan = Plan(state, self.spreads, self.weight, self.priced)
         size = sizes(self.prepared)
-        repair = Repair(state=state, spreads=self.spreads, index=self.index, size=size, attempts=attempts)
+        repair: Repair | None = None
         given: list[Given] = []
         begun = state.copy() if exact.may_apply(state) else None
         prices: Floats | None = None
@@ -127,7 +132,10 @@ class Engine:
                     prices = shadow_prices(state, self.weight, later, rounds * self._affords(later), prices)
                 set_prices(plan, demands, prices)
                 _place_best(plan, demands)
-            if state.missing[demands].any() and attempts:
+            if state.missing[demands].any():
+                repair = repair or Repair(
+                    state=state, spreads=self.spreads, index=self.index, size=size, attempts=attempts
+                )
                 repair.place(demands, DEPTH)
                 repair.exchange(demands)
                 repair.place(demands, DEPTH)
@@ -137,7 +145,8 @@ class Engine:
         give_back(state, given)
         if begun is not None and not given and state.missing.any():
             exact.place_exactly(state, begun)
-        cheapen(state, self.index, np.flatnonzero((self.prepared.strategy == COST) & ~self.spreads.with_hard))
+        if (by_cost := np.flatnonzero((self.prepared.strategy == COST) & ~self.spreads.with_hard)).size:
+            cheapen(state, self.index, by_cost)
         return given
 
     def _affords(self, demands: Ints) -> int:

@@ -10,7 +10,7 @@ from math import ceil
 
 import numpy as np
 
-from failover.planner.joint.arrays import Bools, Floats, Ints, Prepared
+from failover.planner.joint.arrays import Bools, Floats, Ints, Prepared, Rows
 from failover.planner.joint.fill import Limits
 from failover.planner.joint.problem import Spread, Unsatisfiable
 from failover.planner.joint.state import State, rows_of_demands
@@ -27,7 +27,7 @@ class SpreadTable:
     Groups: `of` the demand, `bound` (for its wanted replicas), `hard` (DoNotSchedule).
     """
 
-    slot: Ints
+    slot: Rows
     inside: Ints
     of: Ints
     bound: Ints
@@ -89,8 +89,11 @@ def find_spreads(prepared: Prepared) -> Spreads:
     with_any = np.zeros(len(prepared.demands), dtype=bool)
     with_soft, with_hard, with_seeds = with_any.copy(), with_any.copy(), with_any.copy()
     places: list[list[tuple[int, Spread]]] = []
-    for index, demand in enumerate(prepared.demands):
-        for place, spread in enumerate(demand.rules.spread):
+    having = [
+        (index, demand.rules.spread) for index, demand in enumerate(prepared.demands) if demand.rules.spread
+    ]
+    for index, spreads in having:
+        for place, spread in enumerate(spreads):
             if place == len(places):
                 places.append([])
             places[place].append((index, spread))
@@ -106,25 +109,30 @@ def find_spreads(prepared: Prepared) -> Spreads:
 
 
 def _table(prepared: Prepared, place: list[tuple[int, Spread]], domains: dict[str, Ints]) -> SpreadTable:
-    slot = np.full(len(prepared.site), -1, dtype=np.int64)
-    of: list[int] = []
-    bound: list[int] = []
-    hard: list[bool] = []
-    for index, spread in place:
-        rows = prepared.rows_of(index)
-        groups, inverse = np.unique(domains[spread.kind][prepared.site[rows]], return_inverse=True)
-        slot[rows] = inverse + len(of)
-        wanted = int(prepared.replicas[index])
-        most = NO_BOUND if spread.at_most_percent is None else percent_of(spread.at_most_percent, wanted)
-        of.extend([index] * len(groups))
-        bound.extend([most] * len(groups))
-        hard.extend([spread.when_unsatisfiable is Unsatisfiable.DO_NOT_SCHEDULE] * len(groups))
+    demands = np.array([index for index, _ in place], dtype=np.int64)
+    kinds = sorted(domains)
+    kind = np.array([kinds.index(spread.kind) for _, spread in place])
+    rows, offset = rows_of_demands(prepared, demands)
+    owner = np.repeat(np.arange(len(place)), np.diff(offset))
+    sites = len(prepared.sites)
+    domain = np.stack([domains[name] for name in kinds])[kind[owner], prepared.site[rows]]
+    groups, inverse = np.unique(owner * sites + domain, return_inverse=True)
+    of_place = groups // max(1, sites)
+    bound = [
+        NO_BOUND
+        if spread.at_most_percent is None
+        else percent_of(spread.at_most_percent, int(prepared.replicas[index]))
+        for index, spread in place
+    ]
+    hard = [spread.when_unsatisfiable is Unsatisfiable.DO_NOT_SCHEDULE for _, spread in place]
+    slot = np.full(len(prepared.site), -1, dtype=np.int32)
+    slot[rows] = inverse
     return SpreadTable(
         slot,
         np.flatnonzero(slot >= 0),
-        np.array(of, dtype=np.int64),
-        np.array(bound, dtype=np.int64),
-        np.array(hard, dtype=bool),
+        demands[of_place],
+        np.array(bound, dtype=np.int64)[of_place],
+        np.array(hard, dtype=bool)[of_place],
     )
 
 
@@ -187,7 +195,7 @@ def _cut_back_one(state: State, spreads: Spreads, index: int) -> None:
         state.put(int(rows[excess]), -1)
 
 
-def _excess(hard: list[tuple[Spread, Ints]], held: Ints, loose: Ints) -> int | None:
+def _excess(hard: list[tuple[Spread, Rows]], held: Ints, loose: Ints) -> int | None:
     """A row that must give up a replica for a limit to hold, the fullest of the offending domain; None: all hold."""
     total = int(held.sum())
     for spread, slot in hard:

@@ -115,10 +115,12 @@ def places_in(free: Ints, request: Ints) -> Ints:
     return np.maximum(result, 0)
 
 
-def segment_sums(values: Rows | Ints | Floats, start: Ints) -> Ints:
+def segment_sums(values: Rows | Ints | Floats | Bools, start: Ints) -> Ints:
     """Sums over `start[i]:start[i + 1]`, 0 for an empty one."""
-    total = np.concatenate(([0], np.cumsum(values, dtype=np.int64)))
-    sums: Ints = total[start[1:]] - total[start[:-1]]
+    sums = np.zeros(len(start) - 1, dtype=np.int64)
+    some = np.flatnonzero(start[1:] > start[:-1])
+    if len(some):
+        sums[some] = np.add.reduceat(values, start[some], dtype=np.int64)
     return sums
 
 
