@@ -166,12 +166,12 @@ def fill(state: State, ask: Ask, *, fresh: bool = False, rounds_max: int = ROUND
 def _propose(state: State, ask: Ask, fresh: bool, number: int) -> tuple[Ints, Bools]:
     """Replicas that each row asks for in this round, and demands that have no open row."""
     prepared = state.prepared
-    site = prepared.site[ask.rows]
     length = np.diff(ask.offset)
-    owner = np.repeat(np.arange(len(ask.demands)), length)
-    wanted = np.where(ask.single, ask.quota, 1)
-    request = prepared.request[ask.demands] * np.where(prepared.whole[ask.demands], wanted, 1)[:, None]
     open_ = (ask.cap > 0) & (ask.weight > 0)
+    request = prepared.request[ask.demands]
+    if (whole := prepared.whole[ask.demands]).any():
+        request = request * np.where(whole, ask.quota, 1)[:, None]
+    site = prepared.site[ask.rows]
     for index in range(request.shape[1]):
         free = state.free[:, index].copy()
         if len(request) and request[:, index].max() > free.min():
@@ -193,6 +193,7 @@ def _propose(state: State, ask: Ask, fresh: bool, number: int) -> tuple[Ints, Bo
     scale = quota / np.where(sum_short > 0, sum_short, 1.0)
     share = short * np.repeat(scale, length)
     if ask.single.any():
+        owner = np.repeat(np.arange(len(ask.demands)), length)
         share = _on_one_row(ask, weight, share, owner, number, prepared.luck[ask.demands])
     proposal = np.minimum(dither(share, ask.offset, prepared.luck[ask.demands], number), ask.cap)
     if ask.limits is not None:
@@ -206,16 +207,16 @@ def dither(share: Floats, offset: Ints, luck: Floats, number: int) -> Ints:
     Each part differs from its share by less than one, the sum from its share's by rounding only, and over many
     demands every part has its share on average.
     """
-    length = np.diff(offset)
     total = np.cumsum(share)
-    before = np.concatenate(([0.0], total))[offset[:-1]]
-    inside = total - np.repeat(before, length)
+    first = offset[:-1]
     start = EDGE + (1 - 2 * EDGE) * ((luck + number * GOLDEN) % 1.0)
-    steps = np.floor(inside + np.repeat(start, length)).astype(np.int64)
-    earlier = np.concatenate(([0], steps[:-1]))
-    earlier[offset[:-1]] = 0
-    parts: Ints = np.maximum(steps - earlier, 0)
-    return parts
+    start -= np.concatenate(([0.0], total))[first]
+    total += np.repeat(start, np.diff(offset))
+    np.floor(total, out=total)
+    parts = np.empty(len(share), dtype=np.int64)
+    np.subtract(total[1:], total[:-1], out=parts[1:], casting="unsafe")
+    parts[first] = total[first]
+    return np.maximum(parts, 0, out=parts)
 
 
 def _on_one_row(ask: Ask, weight: Floats, share: Floats, owner: Ints, number: int, luck: Floats) -> Floats:

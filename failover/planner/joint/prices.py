@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from failover.planner.joint.arrays import Floats, Ints, Prepared
+from failover.planner.joint.arrays import Floats, Ints, Prepared, Rows
 from failover.planner.joint.state import State, rows_of_demands
 
 SAMPLE_ROWS = 400_000
@@ -49,11 +49,18 @@ def mix_of(prepared: Prepared, free: Ints) -> Floats:
 
 def row_prices(prepared: Prepared, mix: Floats, prices: Floats, rows: Ints) -> Floats:
     """The price of each of these rows, at most what an exponent can bear."""
-    site, demand = prepared.site[rows], prepared.demand[rows]
+    demand = prepared.demand[rows]
+    binding = np.flatnonzero(prices.any(axis=0)).tolist()
+    mixed = [mix[:, index].copy()[demand] for index in binding]
+    return _paid(mixed, prices[:, binding], prepared.site[rows])
+
+
+def _paid(mixed: list[Floats], prices: Floats, site: Ints | Rows) -> Floats:
+    """`mixed`: by resource, the part that it has in what each row asks for."""
     result = np.zeros(len(site))
-    for index in range(prices.shape[1]):
+    for index, mix in enumerate(mixed):
         if prices[:, index].any():
-            result += mix[:, index].copy()[demand] * prices[:, index].copy()[site]
+            result += mix * prices[:, index].copy()[site]
     np.minimum(result, EXPONENT_MAX, out=result)
     return result
 
@@ -90,7 +97,7 @@ def shadow_prices(
         return prices
     sample = _sample(state, demands)
     mix = mix_of(prepared, state.free)
-    open_ = (state.room(sample.rows) > 0) & (state.places(sample.rows) > 0)
+    open_ = (state.room(sample.rows) > 0) & state.holds_one(sample.rows)
     length = np.diff(sample.offset)
     keep = np.repeat(np.add.reduceat(open_, sample.offset[:-1]) > 0, length) if len(sample.rows) else open_
     rows = sample.rows[open_ & keep]
@@ -103,13 +110,15 @@ def shadow_prices(
     base /= np.repeat(np.maximum(np.maximum.reduceat(base, first), 1e-30), owner_length)
     missing = state.missing[demand[first]] * sample.scale
     worth = np.exp(-worth_of(prepared, demand[first].astype(np.int64)))
-    request = [prepared.request[demand, index].astype(np.float64) for index in range(prices.shape[1])]
+    columns = range(prices.shape[1])
+    request = [prepared.request[:, index].astype(np.float64)[demand] for index in columns]
+    mixed = [mix[:, index].copy()[demand] for index in columns]
     site = prepared.site[rows].astype(np.int64)
     free = np.maximum(state.free, 1) * FULL
     bound = np.minimum(state.room(rows), 2**31) * sample.scale
     speed = np.zeros(prices.shape)
     for _ in range(iterations):
-        share = base * np.exp(-row_prices(prepared, mix, prices, rows))
+        share = base * np.exp(-_paid(mixed, prices, site))
         total = np.add.reduceat(share, first) + worth
         share *= np.repeat(missing / total, owner_length)
         np.minimum(share, bound, out=share)

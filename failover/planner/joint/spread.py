@@ -152,7 +152,7 @@ def seed_domains(
             held = table.held(state)
             domains = np.bincount(table.of[held > 0], minlength=len(prepared.demands))[demands]
             lacks = (domains < wanted) & (state.missing[demands] > 0)
-            open_ = ready & lacks[owner] & (held[slot] == 0) & (state.places(rows) > 0)
+            open_ = ready & lacks[owner] & (held[slot] == 0) & state.holds_one(rows)
             if limits is not None:
                 open_ &= limits.open(rows)
             if not open_.any():

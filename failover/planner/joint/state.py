@@ -54,8 +54,21 @@ class State:
     def room(self, rows: Ints) -> Ints:
         """How many more replicas each row may hold by its rules, whatever is free; 0 where its site takes none."""
         prepared = self.prepared
-        left = np.maximum(prepared.maximum[rows].astype(np.int64) - self.held[rows], 0)
-        return np.where(prepared.fits[rows] & self.takes[prepared.site[rows]], left, 0)
+        left = prepared.maximum[rows] - self.held[rows]
+        np.maximum(left, 0, out=left)
+        left[~(prepared.fits[rows] & self.takes[prepared.site[rows]])] = 0
+        return left.astype(np.int64)
+
+    def holds_one(self, rows: Ints) -> Bools:
+        """Each row's site has free resources for one more replica."""
+        prepared = self.prepared
+        demand, site = prepared.demand[rows], prepared.site[rows]
+        result = np.ones(len(rows), dtype=bool)
+        for index in range(self.free.shape[1]):
+            asked, free = prepared.request[:, index], self.free[:, index]
+            if len(asked) and asked.max() > free.min():
+                result &= asked.copy()[demand] <= free.copy()[site]
+        return result
 
     def places(self, rows: Ints) -> Ints:
         """How many more replicas each row's site has free resources for."""
