@@ -270,9 +270,8 @@ class NameServer:
     port: int = 53
 
 
-ZONE_PATIENCE_S = 600.0
-ZONE_PATIENCE_BESIDE_S = 120.0
-"""The same where another provider holds the zone as well: it serves meanwhile, and a repair catches this one up."""
+ZONE_PATIENCE_S, ZONE_PATIENCE_BESIDE_S = 600.0, 120.0
+"""The second where another provider holds the zone as well: it serves meanwhile, and a repair catches this one up."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
