@@ -12,6 +12,7 @@ from typing import Any
 
 from failover.cli import exits, render
 from failover.cli.exits import Stop
+from failover.cli.heap import give_back_what_is_free
 from failover.model.errors import FailoverError, StoreError
 
 KUBECONFIGS_EVERY_S = 10.0
@@ -231,6 +232,7 @@ def _why(error: OSError) -> str:
 
 def _run(main: Coroutine[Any, Any, None]) -> None:
     """Run until a signal asks to stop; then stop cleanly."""
+    give_back_what_is_free()
 
     async def until_signal() -> None:
         task = asyncio.ensure_future(main)
