@@ -31,6 +31,7 @@ FIRST_ELSEWHERE = {
     "velocity": "the sender paces itself by the same figure",
     "share-per-step": "the planner cuts its steps by the same figure",
     "absolute": "changes are composed with a precondition",
+    "shed": "the planner takes only what may be given up, and grows into it",
     "order": "the step machine offers only what may go",
     "add-before-remove": "the same",
     "control-plane": "the planner takes no such cluster for a target",

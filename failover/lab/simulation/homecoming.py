@@ -1,5 +1,7 @@
 """After the trouble people answer what waits for them, and fail back what has moved, region by region, as the runbook says."""
 
+from random import Random
+
 from failover.controller.context import Context
 
 from .world import World
@@ -7,6 +9,7 @@ from .world import World
 TRY_EVERY_S = 5.0
 WAITS = "awaiting-approval"
 APPROVED_SHARE = 0.7
+BALANCED_SHARE = 0.1
 
 
 async def bring_home(world: World, seconds: float, *, on_watch: bool = False) -> None:
@@ -26,6 +29,12 @@ async def bring_home(world: World, seconds: float, *, on_watch: bool = False) ->
             if answer.get("run"):
                 await _over(world, str(answer["run"]))
         await world.clock.sleep(TRY_EVERY_S)
+
+
+async def ask_for_balance(world: World, dice: Random) -> None:
+    """Now and then somebody wants the load evened out at once, before anything has come home."""
+    if dice.random() < BALANCED_SHARE:
+        await world.command("start", kind="rebalance", reason="the load is uneven")
 
 
 async def answer_what_waits(world: World) -> None:

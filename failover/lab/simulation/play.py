@@ -13,7 +13,7 @@ from failover.model.verdict import VerdictKind
 
 from . import trace
 from .faults import FAULTS, Fault
-from .homecoming import answer_what_waits, bring_home
+from .homecoming import answer_what_waits, ask_for_balance, bring_home
 from .layers import Undo
 from .liveness import check_liveness
 from .oracles import ORACLES, Violation
@@ -175,6 +175,7 @@ async def _chapter(
     """Trouble, peace, and people who fail back; returns what lasts."""
     lasting = await _trouble(world, result, schedule, since=since, trouble_s=trouble_s)
     await _mend(world)
+    await ask_for_balance(world, random.Random(f"balance/{result.seed}/{since}"))  # noqa: S311 - reproducible, not secret
     await bring_home(world, IMPATIENCE_S)
     await come_to_rest(world)
     await bring_home(world, HOMECOMING_S)
