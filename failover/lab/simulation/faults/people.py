@@ -1,11 +1,13 @@
 """People: what they say, at any moment."""
 
 import asyncio
+from contextlib import suppress
 
 from failover.lab.simulation.fleet import edited
 from failover.lab.simulation.homecoming import bring_home
 from failover.lab.simulation.layers import Undo
 from failover.lab.simulation.world import World
+from failover.model.errors import StoreError
 
 from .clusters import REGIONS
 from .registry import ender, fault
@@ -112,4 +114,5 @@ async def policy_edited(world: World) -> None:
     world.policy = edited(world.policy, world.policies, world.random)
     for life in world.lives:
         if life.alive and life.controller is not None and life.clock.running.is_set():
-            await life.controller.use_policy(world.policy)
+            with suppress(StoreError):  # as the daemon does: the policy is in force, only the journal does not say so
+                await life.controller.use_policy(world.policy)
