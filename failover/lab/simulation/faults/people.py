@@ -114,5 +114,7 @@ async def policy_edited(world: World) -> None:
     world.policy = edited(world.policy, world.policies, world.random)
     for life in world.lives:
         if life.alive and life.controller is not None and life.clock.running.is_set():
-            with suppress(StoreError):  # as the daemon does: the policy is in force, only the journal does not say so
+            with suppress(
+                StoreError
+            ):  # as the daemon does: the policy is in force, only the journal does not say so
                 await life.controller.use_policy(world.policy)
