@@ -14,6 +14,7 @@ from failover.model.errors import Conflict
 from failover.model.ids import ApplicationName
 from failover.model.ports import DNSZone
 from failover.model.records import RecordSet
+from tests.benchmarks.dns_elsewhere import elsewhere
 from tests.benchmarks.dns_places import PLACES, place
 from tests.benchmarks.figures import Figure
 from tests.dnszones.worlds import SHOP, Writer, create, record, until_effective
@@ -153,15 +154,10 @@ def _flip_at_limits() -> list[Figure]:
 
 
 async def _flip_limited(name: str, told: dict[str, float], size: int) -> float:
-    async with place(name, rate=10.0, burst=50.0) as world:
+    async with elsewhere(name, rate=10.0, burst=50.0) as world:
         zone = world.open(timeout_s=60.0, requests_per_s=10.0)
         await until_effective(zone, *await _move(zone, "plan-192.0.2.1", "", "192.0.2.1", size))
-        fake = world.fake  # type: ignore[union-attr]
-        for key, value in told.items():
-            if key == "behind_s":
-                fake.behind.lag_s = value
-            else:
-                setattr(fake, key, value)
+        await world.slow_down(told)
         began = time.perf_counter()
         moved = await _move(zone, "plan-2", "192.0.2.1", "192.0.2.2", size)
         await until_effective(zone, *moved, every_s=VERIFY_EVERY_S)  # as the controller waits
