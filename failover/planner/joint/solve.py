@@ -100,18 +100,33 @@ class Engine:
     def _place(self, state: State, attempts: int, iterations: int, again: int) -> list[Given]:
         """By shadow prices; where these leave replicas without a place, and the fleet is small, by the program too."""
         begun = state.copy() if affords(state, np.flatnonzero(state.missing > 0)) else None
-        given = self._place_tiers(state, attempts, iterations, again)
-        if begun is None or not state.missing.any():
+        given = self._place_tiers(state, self.weight, attempts, iterations, again)
+        if begun is None:
             return given
-        given_again = self._place_tiers(begun, attempts, 0, 0)
-        if _missing_by_tier(begun) >= _missing_by_tier(state):
-            return given
-        state.become(begun)
-        return given_again
+        tries = [(self.weight, 0)]
+        if (self.prepared.strategy == COST).any():
+            # What is cheap may lead into a corner: no fewer are placed than by the weights of the rules alone.
+            tries += [(self._balanced(), iterations), (self._balanced(), 0)]
+        for weight, rounds in tries:
+            if not state.missing.any():
+                break
+            other = begun.copy()
+            given_there = self._place_tiers(other, weight, attempts, rounds, again)
+            if _missing_by_tier(other) < _missing_by_tier(state):
+                state.become(other)
+                given = given_there
+        return given
 
-    def _place_tiers(self, state: State, attempts: int, iterations: int, again: int) -> list[Given]:
+    def _balanced(self) -> Floats:
+        """[P]: the weights, with those of the rules for demands that go by cost."""
+        by_cost = (self.prepared.strategy == COST)[self.prepared.demand]
+        return np.where(by_cost, self.prepared.weight, self.weight)
+
+    def _place_tiers(
+        self, state: State, weight: Floats, attempts: int, iterations: int, again: int
+    ) -> list[Given]:
         """Tier after tier. `iterations`, `again`: rounds of price setting; none at all: by the program."""
-        plan = Plan(state, self.spreads, self.weight, self.priced)
+        plan = Plan(state, self.spreads, weight, self.priced)
         size = sizes(self.prepared)
         repair: Repair | None = None
         given: list[Given] = []
@@ -129,7 +144,7 @@ class Engine:
                 later = np.flatnonzero((tier >= level) & (state.missing > 0))
                 rounds = iterations if prices is None else again
                 if rounds or prices is None:
-                    prices = shadow_prices(state, self.weight, later, rounds * self._affords(later), prices)
+                    prices = shadow_prices(state, weight, later, rounds * self._affords(later), prices)
                 set_prices(plan, demands, prices)
                 _place_best(plan, demands)
             if state.missing[demands].any():
