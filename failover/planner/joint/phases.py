@@ -93,8 +93,9 @@ def dearness(prepared: Prepared, cost: Floats, rows: Ints) -> Floats:
 def set_prices(plan: Plan, demands: Ints, prices: Floats) -> None:
     """Weights after the shadow prices, for the rows of these demands."""
     prepared = plan.state.prepared
-    rows, _ = rows_of_demands(prepared, demands)
-    price = row_prices(prepared, mix_of(prepared, prepared.free), prices, rows)
+    rows, offset = rows_of_demands(prepared, demands)
+    mix = mix_of(prepared, prepared.free, demands)
+    price = row_prices(mix, np.diff(offset), prices, prepared.site[rows])
     plan.priced[rows] = plan.weight[rows] * np.exp(-price)
 
 
@@ -108,7 +109,7 @@ def place_tier(plan: Plan, demands: Ints) -> None:
     _place_groups(plan, demands, limits)
     soft = demands[spreads.with_soft[demands] & (state.missing[demands] > 0)]
     if len(soft):
-        _place_groups(plan, soft, spreads.limits(state, hard_only=True))
+        _place_groups(plan, soft, spreads.limits(state, soft, hard_only=True))
     if limits is not None:
         cut_back(state, spreads, demands)
 
@@ -116,9 +117,9 @@ def place_tier(plan: Plan, demands: Ints) -> None:
 def place_first(plan: Plan, demands: Ints) -> Limits | None:
     """What comes before weights: minimums, one replica in each domain of a spread, standby. Returns the spreads' limits."""
     state, spreads = plan.state, plan.spreads
-    hard = spreads.limits(state, hard_only=True) if spreads.with_any[demands].any() else None
+    hard = spreads.limits(state, demands, hard_only=True) if spreads.with_any[demands].any() else None
     _place_minimums(plan, demands, hard)
-    limits = spreads.limits(state, hard_only=False) if hard is not None else None
+    limits = spreads.limits(state, demands, hard_only=False) if hard is not None else None
     if spreads.with_seeds[demands].any():
         seed_domains(state, spreads, demands, plan.priced, limits)
     _place_standby(plan, demands, limits)

@@ -25,6 +25,7 @@ FULL = 0.97
 GROUP_PRICE = 5.0
 """What a later group costs against an earlier: e^-5 of its share, until the earlier is that dear."""
 WORTH = 7.0
+EVERY = slice(None)
 WORTH_OF_SIZE = 14.0
 WORTH_PER_TIER = 4.0
 
@@ -39,20 +40,19 @@ class Sample:
     scale: float
 
 
-def mix_of(prepared: Prepared, free: Ints) -> Floats:
-    """[D, R]: each demand's request as shares of the fleet's free resources, scaled to sum 1."""
+def mix_of(prepared: Prepared, free: Ints, demands: Ints) -> Floats:
+    """[n, R]: each demand's request as shares of the fleet's free resources, scaled to sum 1."""
     total = np.maximum(free.sum(axis=0), 1)
-    share = prepared.request / total
+    share = prepared.request[demands] / total
     mix: Floats = share / np.maximum(share.sum(axis=1, keepdims=True), 1e-300)
     return mix
 
 
-def row_prices(prepared: Prepared, mix: Floats, prices: Floats, rows: Ints) -> Floats:
-    """The price of each of these rows, at most what an exponent can bear."""
-    demand = prepared.demand[rows]
+def row_prices(mix: Floats, length: Ints, prices: Floats, site: Rows) -> Floats:
+    """The price of each row, at most what an exponent can bear. `mix` [n, R] of demands with `length` [n] rows each."""
     binding = np.flatnonzero(prices.any(axis=0)).tolist()
-    mixed = [mix[:, index].copy()[demand] for index in binding]
-    return _paid(mixed, prices[:, binding], prepared.site[rows])
+    mixed = [np.repeat(mix[:, index], length) for index in binding]
+    return _paid(mixed, prices[:, binding], site)
 
 
 def _paid(mixed: list[Floats], prices: Floats, site: Ints | Rows) -> Floats:
@@ -65,9 +65,10 @@ def _paid(mixed: list[Floats], prices: Floats, site: Ints | Rows) -> Floats:
     return result
 
 
-def sizes(prepared: Prepared) -> Floats:
-    """[D]: the part of the fleet's free room that one replica takes, of the resource of which it takes most."""
-    size: Floats = (prepared.request / np.maximum(prepared.free.sum(axis=0), 1)).max(axis=1, initial=0.0)
+def sizes(prepared: Prepared, demands: Ints | slice = EVERY) -> Floats:
+    """The part of the fleet's free room that one replica takes, of the resource of which it takes most."""
+    total = np.maximum(prepared.free.sum(axis=0), 1)
+    size: Floats = (prepared.request[demands] / total).max(axis=1, initial=0.0)
     return size
 
 
@@ -76,7 +77,7 @@ def worth_of(prepared: Prepared, demands: Ints) -> Floats:
 
     A tier that does not fit wants the most replicas, each counting alike, so the small ones are worth their room most.
     """
-    tier, size = prepared.tier[demands], sizes(prepared)[demands]
+    tier, size = prepared.tier[demands], sizes(prepared, demands)
     rank = np.argsort(np.argsort(size, kind="stable"), kind="stable") / max(1, len(demands) - 1)
     worth: Floats = (
         WORTH
@@ -96,7 +97,6 @@ def shadow_prices(
     if not len(demands):
         return prices
     sample = _sample(state, demands)
-    mix = mix_of(prepared, state.free)
     open_ = (state.room(sample.rows) > 0) & state.holds_one(sample.rows)
     length = np.diff(sample.offset)
     keep = np.repeat(np.add.reduceat(open_, sample.offset[:-1]) > 0, length) if len(sample.rows) else open_
@@ -112,7 +112,8 @@ def shadow_prices(
     worth = np.exp(-worth_of(prepared, demand[first].astype(np.int64)))
     columns = range(prices.shape[1])
     request = [prepared.request[:, index].astype(np.float64)[demand] for index in columns]
-    mixed = [mix[:, index].copy()[demand] for index in columns]
+    mix = mix_of(prepared, state.free, demand[first].astype(np.int64))
+    mixed = [np.repeat(mix[:, index], owner_length) for index in columns]
     site = prepared.site[rows].astype(np.int64)
     free = np.maximum(state.free, 1) * FULL
     bound = np.minimum(state.room(rows), 2**31) * sample.scale

@@ -75,8 +75,7 @@ class Engine:
     def _without(self, sites: Iterable[str]) -> State:
         prepared = self.prepared
         gone = np.array(sorted(prepared.site_index[name] for name in sites), dtype=np.int64)
-        state = State.begin(prepared)
-        state.missing[:] = 0
+        state = State.standing(prepared)
         rows = np.concatenate([self.index.at(int(site)) for site in gone]) if len(gone) else gone
         rows = rows[state.held[rows] > 0]
         state.missing += np.bincount(
@@ -178,17 +177,17 @@ def _place_best(plan: Plan, demands: Ints) -> None:
     """By hash, and where that leaves too many without a place, small replicas first: the better of both."""
     state = plan.state
     wanted = int(state.missing[demands].sum())
-    before = state.copy()
+    before = state.mark(demands)
     place_tier(plan, demands)
     if state.missing[demands].sum() <= TIGHT * wanted:
         return
-    first = state.copy()
-    state.become(before)
+    first = state.mark(demands)
+    state.back_to(before)
     plan.order = sizes(state.prepared)
     place_tier(plan, demands)
     plan.order = None
-    if first.missing[demands].sum() <= state.missing[demands].sum():
-        state.become(first)
+    if first.missing.sum() <= state.missing[demands].sum():
+        state.back_to(first)
 
 
 def _hold_back(plan: Plan, demands: Ints) -> None:

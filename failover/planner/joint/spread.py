@@ -33,10 +33,11 @@ class SpreadTable:
     bound: Ints
     hard: Bools
 
-    def held(self, state: State) -> Ints:
-        """Replicas in each group."""
-        weights = state.held[self.inside]
-        return np.bincount(self.slot[self.inside], weights=weights, minlength=len(self.of)).astype(np.int64)
+    def held(self, state: State, rows: Ints | None = None) -> Ints:
+        """Replicas in each group. With `rows`, all those of some demands, only their groups are right."""
+        rows = self.inside if rows is None else rows[self.slot[rows] >= 0]
+        weights = state.held[rows]
+        return np.bincount(self.slot[rows], weights=weights, minlength=len(self.of)).astype(np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +52,12 @@ class Spreads:
     with_hard: Bools
     with_seeds: Bools
 
-    def limits(self, state: State, *, hard_only: bool) -> Limits | None:
-        """The bounds less what is held; None where there is none."""
+    def limits(self, state: State, demands: Ints, *, hard_only: bool) -> Limits | None:
+        """The bounds of these demands less what they hold; None where nobody has any."""
+        rows, _ = rows_of_demands(state.prepared, demands[self.with_any[demands]])
         tables = []
         for table in self.tables:
-            held = table.held(state)
+            held = table.held(state, rows)
             bound = np.where(table.hard, table.bound, NO_BOUND) if hard_only else table.bound
             tables.append((table.slot, np.maximum(bound - held, 0)))
         return Limits(tables) if tables else None
@@ -149,7 +151,7 @@ def seed_domains(
         slot = table.slot[rows]
         ready = (state.room(rows) > 0) & (weight[rows] > 0) & (slot >= 0)
         for _ in range(int(wanted.max(initial=0))):
-            held = table.held(state)
+            held = table.held(state, rows)
             domains = np.bincount(table.of[held > 0], minlength=len(prepared.demands))[demands]
             lacks = (domains < wanted) & (state.missing[demands] > 0)
             open_ = ready & lacks[owner] & (held[slot] == 0) & state.holds_one(rows)

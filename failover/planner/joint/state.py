@@ -7,6 +7,17 @@ import numpy as np
 from failover.planner.joint.arrays import Bools, Floats, Ints, Prepared, Rows
 
 
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What some demands hold and miss, and what is free."""
+
+    demands: Ints
+    rows: Ints
+    held: Rows
+    missing: Ints
+    free: Ints
+
+
 @dataclass(slots=True, kw_only=True)
 class State:
     """Mutable, owned by one plan. `held` [P]: replicas by row. `kept` [P]: of them, those that ran before and may not
@@ -23,13 +34,18 @@ class State:
     @classmethod
     def begin(cls, prepared: Prepared) -> "State":
         """Everything that runs is kept; what is missing is still to be placed."""
-        held = prepared.current.copy()
-        placed = segment_sums(held, prepared.start)
+        state = cls.standing(prepared)
+        state.missing = np.maximum(0, prepared.replicas - segment_sums(state.held, prepared.start))
+        return state
+
+    @classmethod
+    def standing(cls, prepared: Prepared) -> "State":
+        """Everything that runs is kept; nothing is to be placed."""
         return cls(
             prepared=prepared,
-            held=held,
-            kept=held.copy(),
-            missing=np.maximum(0, prepared.replicas - placed),
+            held=prepared.current.copy(),
+            kept=prepared.current.copy(),
+            missing=np.zeros(len(prepared.demands), dtype=np.int64),
             free=prepared.free.copy(),
             takes=prepared.takes.copy(),
         )
@@ -44,6 +60,17 @@ class State:
             free=self.free.copy(),
             takes=self.takes,
         )
+
+    def mark(self, demands: Ints) -> "Mark":
+        """What placing these demands may change."""
+        rows, _ = rows_of_demands(self.prepared, demands)
+        return Mark(demands, rows, self.held[rows], self.missing[demands], self.free.copy())
+
+    def back_to(self, mark: "Mark") -> None:
+        """As it was when `mark` was made, as long as only its demands were placed since."""
+        self.held[mark.rows] = mark.held
+        self.missing[mark.demands] = mark.missing
+        self.free[:] = mark.free
 
     def become(self, other: "State") -> None:
         """Take over what was tried on a copy."""
@@ -65,9 +92,8 @@ class State:
         demand, site = prepared.demand[rows], prepared.site[rows]
         result = np.ones(len(rows), dtype=bool)
         for index in range(self.free.shape[1]):
-            asked, free = prepared.request[:, index], self.free[:, index]
-            if len(asked) and asked.max() > free.min():
-                result &= asked.copy()[demand] <= free.copy()[site]
+            free = self.free[:, index]
+            result &= prepared.request[demand, index] <= free[site]
         return result
 
     def places(self, rows: Ints) -> Ints:
