@@ -20,6 +20,8 @@ Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 Rows = npt.NDArray[np.int32]
 
+PRICE_MAX = 1e100
+"""A price above it counts as this: sums over any request are still numbers."""
 NO_MAXIMUM = np.iinfo(np.int32).max
 STRATEGIES = tuple(Strategy)
 
@@ -163,7 +165,7 @@ def _prices(sites: Sequence[Site], resources: tuple[str, ...]) -> Floats:
     """A price that is none (negative, infinite) counts as 0; `findings` says so."""
     table = np.array([[site.price.get(name, 0.0) for name in resources] for site in sites], dtype=np.float64)
     table = table.reshape(len(sites), len(resources))
-    return np.where(np.isfinite(table) & (table > 0), table, 0.0)
+    return np.where(np.isfinite(table) & (table > 0), np.minimum(table, PRICE_MAX), 0.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

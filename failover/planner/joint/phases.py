@@ -21,6 +21,8 @@ COST = STRATEGIES.index(Strategy.COST)
 LEAST_SHARE = 0.01
 DEAREST = 40.0
 """The exponent of the cost strategy's weights: a site that is 10 % dearer gets e^-4 of the share."""
+DEARNESS_MAX = 1e9
+"""So many times as dear as the cheapest is as good as never."""
 
 
 @dataclass(slots=True)
@@ -86,7 +88,8 @@ def dearness(prepared: Prepared, cost: Floats, rows: Ints) -> Floats:
     first = np.flatnonzero(np.concatenate(([True], demand[1:] != demand[:-1])))
     length = np.diff(np.concatenate((first, [len(demand)])))
     least = np.repeat(np.minimum.reduceat(cost, first), length)
-    result: Floats = np.where(least > 0, cost / np.where(least > 0, least, 1.0) - 1.0, cost)
+    times = np.minimum(cost, least * DEARNESS_MAX) / np.where(least > 0, least, 1.0) - 1.0
+    result: Floats = np.where(least > 0, times, np.minimum(cost, DEARNESS_MAX))
     return result
 
 

@@ -52,6 +52,11 @@ class Engine:
         """Rows by site; a plan that finds room for everything never asks."""
         return SiteIndex.of(self.prepared)
 
+    @cached_property
+    def size(self) -> Floats:
+        """[D]: a replica's part of the fleet's free room."""
+        return sizes(self.prepared)
+
     @classmethod
     def of(cls, problem: Problem) -> "Engine":
         prepared = prepare(problem)
@@ -126,7 +131,6 @@ class Engine:
     ) -> list[Given]:
         """Tier after tier. `iterations`, `again`: rounds of price setting; none at all: by the program."""
         plan = Plan(state, self.spreads, weight, self.priced)
-        size = sizes(self.prepared)
         repair: Repair | None = None
         given: list[Given] = []
         begun = state.copy() if exact.may_apply(state) else None
@@ -138,17 +142,17 @@ class Engine:
             if not len(demands):
                 continue
             if not iterations:
-                place_guided(plan, demands, size)
+                place_guided(plan, demands, self.size)
             else:
                 later = np.flatnonzero((tier >= level) & (state.missing > 0))
                 rounds = iterations if prices is None else again
                 if rounds or prices is None:
                     prices = shadow_prices(state, weight, later, rounds * self._affords(later), prices)
                 set_prices(plan, demands, prices)
-                _place_best(plan, demands)
+                _place_best(plan, demands, self.size)
             if state.missing[demands].any():
                 repair = repair or Repair(
-                    state=state, spreads=self.spreads, index=self.index, size=size, attempts=attempts
+                    state=state, spreads=self.spreads, index=self.index, size=self.size, attempts=attempts
                 )
                 repair.place(demands, DEPTH)
                 repair.exchange(demands)
@@ -173,7 +177,7 @@ def solve(problem: Problem) -> Placement:
     return Engine.of(problem).solve()
 
 
-def _place_best(plan: Plan, demands: Ints) -> None:
+def _place_best(plan: Plan, demands: Ints, size: Floats) -> None:
     """By hash, and where that leaves too many without a place, small replicas first: the better of both."""
     state = plan.state
     wanted = int(state.missing[demands].sum())
@@ -183,7 +187,7 @@ def _place_best(plan: Plan, demands: Ints) -> None:
         return
     first = state.mark(demands)
     state.back_to(before)
-    plan.order = sizes(state.prepared)
+    plan.order = size
     place_tier(plan, demands)
     plan.order = None
     if first.missing.sum() <= state.missing[demands].sum():

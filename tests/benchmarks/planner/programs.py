@@ -14,6 +14,8 @@ from failover.planner.joint.arrays import Prepared
 def most_by_tier(prepared: Prepared) -> list[float]:
     """Replicas of each tier in the tier-lexicographic optimum, tier 1 first."""
     rows, matrix, limits, upper = _program(prepared)
+    if not len(rows):
+        return [0.0 for _ in np.unique(prepared.tier)]
     tiers = prepared.tier[prepared.demand[rows]]
     found: list[float] = []
     for tier in np.unique(prepared.tier):

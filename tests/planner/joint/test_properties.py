@@ -7,10 +7,12 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from failover.planner.joint.arrays import prepare
 from failover.planner.joint.problem import Problem, Unsatisfiable
 from failover.planner.joint.solution import Placement
 from failover.planner.joint.solve import solve
 from failover.planner.joint.spread import percent_of
+from tests.benchmarks.planner.programs import most_by_tier
 from tests.planner.joint.problems import REGIONS, fleet, problems
 
 few = settings(max_examples=60, deadline=None)
@@ -173,3 +175,31 @@ def _best_by_tier(problem: Problem) -> list[int]:
             placed = {demand.key: sum(way) for way, demand in zip(ways, problem.demands, strict=True)}
             best = max(best, _by_tier(problem, placed))
     return best
+
+
+@few
+@given(problem=problems(), site=st.integers(0, 10), more=st.integers(1, 20))
+def test_more_capacity_never_lowers_the_bound(problem: Problem, site: int, more: int) -> None:
+    """Of the linear program, tier by tier: the first tier that changes gains."""
+    at = site % len(problem.sites)
+    free = problem.sites[at].free
+    assert free is not None
+    larger = replace(problem.sites[at], free={name: amount * (1 + more) for name, amount in free.items()})
+    sites = (*problem.sites[:at], larger, *problem.sites[at + 1 :])
+    before, after = most_by_tier(prepare(problem)), most_by_tier(prepare(replace(problem, sites=sites)))
+    for less, now in zip(before, after, strict=True):
+        assert now >= less - 1e-4
+        if now > less + 1e-4:
+            return
+
+
+@few
+@given(problem=problems())
+def test_no_plan_is_above_the_bound(problem: Problem) -> None:
+    plan, bound = solve(problem), most_by_tier(prepare(problem))
+    for tier, most in zip(sorted({demand.tier for demand in problem.demands}), bound, strict=True):
+        of_tier = [demand for demand in problem.demands if demand.tier == tier]
+        placed = sum(demand.replicas - plan.unplaced.get(demand.key, 0) for demand in of_tier)
+        assert placed <= most + 1e-4
+        if placed < most - 1e-4:
+            return
