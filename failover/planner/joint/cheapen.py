@@ -10,7 +10,8 @@ from failover.planner.joint.arrays import Floats, Ints
 from failover.planner.joint.repair import SiteIndex
 from failover.planner.joint.state import State, rows_of_demands
 
-SWEEPS = 6
+SWEEPS = 20
+"""With 6, sixty small fleets cost 2.0 % more than the least that is possible, with 20 they cost 1.7 %."""
 EXCHANGES_ROWS_MAX = 60_000
 """Exchanges look at pairs of rows, so they are for fleets of this size; larger ones are even enough without."""
 GAIN_MIN = 1e-9
