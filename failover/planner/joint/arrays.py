@@ -267,7 +267,9 @@ def _with_current(
         sites = len(site_index)
         key = demand.astype(np.int64) * sites + site
         running_key = running[:, 0] * sites + running[:, 1]
-        missing = np.setdiff1d(running_key, key)
+        # Not by setdiff1d: it would hash millions of keys that are in order already.
+        at = np.minimum(np.searchsorted(key, running_key), max(0, len(key) - 1))
+        missing = np.sort(running_key[key[at] != running_key] if len(key) else running_key)
         if len(missing):
             at = np.searchsorted(key, missing)
             key = np.insert(key, at, missing)

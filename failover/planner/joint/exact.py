@@ -4,7 +4,7 @@ Demands are taken by tier; a state is what both sites have left, and of the stat
 most replicas counts. At the end of a tier only states with its most replicas go on: that is the lexicographic order.
 """
 
-from itertools import groupby
+from itertools import groupby, product
 
 import numpy as np
 
@@ -78,10 +78,10 @@ def _with_demand(
             )
             for at in range(len(sites))
         ]
-        options = [(a, b) for a in range(fit[0] + 1) for b in (range(fit[1] + 1) if len(fit) > 1 else (0,))]
-        if len(options) > OPTIONS_MAX:
+        most_there = fit[1] if len(fit) > 1 else 0
+        if (fit[0] + 1) * (most_there + 1) > OPTIONS_MAX:
             return None
-        for numbers in options:
+        for numbers in product(range(fit[0] + 1), range(most_there + 1)):
             if sum(numbers) > missing:
                 continue
             left = tuple(

@@ -27,7 +27,8 @@ ITERATIONS_AGAIN = 5
 ITERATIONS_LOSS = 8
 """Rounds of price setting: before the first tier, before each further one, and for what a loss leaves to be placed."""
 SMALL_ROWS = 250_000
-"""A fleet of fewer rows affords more rounds, up to six times."""
+MORE_ROUNDS = 6
+"""A plan over fewer rows affords more rounds, up to so many times."""
 ATTEMPTS = 400
 ATTEMPTS_LOSS = 100
 DEPTH = 2
@@ -74,7 +75,9 @@ class Engine:
     def lose(self, sites: Iterable[str]) -> Placement:
         """The plan if these sites were gone: what they hold is placed on others; what runs elsewhere stays."""
         state = self._without(sites)
-        given = self._place(state, ATTEMPTS_LOSS, ITERATIONS_LOSS, 0)
+        # A thousand losses are asked for at once: here it is the fleet that must be small.
+        more = more_rounds(len(self.prepared.site))
+        given = self._place(state, ATTEMPTS_LOSS, ITERATIONS_LOSS, 0, more=more)
         return Placement(self.prepared, self.spreads, state, tuple(given), ())
 
     def _without(self, sites: Iterable[str]) -> State:
@@ -101,10 +104,12 @@ class Engine:
         self._place(state, ATTEMPTS, ITERATIONS, ITERATIONS_AGAIN)
         return state
 
-    def _place(self, state: State, attempts: int, iterations: int, again: int) -> list[Given]:
+    def _place(
+        self, state: State, attempts: int, iterations: int, again: int, *, more: int = MORE_ROUNDS
+    ) -> list[Given]:
         """By shadow prices; where these leave replicas without a place, and the fleet is small, by the program too."""
         begun = state.copy() if affords(state, np.flatnonzero(state.missing > 0)) else None
-        given = self._place_tiers(state, self.weight, attempts, iterations, again)
+        given = self._place_tiers(state, self.weight, attempts, iterations, again, more)
         if begun is None:
             return given
         tries = [(self.weight, 0)]
@@ -115,7 +120,7 @@ class Engine:
             if not state.missing.any():
                 break
             other = begun.copy()
-            given_there = self._place_tiers(other, weight, attempts, rounds, again)
+            given_there = self._place_tiers(other, weight, attempts, rounds, again, more)
             if _missing_by_tier(other) < _missing_by_tier(state):
                 state.become(other)
                 given = given_there
@@ -127,9 +132,11 @@ class Engine:
         return np.where(by_cost, self.prepared.weight, self.weight)
 
     def _place_tiers(
-        self, state: State, weight: Floats, attempts: int, iterations: int, again: int
+        self, state: State, weight: Floats, attempts: int, iterations: int, again: int, more: int
     ) -> list[Given]:
-        """Tier after tier. `iterations`, `again`: rounds of price setting; none at all: by the program."""
+        """Tier after tier. `iterations`, `again`: rounds of price setting, up to `more` times as many over few rows; none
+        at all: by the program.
+        """
         plan = Plan(state, self.spreads, weight, self.priced)
         repair: Repair | None = None
         given: list[Given] = []
@@ -147,7 +154,7 @@ class Engine:
                 later = np.flatnonzero((tier >= level) & (state.missing > 0))
                 rounds = iterations if prices is None else again
                 if rounds or prices is None:
-                    prices = shadow_prices(state, weight, later, rounds * self._affords(later), prices)
+                    prices = shadow_prices(state, weight, later, rounds * self._affords(later, more), prices)
                 set_prices(plan, demands, prices)
                 _place_best(plan, demands, self.size)
             if state.missing[demands].any():
@@ -167,9 +174,14 @@ class Engine:
             cheapen(state, self.index, by_cost)
         return given
 
-    def _affords(self, demands: Ints) -> int:
+    def _affords(self, demands: Ints, more: int) -> int:
         rows = int((self.prepared.start[demands + 1] - self.prepared.start[demands]).sum())
-        return int(np.clip(SMALL_ROWS // max(1, rows), 1, 6))
+        return min(more_rounds(rows), more)
+
+
+def more_rounds(rows: int) -> int:
+    """How many times the rounds of a large plan one over so many rows affords."""
+    return int(np.clip(SMALL_ROWS // max(1, rows), 1, MORE_ROUNDS))
 
 
 def solve(problem: Problem) -> Placement:

@@ -190,7 +190,8 @@ def _cut_back_one(state: State, spreads: Spreads, index: int) -> None:
         return
     while True:
         held = state.held[rows].astype(np.int64)
-        loose = held - state.kept[rows]
+        # A victim of shedding holds less than it kept: it has nothing loose, and nothing more is taken from it here.
+        loose = np.maximum(held - state.kept[rows], 0)
         excess = _excess(hard, held, loose)
         if excess is None:
             return

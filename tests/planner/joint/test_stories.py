@@ -130,6 +130,18 @@ def test_shedding_takes_the_lowest_tier_and_only_what_is_needed() -> None:
     assert {shed.victim for shed in kept.shed} == {"mail"}
 
 
+def test_a_victim_whose_spread_must_hold_gives_up_no_more_than_it_was_asked_for() -> None:
+    """What runs is not cut back for a limit that it broke before; cutting it back again and again would never end."""
+    pay = demand("pay", 4, anywhere("a1"), tier=1, on_shortage=OnShortage.SHED)
+    limit = Spread(kind="region", at_least=3, when_unsatisfiable=Unsatisfiable.DO_NOT_SCHEDULE)
+    batch = demand(
+        "batch", 6, anywhere("a1", "b1", "c1"), tier=2, current={"a1": 5, "b1": 1}, spread=(limit,)
+    )
+    plan = solve(fleet([site("a1", 1), site("b1", 0), site("c1", 0)], [pay, batch]))
+    assert plan.placed("pay") == {"a1": 4}
+    assert plan.placed("batch") == {"a1": 2, "b1": 1}
+
+
 def test_without_shed_nobody_gives_up_anything() -> None:
     pay = demand("pay", 4, anywhere("a1"), tier=1)
     batch = demand("batch", 5, anywhere("a1"), tier=3, current={"a1": 5})
