@@ -161,6 +161,7 @@ def test_dns_refuses_a_run_that_was_halted(shop: Shop) -> None:
     book.say("failover resume-run", RUN=run)
     assert answers(shop.lab, "shop") == AWAY
     assert "nothing would change" in book.say("failover evacuate")
+    book.say("failover dns verify")
     book.finish()
 
 
@@ -178,6 +179,7 @@ def test_dns_refuses_a_run_that_ended_partial(shop: Shop) -> None:
     book.follow()
     book.say("failover resume-run", RUN=run, ends=exits.USAGE)  # that is for a halted one
     book.say("failover evacuate")
+    book.say("failover dns verify")
     book.finish()
     assert answers(shop.lab, "shop") == AWAY
 
