@@ -120,8 +120,10 @@ class Process:
             self._popen.send_signal(number)
 
     def freeze(self) -> None:
-        """SIGSTOP: its sockets stay open and nothing answers."""
+        """SIGSTOP: its sockets stay open and nothing answers. Returns when all of it has stopped."""
         self.signal(signal.SIGSTOP)
+        if self._popen is not None and self._popen.poll() is None:
+            os.waitid(os.P_PID, self._popen.pid, os.WSTOPPED | os.WNOWAIT)
 
     def thaw(self) -> None:
         """SIGCONT: it goes on where it was frozen."""
