@@ -55,7 +55,7 @@ def ask_controller(state: Path, request: dict[str, Any]) -> dict[str, Any]:
     A command may take long to be answered (it looks at every cluster first): what tells that from a controller that is
     frozen is whether it answers anything at all.
     """
-    _ping(state)
+    _find(state)
     connection = _UnixConnection(state / SOCKET_NAME, ANSWER_S)
     try:
         body = json.dumps(request)
@@ -71,6 +71,19 @@ def ask_controller(state: Path, request: dict[str, Any]) -> dict[str, Any]:
     if response.status == 200:
         return dict(answer)
     raise stop_for(answer)
+
+
+def _find(state: Path) -> None:
+    """Wait a moment for one that has only just taken the lease, and opens its socket next. Nothing was asked of it yet."""
+    ends = time.monotonic() + OPENS_WITHIN_S
+    while True:
+        try:
+            return _ping(state)
+        except Unreachable:
+            leader = _leader_of(state)
+            if leader is None or leader["released"] or _lease_left(leader) <= 0 or time.monotonic() > ends:
+                raise
+        time.sleep(0.2)
 
 
 def _ping(state: Path) -> None:
@@ -118,7 +131,7 @@ def command(place: Place, request: dict[str, Any], *, looks_only: bool = False) 
     trouble = ""
     if place.state not in _SILENT:
         try:
-            return _ask_whoever_leads(place.state, request)
+            return ask_controller(place.state, request)
         except Unreachable as error:
             trouble = str(error)
     leader = _leader_of(place.state)
@@ -131,19 +144,6 @@ def command(place: Place, request: dict[str, Any], *, looks_only: bool = False) 
     from failover.cli.alone import act_alone
 
     return {**act_alone(place, request), "alone": True}
-
-
-def _ask_whoever_leads(state: Path, request: dict[str, Any]) -> dict[str, Any]:
-    """One that has only just taken the lease opens its socket a moment later."""
-    ends = time.monotonic() + OPENS_WITHIN_S
-    while True:
-        try:
-            return ask_controller(state, request)
-        except Unreachable:
-            leader = _leader_of(state)
-            if leader is None or leader["released"] or _lease_left(leader) <= 0 or time.monotonic() > ends:
-                raise
-        time.sleep(0.2)
 
 
 def _leader_of(state: Path) -> dict[str, Any] | None:

@@ -20,7 +20,10 @@ def simulate(
     hours: float,
     output: render.Format,
 ) -> int:
-    """Play seeds, each of so many hours or a few minutes (0); returns 1 where an oracle found a violation, or, if `marks` are asked for, something was met too seldom."""
+    """Play seeds, each for so many `hours` (0: some minutes).
+
+    Returns 1 where an oracle found a violation, or, if `marks` are asked for, something was met too seldom.
+    """
     from failover.lab.simulation.faults import FAULTS
     from failover.lab.simulation.sweep import sweep
 

@@ -73,14 +73,9 @@ class RecordSteps:
             await self._attempt(run, step, zone, settling=isinstance(action, ReadBack))
 
     async def _attempt(self, run: Run, step: ChangeRecordsStep, zone: DNSZone, *, settling: bool) -> None:
-        context = self._context
-        try:
-            state = await zone.read([change.after.key for change in step.changes], [step.application])
-        except TargetError as error:
-            context.tell("target.trouble", f"zone {step.zone}: {error}", target=step.zone, run=run.id)
-            await context.ports.clock.sleep(self._retries.wait_s(step.zone, error))
+        context, state = self._context, await self._read(run, step, zone)
+        if state is None:
             return
-        self._retries.well(step.zone)
         intent = run.steps[step.id].intent
         if step.adopt:
             await self._adopt(run, step, state, intent if settling else None)
@@ -96,6 +91,18 @@ class RecordSteps:
                 await context.append([(run.id, StepFailed(step=step.id, refusal=stale))])
                 return
             await self._change(run, step, state)
+
+    async def _read(self, run: Run, step: ChangeRecordsStep, zone: DNSZone) -> ZoneState | None:
+        """What stands at the step's names; None, told and after a wait, where the zone cannot be read now."""
+        context = self._context
+        try:
+            state = await zone.read([change.after.key for change in step.changes], [step.application])
+        except TargetError as error:
+            context.tell("target.trouble", f"zone {step.zone}: {error}", target=step.zone, run=run.id)
+            await context.ports.clock.sleep(self._retries.wait_s(step.zone, error))
+            return None
+        self._retries.well(step.zone)
+        return state
 
     async def _change(
         self, run: Run, step: ChangeRecordsStep, state: ZoneState, *, again: bool = False
@@ -215,18 +222,12 @@ class RecordSteps:
 
     async def _make_again(self, run: Run, step: ChangeRecordsStep, zone: DNSZone, waited_s: float) -> None:
         """Make a change that the provider accepted and is not done with once more, fenced and journaled like the first."""
-        context = self._context
-        try:
-            state = await zone.read([change.after.key for change in step.changes], [step.application])
-        except TargetError as error:
-            context.tell("target.trouble", f"zone {step.zone}: {error}", target=step.zone, run=run.id)
-            await context.ports.clock.sleep(self._retries.wait_s(step.zone, error))
+        context, state = self._context, await self._read(run, step, zone)
+        if state is None:
             return
-        self._retries.well(step.zone)
         if not all(change.after.same_data(state.find(*_key(change))) for change in step.changes):
-            await context.ports.clock.sleep(
-                VERIFY_EVERY_S
-            )  # somebody changed it meanwhile: the deadline will tell
+            # Somebody changed it meanwhile: the deadline will tell.
+            await context.ports.clock.sleep(VERIFY_EVERY_S)
             return
         sentence = f"zone {step.zone}: the provider accepted the change {waited_s:.0f} s ago and is not done with it: made once more"
         context.tell("dns.stranded", sentence, page=True, run=run.id)

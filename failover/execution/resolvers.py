@@ -38,6 +38,8 @@ class Question:
 def due_questions(runs: Iterable[Run], zones: Iterable[Zone], now: datetime) -> tuple[Question, ...]:
     """Every question that is due and has no answer in the journal yet. What was changed again since is not asked for."""
     asked = {zone.name for zone in zones if zone.resolvers}
+    if not asked:
+        return ()
     landed = [item for run in runs for item in _landed(run) if item[1].zone in asked]
     latest: dict[tuple[ZoneName, str, str], datetime] = {}
     for run, step in landed:

@@ -27,6 +27,7 @@ def raise_alerts(
     """All standing alerts, in a stable order, and the state that remembers since when they stand."""
     found = [*_automation(judgement)]
     for verdict in judgement.verdicts:
+        # Of most there is nothing to tell, and this is asked at every tick.
         if (
             verdict.kind is VerdictKind.HEALTHY
             and verdict.hold_down_until is None

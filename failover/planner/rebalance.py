@@ -142,7 +142,7 @@ def _part(world: World, application: Application, changes: tuple[Change, ...], t
     )
     if traffic.refusal is not None or not moved:
         return Part(plan=part)
-    return Part(plan=part, steps=_steps(application, changes, traffic))
+    return Part(plan=part, steps=_steps(world, application, changes, traffic))
 
 
 def _row(change: Change) -> Placement:
@@ -180,7 +180,9 @@ def _traffic(
     return plan_traffic(replace(world, sources=emptied), application, added, takes_traffic)
 
 
-def _steps(application: Application, changes: tuple[Change, ...], traffic: Traffic) -> tuple[Step, ...]:
+def _steps(
+    world: World, application: Application, changes: tuple[Change, ...], traffic: Traffic
+) -> tuple[Step, ...]:
     build = Builder(application=application.name)
     grow: list[Step] = [
         build.scale(
@@ -202,8 +204,11 @@ def _steps(application: Application, changes: tuple[Change, ...], traffic: Traff
     )
     needs = (ready.id,)
     records: list[Step] = [
-        build.change_records(zone, rows, needs=needs, reason="clients follow the replicas")
+        step
         for zone, rows in traffic.by_zone().items()
+        for step in build.change_records_in_parts(
+            world, zone, rows, needs=needs, reason="clients follow the replicas"
+        )
     ]
     if records:
         ttl = old_ttl_s(change for _, change in traffic.changes)

@@ -121,7 +121,9 @@ def _steps(
         return _Part(plan=part)
     build = Builder(application=part.application)
     if world.request.run_kind is RunKind.ADOPTION:
-        return _Part(plan=part, steps=(build.change_records(zone, changes, reason=reason, adopt=True),))
+        return _Part(
+            plan=part, steps=(build.change_records(world, zone, changes, reason=reason, adopt=True),)
+        )
     return _Part(plan=part, steps=build.change_records_in_parts(world, zone, changes, reason=reason))
 
 

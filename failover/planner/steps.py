@@ -1,7 +1,7 @@
 """Building steps. Ids say what a step does, so that a widened plan names the same effect by the same id."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from failover.model.codec import digest
 from failover.model.ids import ApplicationName, ClusterName, StepId, ZoneName
@@ -192,6 +192,7 @@ class Builder:
 
     def change_records(
         self,
+        world: World,
         zone: ZoneName,
         changes: tuple[RecordChange, ...],
         *,
@@ -211,6 +212,7 @@ class Builder:
             needs=tuple(needs),
             reason=reason,
             adopt=adopt,
+            patience_s=world.policy.zone(zone).patience_s,
         )
 
     def change_records_in_parts(
@@ -229,15 +231,13 @@ class Builder:
         for number, part in enumerate(parts, start=1):
             counted = f" (part {number} of {len(parts)}: one atomic change cannot hold it)"
             steps.append(
-                replace(
-                    self.change_records(
-                        zone,
-                        part,
-                        traffic_percent=traffic_percent,
-                        needs=(*needs, *ids(steps[-1:])),
-                        reason=reason + (counted if len(parts) > 1 else ""),
-                    ),
-                    patience_s=world.policy.zone(zone).patience_s,
+                self.change_records(
+                    world,
+                    zone,
+                    part,
+                    traffic_percent=traffic_percent,
+                    needs=(*needs, *ids(steps[-1:])),
+                    reason=reason + (counted if len(parts) > 1 else ""),
                 )
             )
         return tuple(steps)

@@ -4,7 +4,6 @@ The engine knows sites and demands; clusters, verdicts and modes stay here. nump
 placed, and not before: `status` and most commands never need it.
 """
 
-from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -64,22 +63,10 @@ def place_together(world: World, cases: Sequence[Case], free: FreeCapacity, targ
     )
 
 
-ANSWERS_KEPT = 2
-"""While something holds automation back it asks the same each time that it reconsiders: once with all, once with what is left."""
-
-_answers: "deque[tuple[joint.Problem, Solution]]" = deque(maxlen=ANSWERS_KEPT)
-
-
 def _solve(asked: joint.Problem) -> "Solution":
-    """The same question has the same answer: it is worked out once."""
-    for question, answer in _answers:
-        if question == asked:
-            return answer
     from failover.planner.joint.solve import solve
 
-    answer = solve(asked)
-    _answers.append((asked, answer))
-    return answer
+    return solve(asked)
 
 
 # -- the problem -------------------------------------------------------------------------------------------------------

@@ -3,10 +3,12 @@
 import json
 import socket
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -86,6 +88,20 @@ def a_controller(state: Path, *, dies: bool = False) -> Iterator[None]:
 def test_a_controller_that_is_busy_is_waited_for_as_long_as_it_answers_anything(tmp_path: Path) -> None:
     with a_controller(tmp_path):
         assert ask_controller(tmp_path, {"verb": "evacuate"}) == {"did": "evacuate"}
+
+
+def test_one_that_has_only_just_taken_the_lease_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody listens yet at the first try; the store says who leads, and then the socket is there."""
+    with ExitStack() as later:
+
+        def leader(_: Path) -> dict[str, Any]:
+            later.enter_context(a_controller(tmp_path))
+            return {"released": False, "gone": False, "expires_wall": time.time() + 60}
+
+        monkeypatch.setattr(client, "_leader_of", leader)
+        assert ask_controller(tmp_path, {"verb": "pause"}) == {"did": "pause"}
 
 
 def test_a_controller_that_dies_in_the_middle_is_waited_for_no_longer(tmp_path: Path) -> None:

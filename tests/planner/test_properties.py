@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from failover.model.ids import ClusterName
-from failover.model.inventory import Demand
+from failover.model.inventory import Demand, WorkloadState
 from failover.model.plan import ChangeRecordsStep, Plan, PlanRequest, RunKind, ScaleStep
 from failover.model.policy import OnShortage, PlacementRule, Publish, TrafficOrder
 from failover.model.verdict import VerdictKind
@@ -44,6 +44,16 @@ class Scene:
 
     def plan(self) -> Plan:
         return plan(self.world.snapshot, self.world.policy, self.request)
+
+
+def _looks(draw: Any, workload_names: list[str]) -> list[WorkloadState]:
+    """What is seen of every workload in one cluster: some do not exist there, and some are not ready."""
+    states = []
+    for name in workload_names:
+        wanted = draw(st.integers(0, 8))
+        ready = max(0, wanted - draw(st.sampled_from([0, 0, 0, 1, 8])))
+        states.append(state(ref(name), wanted, ready, exists=draw(st.integers(0, 9)) < 9))
+    return states
 
 
 @st.composite
@@ -101,20 +111,9 @@ def scenes(draw: Any) -> Scene:
         if published:
             world.record_sets.append(records(*published, name=f"a{index}.example.test."))
     for name in NAMES:
-        states = []
-        for workload_name in workloads:
-            wanted = draw(st.integers(0, 8))
-            states.append(
-                state(
-                    ref(workload_name),
-                    wanted,
-                    max(0, wanted - draw(st.sampled_from([0, 0, 0, 1, 8]))),
-                    exists=draw(st.integers(0, 9)) < 9,
-                )
-            )
         world.inventories[name] = inventory(
             name,
-            *states,
+            *_looks(draw, list(workloads)),
             room=draw(st.integers(0, 30)),
             age_s=draw(st.sampled_from([1, 2, 3, 4, 5, 6, 7, 60])),
         )

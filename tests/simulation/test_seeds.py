@@ -44,6 +44,17 @@ def test_forty_seeds_hold() -> None:
     assert found.below_the_mark() == [], "nothing is asked of so few"
 
 
+def test_a_world_that_lasts_longer_goes_through_one_chapter_of_faults_after_the_other() -> None:
+    """Seed 1 once started a single writer at home beside one that ran elsewhere, in its fourth chapter."""
+    long = play(1, least_s=1500.0, tell=True)
+    assert long.violations == []
+    assert long.simulated_s >= 1500
+    short = play(1, tell=True)
+    assert long.lines[: len(short.lines) - 10] == short.lines[:-10], "its first chapter is the short story"
+    assert sum(long.faults.values()) > 2 * sum(short.faults.values())
+    assert play(1, least_s=1500.0).digest == long.digest
+
+
 def test_what_a_thousand_seeds_met_too_seldom_is_said() -> None:
     found = Sweep(seeds=1000, faults=Counter(dict.fromkeys(FAULTS, 50)))
     found.verdicts.update({kind.value: 20 for kind in VerdictKind})

@@ -169,14 +169,9 @@ class CloudDNSFake(StandIn):
         except Refused as error:
             return _error(error.status, error.reason, error.sentence)
         number = str(len(self._changes) + 1)
-        stranded = self.faults.strands()
-        self._changes[number] = (asked, math.inf if stranded else self._mono() + self.settle_s)
-        if stranded:
-            pass
-        elif self.settle_s:
-            asyncio.get_running_loop().call_later(self.settle_s, self.publish)
-        else:
-            self.publish()
+        takes_s = math.inf if self.faults.strands() else self.settle_s
+        self._changes[number] = (asked, self._mono() + takes_s)
+        self.publish_after(takes_s)
         if self.faults.lose_answers > 0:
             self.faults.lose_answers -= 1
             await self._leave(request)

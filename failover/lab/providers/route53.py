@@ -157,17 +157,11 @@ class Route53Fake(StandIn):
             return _error(400, error.code, error.sentence)
         self.rrsets = after
         self.changes_made += 1
-        stranded = self.faults.strands()
-        insync_at = math.inf if stranded else now + self.insync_s
-        change = _Change(id=f"C{self.changes_made:08d}", submitted_at=now, insync_at=insync_at)
+        takes_s = math.inf if self.faults.strands() else self.insync_s
+        change = _Change(id=f"C{self.changes_made:08d}", submitted_at=now, insync_at=now + takes_s)
         self._changes[change.id] = change
         self._busy_until = now + self.settle_s
-        if stranded:
-            pass
-        elif self.insync_s:
-            asyncio.get_running_loop().call_later(self.insync_s, self.publish)
-        else:
-            self.publish()
+        self.publish_after(takes_s)
         if self.faults.lose_answers > 0:
             self.faults.lose_answers -= 1
             await self._leave(request)

@@ -1,6 +1,7 @@
 """What every stand-in of a provider is: an HTTP API on loopback with a rate, and name servers that follow it after a time."""
 
 import asyncio
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 
@@ -48,6 +49,13 @@ class StandIn(ABC):
     @abstractmethod
     def publish(self) -> None:
         """Serve what is there now."""
+
+    def publish_after(self, seconds: float) -> None:
+        """Serve what is there, after so long; inf: until something else is published it never gets there."""
+        if seconds <= 0:
+            self.publish()
+        elif seconds < math.inf:
+            asyncio.get_running_loop().call_later(seconds, self.publish)
 
     @abstractmethod
     def broken(self) -> web.Response:

@@ -19,6 +19,7 @@ from failover.model.records import ZoneChange
 
 from .clusters import REGIONS
 from .controllers import freeze
+from .people import put_in_force
 from .registry import Begin, Fault, all_of
 
 SCRIPTED: dict[str, Fault] = {}
@@ -142,7 +143,7 @@ async def policy_blank(world: World) -> Undo:
     """A file whose fields are empty is pushed everywhere; whatever the shipped loader makes of it reaches every controller."""
     source, policy = _pushed(BLANK_POLICY)
     if policy is not None:
-        await _in_force(world, policy)
+        await put_in_force(world, policy)
     for life in world.lives:
         if life.controller is not None:
             life.controller.problems = lambda: source.problems
@@ -169,21 +170,13 @@ def _pushed(text: str) -> tuple[PolicySource, Policy | None]:
 async def policy_without_a_region(world: World) -> Undo:
     """A valid file in which a region is missing, in force in every controller at once."""
     before, region = world.policy, world.random.choice(REGIONS)
-    await _in_force(world, _without(before, region, f"{0xE000 + world.policies:016x}"))
+    await put_in_force(world, _without(before, region, f"{0xE000 + world.policies:016x}"))
 
     def undo() -> None:
         again = replace(before, generation=f"{0xE100 + world.policies:016x}")
-        world.chores.append(asyncio.ensure_future(_in_force(world, again)))
+        world.chores.append(asyncio.ensure_future(put_in_force(world, again)))
 
     return undo
-
-
-async def _in_force(world: World, policy: Policy) -> None:
-    world.policy = policy
-    world.policies += 1
-    for life in world.lives:
-        if life.alive and life.controller is not None:
-            await life.controller.use_policy(policy)
 
 
 def _without(policy: Policy, region: str, generation: str) -> Policy:
