@@ -150,12 +150,11 @@ def _joined(
 
 
 def solve(program: Program) -> Floats:
-    """[p]: replicas at each of `rows`, in fractions."""
+    """[p]: replicas at each of `rows`, in fractions. Where numbers fail on the way, those reached so far: all are feasible."""
     path = _Path(program)
     for _ in range(STEPS_MAX):
-        if path.gap() <= GAP:
+        if path.gap() <= GAP or not path.step():
             break
-        path.step()
     x = path.primal[: len(program.rows)]
     found: Floats = np.round(x * GRAIN) / GRAIN
     return found
@@ -209,19 +208,26 @@ class _Path:
         """Between this point and the bound that its multipliers prove, in replicas of the lowest tier."""
         return float(self.primal @ self.dual)
 
-    def step(self) -> None:
-        """Mehrotra's predictor and corrector."""
+    def step(self) -> bool:
+        """Mehrotra's predictor and corrector. False, and nothing changed, where the numbers are too far apart for one."""
         measure = float(self._weight.sum())
         mean = self.gap() / measure
         factors = self._factors()
         product = self.primal * self.dual
-        primal, dual = self._direction(factors, -product)
+        try:
+            primal, dual = self._direction(factors, -product)
+        except np.linalg.LinAlgError:
+            return False
         reach, reach_dual = _longest(self.primal, primal), _longest(self.dual, dual)
         then = float((self.primal + reach * primal) @ (self.dual + reach_dual * dual)) / measure
         target = max((then / mean) ** 3, CENTRING_LEAST) * mean
         primal, dual = self._direction(factors, target * self._weight - product - primal * dual)
-        self.primal += INSIDE * _longest(self.primal, primal) * primal
-        self.dual += INSIDE * _longest(self.dual, dual) * dual
+        primal = self.primal + INSIDE * _longest(self.primal, primal) * primal
+        dual = self.dual + INSIDE * _longest(self.dual, dual) * dual
+        if not (np.isfinite(primal).all() and np.isfinite(dual).all() and primal.min() > 0 < dual.min()):
+            return False
+        self.primal, self.dual = primal, dual
+        return True
 
     def _of_owner(self, values: Floats) -> Floats:
         return np.bincount(self._program.owner, weights=values).astype(np.float64)

@@ -1,5 +1,6 @@
 """What holds of every joint plan, whatever is asked."""
 
+import warnings
 from dataclasses import replace
 from itertools import product
 from typing import Any
@@ -7,8 +8,18 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from failover.model.policy import OnShortage
 from failover.planner.joint.arrays import prepare
-from failover.planner.joint.problem import Problem, Unsatisfiable
+from failover.planner.joint.problem import (
+    Choice,
+    Demand,
+    Problem,
+    Rules,
+    Site,
+    Spread,
+    Strategy,
+    Unsatisfiable,
+)
 from failover.planner.joint.solution import Placement
 from failover.planner.joint.solve import solve
 from failover.planner.joint.spread import percent_of
@@ -203,3 +214,50 @@ def test_no_plan_is_above_the_bound(problem: Problem) -> None:
         assert placed <= most + 1e-4
         if placed < most - 1e-4:
             return
+
+
+HUGE = st.sampled_from([0, 1, 3, 1000, 10**6, 2**40, 2**53, 2**62 - 1])
+
+
+@st.composite
+def absurd_problems(draw: st.DrawFn) -> Problem:
+    """Numbers that no fleet has, beside ordinary ones."""
+    names = ("a1", "a2", "b1", "c1")[: draw(st.integers(1, 4))]
+    sites = [
+        Site(
+            name=name,
+            domains={"region": name[0]},
+            free={"cpu": draw(HUGE), "memory": draw(HUGE), "pods": draw(st.sampled_from([0, 1, 110]))},
+            price={"cpu": draw(st.sampled_from([0.0, 1e-300, 1.0, 1e300]))},
+        )
+        for name in names
+    ]
+    limit = Spread(kind="region", at_least=2, when_unsatisfiable=Unsatisfiable.DO_NOT_SCHEDULE)
+    demands = [
+        Demand(
+            key=f"d{number}",
+            tier=draw(st.integers(1, 3)),
+            replicas=draw(st.sampled_from([0, 1, 5, 60, 3000])),
+            request={"cpu": draw(HUGE), "memory": draw(HUGE), "pods": 1},
+            rules=Rules(
+                choices=(Choice(sites=names, weight=draw(st.sampled_from([0, 1, 10**6])), minimum=1),),
+                spread=draw(st.sampled_from([(), (limit,)])),
+                strategy=draw(st.sampled_from(list(Strategy))),
+                on_shortage=draw(st.sampled_from(list(OnShortage))),
+            ),
+            current={name: draw(st.integers(0, 3)) for name in names},
+        )
+        for number in range(draw(st.integers(1, 4)))
+    ]
+    return fleet(sites, demands)
+
+
+@few
+@given(problem=absurd_problems())
+def test_absurd_numbers_have_a_plan_too(problem: Problem) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        plan = solve(problem)
+        rules = plan.rules()
+    assert (plan.state.free >= 0).all()
+    assert len(rules) == len(plan.state.held)
