@@ -10,6 +10,11 @@ from scipy.sparse import csr_matrix, vstack
 
 from failover.planner.joint.arrays import Prepared
 
+SLACK = 1e-6
+"""What a tier may lose to a lower one in the next program: more than the solver's own tolerance (1e-7), or that program may
+have no answer at all.
+"""
+
 
 def most_by_tier(prepared: Prepared) -> list[float]:
     """Replicas of each tier in the tier-lexicographic optimum, tier 1 first."""
@@ -31,7 +36,7 @@ def most_by_tier(prepared: Prepared) -> list[float]:
             raise RuntimeError(result.message)
         found.append(-result.fun)
         matrix = vstack((matrix, csr_matrix(-wanted)), format="csr")
-        limits = np.append(limits, result.fun + 1e-7 * max(1.0, -result.fun))
+        limits = np.append(limits, result.fun + SLACK * max(1.0, -result.fun))
     return found
 
 
