@@ -133,7 +133,7 @@ def about_zones(status: dict[str, Any]) -> list[str]:
         f"zone {zone['name']}: {render.bare(sentence, zone['name'])}"
         for zone in status["zones"]
         if not zone["error"]
-        for sentence in zone.get("warnings", ())
+        for sentence in (*zone.get("drift", ()), *zone.get("warnings", ()))
     ]
     return found + [
         f"zone {zone['name']}: name server {item['server']}: {item['detail'] or 'does not answer'} (it is asked again)"

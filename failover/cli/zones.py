@@ -12,6 +12,7 @@ from failover.dnszones import open_zones
 from failover.dnszones.delegation import servers_of
 from failover.model.codec import to_plain
 from failover.model.errors import TargetError, UsageError
+from failover.model.journal import EffectRecorded
 from failover.model.policy import Policy, Zone
 from failover.model.ports import DNSZone
 from failover.model.records import RecordSet, ZoneState
@@ -48,7 +49,12 @@ def show_status(policies: Path, zones: Sequence[str], output: render.Format) -> 
                 render.line(f"{row['zone']}: {word}{render.bare(item['sentence'], row['zone'])}")
             for sentence in row["differs"]:
                 render.line(f"{row['zone']}: {sentence}")
-    wrong = any(row["differs"] or any(not item["warning"] for item in row["problems"]) for row in rows)
+            if row.get("unread"):
+                render.line(f"{row['zone']}: {row['unread']}")
+    wrong = any(
+        row["differs"] or row.get("unread") or any(not item["warning"] for item in row["problems"])
+        for row in rows
+    )
     return exits.UNHEALTHY if wrong else exits.DONE
 
 
@@ -57,6 +63,8 @@ def _word(row: dict[str, Any]) -> str:
         return "cannot be changed"
     if row["differs"]:
         return "differs"
+    if row.get("unread"):
+        return "unread"
     return "warnings" if row["problems"] else "ok"
 
 
@@ -212,7 +220,13 @@ def show_history(state: Path, name: str, limit: int, output: render.Format) -> N
     from failover.cli.runs import load_entries
 
     rows = []
-    for entry in load_entries(state):
+    entries = load_entries(state)
+    became = {
+        (entry.run, str(event.intent)): event.result.value
+        for entry in entries
+        if isinstance(event := entry.entry, EffectRecorded)
+    }
+    for entry in entries:
         event = to_plain(entry.entry)
         if event["kind"] != "intent" or event["intent"]["change"]["kind"] != "records":
             continue
@@ -231,12 +245,13 @@ def show_history(state: Path, name: str, limit: int, output: render.Format) -> N
                     "run": entry.run,
                     "epoch": event["intent"]["epoch"],
                     "by": event["intent"]["actor"],
+                    "result": became.get((entry.run, event["intent"]["id"]), "unknown"),
                 }
             )
     rows = rows[-limit:]
     if not render.data(rows, output):
         render.table(
-            ["AT", "ZONE", "NAME", "TYPE", "BEFORE", "AFTER", "RUN", "EPOCH", "BY"],
+            ["AT", "ZONE", "NAME", "TYPE", "BEFORE", "AFTER", "RUN", "EPOCH", "BY", "RESULT"],
             [tuple(row.values()) for row in rows],
         )
 

@@ -7,6 +7,7 @@ from typing import Any
 from failover.controller.commands import Commands
 from failover.controller.context import Context
 from failover.controller.deciding import Decider
+from failover.controller.drift import DRIFT_EVERY_S, DriftWatch
 from failover.controller.inbox import Inbox
 from failover.controller.keeping import Keeper
 from failover.controller.leadership import Leadership
@@ -92,6 +93,7 @@ class Controller:
         self._pace: tuple[object, ...] | None = None
         self._boots = 0
         self._taken_back: frozenset[TakenBack] = frozenset()
+        self._drift = DriftWatch(self.context)
         self.context.world.on_server = self._server_turned
         self.context.world.on_stranger = self._stranger
         self._install_policy(policy)
@@ -403,6 +405,8 @@ class Controller:
             self._compare_with_fences(int(context.leadership.epoch or 0))
         if self._due("taken-back", 1.0):
             self._notice_taken_back(now)
+        if self._due("drift", DRIFT_EVERY_S):
+            self._drift.look()
         if self._due("resolvers", 1.0):
             self.resolvers.look()
         for run in context.open_runs():

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from failover.controller.drift import drifted
 from failover.controller.people import People
 from failover.controller.placing import placement_of, survives_row
 from failover.controller.world import World
@@ -76,6 +77,7 @@ def build_status(
         displaced=displacements(runs),
         taken_back=taken_back(runs, world.inventories.values(), now),
     )
+    drift = drifted(policy, runs, world.zones)
     return {
         "schema": STATUS_SCHEMA,
         "at": to_plain(now.wall),
@@ -104,7 +106,7 @@ def build_status(
         ],
         "survivability": survives_row(survives),
         "vantages": [_vantage(item, vantages_seen, judgement, people, now) for item in policy.fleet.vantages],
-        "zones": [_zone(zone.name, world) for zone in policy.zones],
+        "zones": [_zone(zone.name, world, drift.get(zone.name, ())) for zone in policy.zones],
         "runs": [run_row(run, world) for run in runs[-RECENT_RUNS:]],
         "schedules": [dict(job) for job in jobs],
     }
@@ -352,7 +354,7 @@ def _vantage(
     }
 
 
-def _zone(name: str, world: World) -> dict[str, Any]:
+def _zone(name: str, world: World, drift: tuple[str, ...]) -> dict[str, Any]:
     state = next((state for key, state in world.zones.items() if key == name), None)
     error = next((text for key, text in world.zone_errors.items() if key == name), "")
     return {
@@ -360,6 +362,7 @@ def _zone(name: str, world: World) -> dict[str, Any]:
         "readable": state is not None,
         "error": error,
         "serial": state.serial if state else None,
+        "drift": list(drift),
         "warnings": list(next((found for key, found in world.zone_warnings.items() if key == name), ())),
         "servers": [
             {

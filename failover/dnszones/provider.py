@@ -293,13 +293,14 @@ class ProviderZone(ABC):
         One answer gives one value of a weighted set, so that only the API can tell the weights (facts/dns.md 2.3).
         """
         server, found, pending = f"{self.entry.provider} API", [], False
+        weighted = [item for item in wanted if item.weights]
         try:
-            if self._last_change and not await self._call(self._is_settled, self._last_change, urgent=True):
+            change = self._last_change
+            if change and not await self._call(self._is_settled, change, urgent=True):
                 pending = True
-                found.append(f"change {self._last_change} is under way")
-            elif self._last_change:
+                found.append(f"change {change} is under way")
+            elif self._last_change == change:  # and not one that was made meanwhile
                 self._last_change = ""
-            weighted = [item for item in wanted if item.weights]
             held = await self._fetch([item.key for item in weighted], urgent=True) if weighted else {}
             found += [
                 f"{item.name} {item.record_type} has other weights"
@@ -307,7 +308,9 @@ class ProviderZone(ABC):
                 if (seen := held.get(item.key)) is None or not item.same_data(seen.record_set())
             ]
         except TargetError as error:
-            return (ServerAnswer(server=server, answered=False, matches=False, detail=str(error)),)
+            # Silence proves nothing about weights, which the name servers cannot tell: they are not as intended until it speaks.
+            said = f"the weights are not known: {error}" if weighted else str(error)
+            return (ServerAnswer(server=server, answered=bool(weighted), matches=False, detail=said),)
         return (
             (
                 ServerAnswer(

@@ -1,6 +1,7 @@
 """A zone on any name server that takes RFC 2136 updates with TSIG: BIND, Knot, PowerDNS."""
 
 import asyncio
+import contextlib
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -143,8 +144,16 @@ class RFC2136Zone:
             await self._read_back(change)
 
     async def verify(self, record_sets: Sequence[RecordSet]) -> tuple[ServerAnswer, ...]:
-        """Ask every authoritative address at once, in the policy's order, each for at most the zone's timeout."""
+        """Ask every authoritative address at once, in the policy's order, each for at most the zone's timeout.
+
+        Each must have the serial that the primary had after our last change; after a restart, the one that it has now.
+        """
         wanted = tuple(canonical_record_set(item) for item in record_sets)
+        if self._serial is None:
+            with contextlib.suppress(
+                TargetError
+            ):  # a dead primary does not keep its secondaries from being asked
+                self._serial = await self._read_serial()
         answers = await asyncio.gather(
             *(
                 verify_server(

@@ -1,5 +1,6 @@
 """A zone on Route 53, through boto3. Never UPSERT: it does not compare (facts/dns.md 2.1)."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ CHECKS_EVERY_S = 60.0
 IDENTIFIER = "failover:"
 """Our weighted record sets' SetIdentifier starts so; the value follows."""
 
+OCTAL = re.compile(r"\\([0-3][0-7]{2})")
 _OURS = frozenset({item.value for item in RecordType} | {"TXT"})
 _POLICIES = (
     "Region",
@@ -222,7 +224,9 @@ class Route53Zone(ProviderZone):
 
 
 def _name(item: Mapping[str, Any]) -> str:
-    return absolute_name(str(item["Name"])).to_text()
+    """The name as we write it. Route 53 gives most characters by an octal code (`\\052` is `*`), where zone files take decimals."""
+    plain = OCTAL.sub(lambda found: f"\\{int(found[1], 8):03d}", str(item["Name"]))
+    return absolute_name(plain).to_text()
 
 
 def held_of(

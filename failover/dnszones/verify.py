@@ -43,6 +43,8 @@ async def verify_server(
 ) -> ServerAnswer:
     """Whether a server answers every wanted (canonical) record set with AA, exact values and TTL. Never raises.
 
+    One whose serial is older than `expected_serial` does not serve the change, whatever it answers: it may hold the same
+    values from before two changes, of which it has yet to pass through the first.
     It is silent unless it answers for all of them; one that answers something else is wrong even if half silent.
     """
     name = f"{server.address} port {server.port}"
@@ -65,6 +67,9 @@ async def _verify(
     expected_serial: int | None,
 ) -> ServerAnswer:
     serial = await read_serial(asker, apex)
+    if expected_serial is not None and serial_before(serial, expected_serial):
+        lags = f"it lags: serial {serial}, the primary had {expected_serial}"
+        return ServerAnswer(server=name, answered=True, matches=False, serial=serial, detail=lags)
     at_least, sample = "", (*wanted[:SAMPLE], *wanted[-SAMPLE:])
     differences, unanswered = await _looked(asker, sample if len(wanted) > len(sample) else (), apex)
     if differences or unanswered:
@@ -75,8 +80,6 @@ async def _verify(
         return ServerAnswer(server=name, answered=True, matches=True, serial=serial)
     problems = differences or unanswered
     detail = f"{at_least}{len(problems)} of {len(wanted)} record sets {'differ' if differences else 'unanswered'}: {problems[0]}"
-    if differences and expected_serial is not None and serial_before(serial, expected_serial):
-        detail += f"; it lags: serial {serial}, the primary had {expected_serial}"
     return ServerAnswer(server=name, answered=bool(differences), matches=False, serial=serial, detail=detail)
 
 

@@ -11,7 +11,8 @@ def in_parts(changes: Changes, atomic_names: int) -> tuple[Changes, ...]:
     """The changes as they are where they fit, else in parts of which each is atomic and carries the fence.
 
     No name loses a value before every name has got its new ones: between two parts clients see more, and never less.
-    Weights, and a TTL, change with the removals.
+    A weighted value keeps the weight that it has, a new one gets the weight that it shall have; weights that stay, and a TTL,
+    change with the removals.
     """
     cost = sum(_cost(change) for change in changes)
     if cost <= atomic_names or len(changes) < 2:
@@ -40,10 +41,19 @@ def _cost(change: RecordChange) -> int:
 def _union(change: RecordChange) -> RecordSet:
     """What is there, and what shall be; a CNAME has one value, so it turns at once."""
     before, after = change.before, change.after
-    if before is None or after.record_type.value == "CNAME" or after.weights or before.weights:
+    if before is None or bool(after.weights) != bool(before.weights):
+        return after
+    if after.record_type.value == "CNAME" and not after.weights:
         return after
     values = tuple(sorted({*before.values, *after.values}))
-    return RecordSet(name=after.name, record_type=after.record_type, ttl=after.ttl, values=values)
+    weights: tuple[int, ...] = ()
+    if after.weights:
+        of = dict(zip(after.values, after.weights, strict=True))
+        of |= dict(zip(before.values, before.weights, strict=True))
+        weights = tuple(of[value] for value in values)
+    return RecordSet(
+        name=after.name, record_type=after.record_type, ttl=after.ttl, values=values, weights=weights
+    )
 
 
 def _portions(changes: Sequence[RecordChange], atomic_names: int) -> Iterator[Changes]:

@@ -53,6 +53,41 @@ def test_a_name_server_that_was_silent_is_named_and_asked_again_until_it_answers
     run_virtual(story())
 
 
+def test_a_record_set_that_somebody_edited_is_told_and_left_alone() -> None:
+    async def story() -> None:
+        fleet = await a_healthy_fleet()
+        controller = fleet.controller
+        assert controller is not None
+        zone = next(iter(fleet.zones.values()))
+        fleet.kill_cluster("north-1")
+        await fleet.until(lambda: runs(fleet) and runs(fleet)[0].state is RunState.DONE, seconds=40)
+        fleet.revive_cluster("north-1")
+        await fleet.clock.sleep(60)
+        answer = await controller.command(
+            {"actor": "ada@desk", "verb": "start", "kind": "failback", "domain": "north"}
+        )
+        await fleet.until(lambda: controller.context.runs[answer["run"]].state is RunState.DONE, seconds=120)
+        await fleet.clock.sleep(90)
+        assert not [line for line in fleet.log.lines if " zone.drift " in line], (
+            "our own changes are no drift"
+        )
+        key = (NAME, RecordType.A)
+        decided = next(item for item in zone.current.record_sets.values() if item.key == key)
+        edited = replace(decided, values=(*decided.values, "203.0.113.77"))
+        zone.set_records(edited)
+        await fleet.until(lambda: "somebody changed it" in shown(controller), seconds=60)
+        assert "203.0.113.77" in shown(controller)
+        await fleet.clock.sleep(90)
+        told = [line for line in fleet.log.lines if " zone.drift " in line]
+        assert len(told) == 1, "once, and not at every look"
+        assert zone.current.record_sets[edited.key] == edited, "nobody said repair: true"
+        zone.set_records(decided)
+        await fleet.until(lambda: "somebody changed it" not in shown(controller), seconds=60)
+        await fleet.stop()
+
+    run_virtual(story())
+
+
 def test_a_number_that_another_manager_sets_back_after_a_failback_is_told_with_its_name() -> None:
     """GitOps brings back what the stand-ins had: nothing in the run waits for a scale-down any more."""
 
@@ -115,7 +150,7 @@ def test_a_name_server_that_serves_something_else_is_named() -> None:
         zone.set_records(
             RecordSet(name=NAME, record_type=RecordType.A, ttl=5, values=("198.51.100.11", "198.51.100.21"))
         )
-        await fleet.until(lambda: "record sets differ" in shown(controller), seconds=90)
+        await fleet.until(lambda: "it lags: serial 1" in shown(controller), seconds=90)
         await fleet.stop()
 
     run_virtual(story())

@@ -148,6 +148,27 @@ async def test_a_secondary_catches_up_after_its_lag(faulty: FaultyWorld) -> None
     await until_effective(zone, SHOP_EAST)
 
 
+async def test_a_secondary_that_still_serves_what_was_there_two_changes_ago_has_not_got_it(
+    faulty: FaultyWorld,
+) -> None:
+    """Away and home again: the same addresses, and yet clients would be sent away once more before they come home."""
+    zone, who = faulty.open(), Writer()
+    fence = await create(zone, SHOP_EAST)
+    await until_effective(zone, SHOP_EAST)
+    faulty.faults(1).frozen_content = True
+    await zone.verify([SHOP_EAST])
+    away = who.change("away", (SHOP_EAST, SHOP_WEST), fence_before=fence)
+    await zone.change(who.permit(), away)
+    home = who.change("home", (SHOP_WEST, SHOP_EAST), fence_before=away.fence_after)
+    await zone.change(who.permit(), home)
+    for port in (zone, faulty.open()):  # the second has just started, and knows of no change of its own
+        primary, secondary = await port.verify([SHOP_EAST])
+        assert primary.matches
+        assert secondary.answered
+        assert not secondary.matches
+        assert "lags" in secondary.detail
+
+
 @pytest.mark.parametrize("how", ["silent", "stopped", "servfail"])
 async def test_a_silent_secondary_is_named_and_holds_nothing_up(faulty: FaultyWorld, how: str) -> None:
     zone = faulty.open()

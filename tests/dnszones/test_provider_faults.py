@@ -5,7 +5,7 @@ import re
 import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import dns.asyncquery
@@ -15,7 +15,7 @@ import pytest
 from failover.dnszones import open_zone
 from failover.dnszones.limits import AccountBudget, is_urgent, urgently
 from failover.dnszones.rehearsal import expiry
-from failover.dnszones.route53 import Route53Zone
+from failover.dnszones.route53 import Route53Zone, _name
 from failover.model.errors import (
     Conflict,
     LocalFault,
@@ -26,7 +26,7 @@ from failover.model.errors import (
     Unavailable,
 )
 from failover.model.ids import ApplicationName
-from failover.model.records import CAPABILITIES, RecordType
+from failover.model.records import CAPABILITIES, RecordType, Verification
 
 from ..planner.fleet import entry
 from .worlds import SHOP, CloudDNSWorld, Route53World, Writer, create, record, until_effective, values_at
@@ -224,6 +224,29 @@ async def test_a_change_under_way_is_asked_for_often_at_first_and_ever_more_rare
         asked.append(provider.fake.requests - before)
     assert asked == [1, 0, 1, 0, 1, 0, 1, 1, 0, 1]
     await zone.close()
+
+
+async def test_weights_that_the_api_cannot_tell_now_are_not_taken_for_served(provider: Provider) -> None:
+    """The name servers give one value of a weighted set: a ramp must not go on because the API is busy."""
+    zone, who = provider.open(timeout_s=1.0), Writer()
+    both = replace(record("shop", EAST, WEST), weights=(100, 100))
+    less = replace(both, weights=(7, 100))
+    await zone.change(who.permit(), who.change("plan-1", (None, both)))
+    await until_effective(zone, both)
+    provider.fake.faults.strand = 1
+    ramp = who.change("plan-2", (both, less), fence_before=who.fence("plan-1"))
+    await zone.change(who.permit(), ramp)
+    provider.fake.faults.throttle = 50
+    answers = await zone.verify([less])
+    assert [answer.matches for answer in answers] == [True, True, False], "the name servers cannot tell"
+    assert not Verification(zone=zone.name, servers=answers, checked_at=datetime.now(UTC)).effective
+    assert "weights" in answers[-1].detail
+    provider.fake.faults.throttle = 0
+
+
+def test_a_wildcard_of_route_53_is_no_number() -> None:
+    assert _name({"Name": r"\052.example.test."}) == "*.example.test."
+    assert _name({"Name": r"a\100b.example.test."}) == r"a\@b.example.test."
 
 
 async def test_a_wrong_secret_is_our_fault(tmp_path: Path) -> None:

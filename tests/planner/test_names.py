@@ -246,20 +246,21 @@ SETS = st.integers(1, 40).flatmap(
 )
 
 
-@given(SETS, st.integers(1, 20))
+@given(SETS, st.integers(1, 20), st.booleans())
 def test_parts_end_where_the_whole_ends_and_no_name_loses_a_value_before_all_have_got_theirs(
-    sets: tuple[tuple[set[int], set[int]], ...], able: int
+    sets: tuple[tuple[set[int], set[int]], ...], able: int, weighted: bool
 ) -> None:
-    def made(number: int, values: set[int]) -> RecordSet:
+    def made(number: int, values: set[int], weight: int) -> RecordSet:
         return RecordSet(
             name=f"app{number}.example.test.",
             record_type=RecordType.A,
             ttl=60,
             values=tuple(sorted(f"192.0.2.{value}" for value in values)),
+            weights=(weight,) * len(values) if weighted else (),
         )
 
     whole = tuple(
-        RecordChange(before=made(number, before), after=made(number, after))
+        RecordChange(before=made(number, before, 100), after=made(number, after, 50))
         for number, (before, after) in enumerate(sets)
     )
     held = {change.after.key: change.before for change in whole}

@@ -183,6 +183,7 @@ class TwinZone:
         self._clock = world.clock
         self._delay_s = delay_s
         self._applications: defaultdict[ApplicationName, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._serial: int | None = None
 
     @property
     def capabilities(self) -> ZoneCapabilities:
@@ -239,6 +240,8 @@ class TwinZone:
                 faults.lose_answers -= 1
                 await self._lost(where)
             await self._clock.sleep(self._delay_s)
+            if not different:
+                self._serial = self._world.current.serial
             if different:
                 if fence is not None and (foreign := foreign_fence(fence, change.fence_after)):
                     raise FencedOff(f"{where}: {foreign}", target=self.name)
@@ -252,6 +255,8 @@ class TwinZone:
         """Every server's answer at once; silent ones take the whole timeout."""
         wanted = [canonical_record_set(item) for item in record_sets]
         await self._clock.sleep(self._delay_s)
+        if self._serial is None:
+            self._serial = self._world.current.serial
         answers = tuple(self._seen_at(server, wanted) for server in self._world.servers)
         waits = any(server.faults.silent for server in self._world.servers)
         await self._clock.sleep(self._zone.timeout_s if waits else self._delay_s)
@@ -331,6 +336,11 @@ class TwinZone:
         if server.stopped or server.faults.silent or server.faults.servfail:
             return ServerAnswer(server=server.name, answered=False, matches=False, detail="no answer")
         version = self._world.seen_by(server)
+        if self._serial is not None and version.serial < self._serial:
+            lags = f"it lags: serial {version.serial}, the primary had {self._serial}"
+            return ServerAnswer(
+                server=server.name, answered=True, matches=False, serial=version.serial, detail=lags
+            )
         differences = [
             f"{item.name} {item.record_type}"
             for item in wanted
@@ -339,9 +349,6 @@ class TwinZone:
         detail = ""
         if differences:
             detail = f"{len(differences)} of {len(wanted)} record sets differ: {differences[0]}"
-            if version.serial < self._world.current.serial:
-                primary = self._world.current.serial
-                detail += f"; it lags: serial {version.serial}, the primary had {primary}"
         return ServerAnswer(
             server=server.name, answered=True, matches=not differences, serial=version.serial, detail=detail
         )

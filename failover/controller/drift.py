@@ -1,0 +1,73 @@
+"""Record sets that hold something else than runs made of them: somebody edited the zone. Told; put right by a repair only."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from failover.controller.context import Context
+from failover.execution.runs import intended_records
+from failover.model.ids import ZoneName
+from failover.model.journal import Run
+from failover.model.policy import Policy
+from failover.model.records import RecordSet, ZoneState
+from failover.planner.world import absolute
+
+DRIFT_EVERY_S = 20.0
+"""Longer than a zone's look takes: what was read before our own change is not seen twice."""
+
+
+def drifted(
+    policy: Policy, runs: Iterable[Run], zones: Mapping[ZoneName, ZoneState]
+) -> dict[ZoneName, tuple[str, ...]]:
+    """By zone, one sentence for each record set that differs. A zone that could not be read is unknown, not different.
+
+    Of an application that a run is at work on nothing is said: what is decided is on its way.
+    """
+    runs = tuple(runs)
+    moving = {name for run in runs if not run.state.final for name in run.applications}
+    wanted = {item.key: item for item in intended_records(runs)}
+    found: dict[ZoneName, tuple[str, ...]] = {}
+    for application in policy.applications:
+        if application.name in moving:
+            continue
+        for name in application.dns:
+            state = zones.get(name.zone)
+            intended = wanted.get((absolute(name.name), name.record_type.value))
+            if state is None or intended is None:
+                continue
+            held = state.find(intended.name, intended.record_type)
+            if held is None or (held.values, held.weights) != (intended.values, intended.weights):
+                said = (
+                    f"{absolute(name.name)} {name.record_type} ({application.name}) holds {_held(held)}, and the last run "
+                    f"made it {_held(intended)}: somebody changed it (`failover dns plan {name.zone}`)"
+                )
+                found[name.zone] = (*found.get(name.zone, ()), said)
+    return found
+
+
+def _held(record_set: RecordSet | None) -> str:
+    if record_set is None:
+        return "nothing"
+    if not record_set.weights:
+        return ", ".join(record_set.values)
+    return ", ".join(
+        f"{value} ({weight})" for value, weight in zip(record_set.values, record_set.weights, strict=True)
+    )
+
+
+@dataclass(slots=True)
+class DriftWatch:
+    """Tells once of each record set that somebody changed, when it is seen a second time. `seen`: whether told, by sentence."""
+
+    context: Context
+    seen: dict[str, bool] = field(default_factory=dict)
+
+    def look(self) -> None:
+        """Compare what was read last with what runs made of it."""
+        context, before = self.context, self.seen
+        found = drifted(context.policy, context.runs.values(), context.world.zones)
+        self.seen = {}
+        for zone, sentences in found.items():
+            for sentence in sentences:
+                if before.get(sentence) is False:
+                    context.tell("zone.drift", f"zone {zone}: {sentence}", target=zone)
+                self.seen[sentence] = sentence in before
