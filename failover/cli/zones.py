@@ -49,10 +49,10 @@ def show_status(policies: Path, zones: Sequence[str], output: render.Format) -> 
                 render.line(f"{row['zone']}: {word}{render.bare(item['sentence'], row['zone'])}")
             for sentence in row["differs"]:
                 render.line(f"{row['zone']}: {sentence}")
-            if row.get("unread"):
+            if row["unread"]:
                 render.line(f"{row['zone']}: {row['unread']}")
     wrong = any(
-        row["differs"] or row.get("unread") or any(not item["warning"] for item in row["problems"])
+        row["differs"] or row["unread"] or any(not item["warning"] for item in row["problems"])
         for row in rows
     )
     return exits.UNHEALTHY if wrong else exits.DONE
@@ -63,7 +63,7 @@ def _word(row: dict[str, Any]) -> str:
         return "cannot be changed"
     if row["differs"]:
         return "differs"
-    if row.get("unread"):
+    if row["unread"]:
         return "unread"
     return "warnings" if row["problems"] else "ok"
 
@@ -98,6 +98,7 @@ def _row(
         "fences": [item.text for item in state.fences] if state else [],
         "problems": [to_plain(item) for item in problems],
         "state": state,
+        "unread": "",
     }
 
 

@@ -1,4 +1,6 @@
-"""Record sets that hold something else than runs made of them: somebody edited the zone. Told; put right by a repair only."""
+"""Record sets that hold something else than runs made of them: somebody edited the zone, or its provider was away while a run
+brought the others there. Told; put right by a repair only.
+"""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -38,7 +40,7 @@ def drifted(
             if held is None or (held.values, held.weights) != (intended.values, intended.weights):
                 said = (
                     f"{absolute(name.name)} {name.record_type} ({application.name}) holds {_held(held)}, and the last run "
-                    f"made it {_held(intended)}: somebody changed it (`failover dns plan {name.zone}`)"
+                    f"made it {_held(intended)}: it was edited, or missed the change (`failover dns plan {name.zone}`)"
                 )
                 found[name.zone] = (*found.get(name.zone, ()), said)
     return found
@@ -56,7 +58,7 @@ def _held(record_set: RecordSet | None) -> str:
 
 @dataclass(slots=True)
 class DriftWatch:
-    """Tells once of each record set that somebody changed, when it is seen a second time. `seen`: whether told, by sentence."""
+    """Tells once of each record set that differs, when it is seen a second time. `seen`: whether told, by sentence."""
 
     context: Context
     seen: dict[str, bool] = field(default_factory=dict)

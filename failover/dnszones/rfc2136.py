@@ -146,14 +146,14 @@ class RFC2136Zone:
     async def verify(self, record_sets: Sequence[RecordSet]) -> tuple[ServerAnswer, ...]:
         """Ask every authoritative address at once, in the policy's order, each for at most the zone's timeout.
 
-        Each must have the serial that the primary had after our last change; after a restart, the one that it has now.
+        Each must have the serial that the primary had after our last change; where none is known, after a restart or in a
+        standby, the one that it has now. A dead primary does not keep its secondaries from being asked.
         """
         wanted = tuple(canonical_record_set(item) for item in record_sets)
-        if self._serial is None:
-            with contextlib.suppress(
-                TargetError
-            ):  # a dead primary does not keep its secondaries from being asked
-                self._serial = await self._read_serial()
+        serial = self._serial
+        if serial is None:
+            with contextlib.suppress(TargetError):
+                serial = await self._read_serial()
         answers = await asyncio.gather(
             *(
                 verify_server(
@@ -161,7 +161,7 @@ class RFC2136Zone:
                     wanted,
                     self._apex,
                     timeout_s=self.entry.timeout_s,
-                    expected_serial=self._serial,
+                    expected_serial=serial,
                 )
                 for server in self.entry.authoritative
             )

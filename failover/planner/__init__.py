@@ -5,7 +5,7 @@ the planner leaves an application out only where its own part cannot be planned 
 """
 
 from failover.planner.assumptions import check_assumptions
-from failover.planner.drift import desired_records, drift
+from failover.planner.drift import drift
 from failover.planner.explain import blast_radius, explain_placement
 from failover.planner.make import plan, what_if
 from failover.planner.survive import Survivability, survivability
@@ -15,7 +15,6 @@ __all__ = [
     "Survivability",
     "blast_radius",
     "check_assumptions",
-    "desired_records",
     "drift",
     "explain_placement",
     "plan",

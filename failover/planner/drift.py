@@ -28,10 +28,6 @@ def drift(snapshot: Snapshot, policy: Policy) -> tuple[str, ...]:
     return tuple(sentences)
 
 
-desired_records = drift
-"""The name that `status` calls it by."""
-
-
 def _of_name(world: World, application: Application, name: DNSName, targets: Targets) -> list[str]:
     held = current_set(world, name)
     what = _what(application, name)

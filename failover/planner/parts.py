@@ -39,7 +39,7 @@ def _cost(change: RecordChange) -> int:
 
 
 def _union(change: RecordChange) -> RecordSet:
-    """What is there, and what shall be; a CNAME has one value, so it turns at once."""
+    """What is there, and what shall be. A CNAME has one value, and a set is weighted or plain: these turn at once."""
     before, after = change.before, change.after
     if before is None or bool(after.weights) != bool(before.weights):
         return after

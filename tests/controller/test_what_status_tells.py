@@ -9,6 +9,7 @@ from failover.cli import explain, render
 from failover.cli.status import calm, healthy
 from failover.cli.table import show
 from failover.controller.app import Controller
+from failover.lab.fleet import TwinFleet
 from failover.lab.virtual import run_virtual
 from failover.model.ids import RunId
 from failover.model.journal import RunState
@@ -33,6 +34,22 @@ def shown(controller: Controller, *, about: str = "", wide: bool = False) -> str
     return " ".join(out.getvalue().split())
 
 
+async def lost_and_home() -> tuple[TwinFleet, Controller, RunId]:
+    """A fleet whose north was lost and failed back, and the failback's run."""
+    fleet = await a_healthy_fleet()
+    controller = fleet.controller
+    assert controller is not None
+    fleet.kill_cluster("north-1")
+    await fleet.until(lambda: runs(fleet) and runs(fleet)[0].state is RunState.DONE, seconds=40)
+    fleet.revive_cluster("north-1")
+    await fleet.clock.sleep(60)
+    answer = await controller.command(
+        {"actor": "ada@desk", "verb": "start", "kind": "failback", "domain": "north"}
+    )
+    await fleet.until(lambda: controller.context.runs[answer["run"]].state is RunState.DONE, seconds=120)
+    return fleet, controller, answer["run"]
+
+
 def test_a_name_server_that_was_silent_is_named_and_asked_again_until_it_answers() -> None:
     async def story() -> None:
         fleet = await a_healthy_fleet()
@@ -55,18 +72,8 @@ def test_a_name_server_that_was_silent_is_named_and_asked_again_until_it_answers
 
 def test_a_record_set_that_somebody_edited_is_told_and_left_alone() -> None:
     async def story() -> None:
-        fleet = await a_healthy_fleet()
-        controller = fleet.controller
-        assert controller is not None
+        fleet, controller, _ = await lost_and_home()
         zone = next(iter(fleet.zones.values()))
-        fleet.kill_cluster("north-1")
-        await fleet.until(lambda: runs(fleet) and runs(fleet)[0].state is RunState.DONE, seconds=40)
-        fleet.revive_cluster("north-1")
-        await fleet.clock.sleep(60)
-        answer = await controller.command(
-            {"actor": "ada@desk", "verb": "start", "kind": "failback", "domain": "north"}
-        )
-        await fleet.until(lambda: controller.context.runs[answer["run"]].state is RunState.DONE, seconds=120)
         await fleet.clock.sleep(90)
         assert not [line for line in fleet.log.lines if " zone.drift " in line], (
             "our own changes are no drift"
@@ -75,14 +82,14 @@ def test_a_record_set_that_somebody_edited_is_told_and_left_alone() -> None:
         decided = next(item for item in zone.current.record_sets.values() if item.key == key)
         edited = replace(decided, values=(*decided.values, "203.0.113.77"))
         zone.set_records(edited)
-        await fleet.until(lambda: "somebody changed it" in shown(controller), seconds=60)
+        await fleet.until(lambda: "it was edited" in shown(controller), seconds=60)
         assert "203.0.113.77" in shown(controller)
         await fleet.clock.sleep(90)
         told = [line for line in fleet.log.lines if " zone.drift " in line]
         assert len(told) == 1, "once, and not at every look"
         assert zone.current.record_sets[edited.key] == edited, "nobody said repair: true"
         zone.set_records(decided)
-        await fleet.until(lambda: "somebody changed it" not in shown(controller), seconds=60)
+        await fleet.until(lambda: "it was edited" not in shown(controller), seconds=60)
         await fleet.stop()
 
     run_virtual(story())
@@ -92,23 +99,13 @@ def test_a_number_that_another_manager_sets_back_after_a_failback_is_told_with_i
     """GitOps brings back what the stand-ins had: nothing in the run waits for a scale-down any more."""
 
     async def story() -> None:
-        fleet = await a_healthy_fleet()
-        controller = fleet.controller
-        assert controller is not None
-        fleet.kill_cluster("north-1")
-        await fleet.until(lambda: runs(fleet) and runs(fleet)[0].state is RunState.DONE, seconds=40)
-        fleet.revive_cluster("north-1")
-        await fleet.clock.sleep(60)
-        answer = await controller.command(
-            {"actor": "ada@desk", "verb": "start", "kind": "failback", "domain": "north"}
-        )
-        await fleet.until(lambda: controller.context.runs[answer["run"]].state is RunState.DONE, seconds=120)
+        fleet, controller, failback = await lost_and_home()
         await fleet.clock.sleep(30)
         assert fleet.replicas(WEB)["south-1"][0] == 6
         assert "back to" not in shown(controller)
         fleet.clusters["west-1"].set_replicas(WEB, 5, "kubectl")  # less than we left: a new wish
         fleet.clusters["south-1"].set_replicas(WEB, 9, "argocd")
-        sentence = f"argocd set deployment/shop/web in south-1 back to 9 after run {answer['run']} had set 6"
+        sentence = f"argocd set deployment/shop/web in south-1 back to 9 after run {failback} had set 6"
         await fleet.until(lambda: sentence in shown(controller), seconds=60)
         assert sentence in shown(controller, about="south-1")
         assert "west-1 back to" not in shown(controller)

@@ -240,8 +240,6 @@ class TwinZone:
                 faults.lose_answers -= 1
                 await self._lost(where)
             await self._clock.sleep(self._delay_s)
-            if not different:
-                self._serial = self._world.current.serial
             if different:
                 if fence is not None and (foreign := foreign_fence(fence, change.fence_after)):
                     raise FencedOff(f"{where}: {foreign}", target=self.name)
@@ -250,14 +248,14 @@ class TwinZone:
                 )
             if fence_text(fence) != change.fence_after.text:
                 raise OutcomeUnknown(f"{where}: accepted, and the fence is another", target=self.name)
+            self._serial = self._world.current.serial
 
     async def verify(self, record_sets: Sequence[RecordSet]) -> tuple[ServerAnswer, ...]:
         """Every server's answer at once; silent ones take the whole timeout."""
         wanted = [canonical_record_set(item) for item in record_sets]
         await self._clock.sleep(self._delay_s)
-        if self._serial is None:
-            self._serial = self._world.current.serial
-        answers = tuple(self._seen_at(server, wanted) for server in self._world.servers)
+        serial = self._serial if self._serial is not None else self._world.current.serial
+        answers = tuple(self._seen_at(server, wanted, serial) for server in self._world.servers)
         waits = any(server.faults.silent for server in self._world.servers)
         await self._clock.sleep(self._zone.timeout_s if waits else self._delay_s)
         if self._world.pending:
@@ -332,12 +330,12 @@ class TwinZone:
             f"{where}: an update was sent and no trustworthy answer came: no answer in time", target=self.name
         )
 
-    def _seen_at(self, server: TwinNameServer, wanted: Sequence[RecordSet]) -> ServerAnswer:
+    def _seen_at(self, server: TwinNameServer, wanted: Sequence[RecordSet], serial: int) -> ServerAnswer:
         if server.stopped or server.faults.silent or server.faults.servfail:
             return ServerAnswer(server=server.name, answered=False, matches=False, detail="no answer")
         version = self._world.seen_by(server)
-        if self._serial is not None and version.serial < self._serial:
-            lags = f"it lags: serial {version.serial}, the primary had {self._serial}"
+        if version.serial < serial:
+            lags = f"it lags: serial {version.serial}, the primary had {serial}"
             return ServerAnswer(
                 server=server.name, answered=True, matches=False, serial=version.serial, detail=lags
             )
