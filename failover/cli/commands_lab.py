@@ -119,6 +119,13 @@ def simulate(
     shrink: Annotated[
         bool, typer.Option("--shrink", help="With --seed: the fewest faults that still fail.")
     ] = False,
+    save: Annotated[
+        Path | None,
+        typer.Option("--save", metavar="FILE", help="With --seed: keep fleet and faults in a file."),
+    ] = None,
+    story: Annotated[
+        Path | None, typer.Option("--story", metavar="FILE", help="Play what --save kept.")
+    ] = None,
     processes: Annotated[int, typer.Option("--processes", help="0: one a core.")] = 0,
     marks: Annotated[
         bool,
@@ -149,11 +156,18 @@ def simulate(
         staging.list_scenarios(output)
         return
     if scenario is not None:
-        if seed is not None or faults or shrink:
+        if seed is not None or faults or shrink or save or story:
             raise Stop(
-                exits.USAGE, "--scenario plays what its file says; leave out --seed, --faults and --shrink"
+                exits.USAGE,
+                "--scenario plays what its file says; leave out --seed, --faults, --shrink, --save and --story",
             )
         raise Stop(staging.scenario(scenario, log=log, output=output))
+    if story is not None:
+        if seed is not None or faults or shrink or save:
+            raise Stop(
+                exits.USAGE, "--story plays what its file says; leave out --seed, --faults, --shrink, --save"
+            )
+        raise Stop(simulating.story(story, log=log, output=output))
     raise Stop(
         simulating.simulate(
             seeds,
@@ -161,6 +175,7 @@ def simulate(
             list(faults or []),
             log=log,
             shrink=shrink,
+            save=save,
             processes=processes,
             marks=marks,
             hours=hours,

@@ -1,9 +1,14 @@
 """`failover simulate`: the shipped controller in simulated worlds, from seeds."""
 
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from failover.cli import exits, render
 from failover.cli.exits import Stop
+
+if TYPE_CHECKING:
+    from failover.lab.simulation.play import Result
+    from failover.lab.simulation.story import Story
 
 SEEDS_MAX = 1_000_000
 
@@ -15,6 +20,7 @@ def simulate(
     *,
     log: bool,
     shrink: bool,
+    save: Path | None,
     processes: int,
     marks: bool,
     hours: float,
@@ -33,10 +39,12 @@ def simulate(
                 exits.USAGE,
                 f"there is no fault {name!r}; `failover simulate --list-faults` shows all {len(FAULTS)}",
             )
-    if shrink and hours:
-        raise Stop(exits.USAGE, "--shrink looks for the fewest faults of a short story; leave --hours away")
+    if (shrink or save) and hours:
+        raise Stop(exits.USAGE, "--shrink and --save are for short stories; leave --hours away")
     if seed is not None:
-        return _one(seed, faults, log=log, shrink=shrink, hours=hours, output=output)
+        return _one(seed, faults, log=log, shrink=shrink, save=save, hours=hours, output=output)
+    if save is not None:
+        raise Stop(exits.USAGE, "--save keeps the story of one --seed")
     wanted = _range(seeds)
 
     def progress(done: int, total: int, failed: int) -> None:
@@ -61,7 +69,7 @@ def simulate(
         ],
         "coverage": {
             name: dict(sorted(getattr(found, name).items()))
-            for name in ("faults", "verdicts", "refusals", "runs", "steps", "checks")
+            for name in ("fleets", "faults", "verdicts", "refusals", "runs", "steps", "checks")
         },
         "never_met": found.never_met(),
         "below_the_mark": found.below_the_mark(),
@@ -106,9 +114,17 @@ def _replay(seed: int, faults: list[str], hours: float) -> str:
 
 
 def _one(
-    seed: int, faults: list[str], *, log: bool, shrink: bool, hours: float, output: render.Format
+    seed: int,
+    faults: list[str],
+    *,
+    log: bool,
+    shrink: bool,
+    save: Path | None,
+    hours: float,
+    output: render.Format,
 ) -> int:
     from failover.lab.simulation.play import play, schedule_of
+    from failover.lab.simulation.story import story_of
     from failover.lab.simulation.sweep import shrink as fewest
 
     schedule = schedule_of(seed, only=faults)
@@ -116,8 +132,38 @@ def _one(
     if shrink and result.violations:
         schedule = fewest(seed, schedule, result.violations[0].invariant)
         result = play(seed, schedule, tell=True)
+    if save is not None:
+        about = str(result.violations[0]) if result.violations else ""
+        _save(save, story_of(result, schedule, about))
+    return _told(result, log=log, output=output)
+
+
+def story(path: Path, *, log: bool, output: render.Format) -> int:
+    """Play what a file holds. Returns 1 where an oracle found a violation."""
+    from failover.lab.simulation.story import StoryError, read_story
+
+    try:
+        found = read_story(path)
+    except OSError as error:
+        raise Stop(exits.USAGE, f"--story {path}: {error.strerror or error}") from None
+    except StoryError as error:
+        raise Stop(exits.USAGE, f"--story {path}: {error}") from None
+    return _told(found.play(tell=True), log=log, output=output)
+
+
+def _save(path: Path, story: "Story") -> None:
+    from failover.lab.simulation.story import write_story
+
+    try:
+        write_story(path, story)
+    except OSError as error:
+        raise Stop(exits.USAGE, f"--save {path}: {error.strerror or error}") from None
+
+
+def _told(result: "Result", *, log: bool, output: render.Format) -> int:
     found = {
-        "seed": seed,
+        "seed": result.seed,
+        "fleet": result.shape,
         "digest": result.digest,
         "simulated_s": round(result.simulated_s, 1),
         "schedule": [
@@ -127,7 +173,7 @@ def _one(
                 "seconds": round(item.seconds, 2),
                 "lasts": item.lasts,
             }
-            for item in schedule
+            for item in result.schedule
         ],
         "violations": [str(item) for item in result.violations],
         "log": result.lines if log else [],
@@ -137,17 +183,19 @@ def _one(
             render.line(line)
         rows = [
             [f"{item.at:.1f} s", item.fault, "to the end" if item.lasts else f"{item.seconds:.1f} s"]
-            for item in schedule
+            for item in result.schedule
         ]
         render.table(["AT", "FAULT", "FOR"], rows)
-        render.line(f"seed {seed}: {found['simulated_s']} simulated s, log {result.digest[:12]}")
+        render.line(
+            f"seed {result.seed}, fleet {result.shape}: {found['simulated_s']} simulated s, log {result.digest[:12]}"
+        )
         for sentence in found["violations"]:  # type: ignore[attr-defined]
             render.line(f"VIOLATION {sentence}")
     return exits.ERROR if result.violations else exits.DONE
 
 
 def _show(summary: dict[str, Any]) -> None:
-    for name in ("runs", "steps", "verdicts", "refusals", "checks"):
+    for name in ("fleets", "runs", "steps", "verdicts", "refusals", "checks"):
         cells = ", ".join(f"{key} {count}" for key, count in summary["coverage"][name].items())
         render.line(f"{name}: {cells}")
     met = summary["coverage"]["faults"]

@@ -4,34 +4,61 @@ import os
 import subprocess
 import sys
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
 from failover.execution.rules import RULES
 from failover.lab.simulation import coverage
 from failover.lab.simulation.faults import FAULTS
+from failover.lab.simulation.fleet import SHAPES, shape_of
 from failover.lab.simulation.play import play, schedule_of
+from failover.lab.simulation.story import StoryError, read_story, story_of, write_story
 from failover.lab.simulation.sweep import Sweep, shrink, sweep
 from failover.model.verdict import VerdictKind
 
-CORPUS = {
-    107: "an intent cited the cluster's verdict where an application's had convicted",
-    116: "what one application had left counted as unwanted for all others: DNS moved without capacity",
-    141: "a controller that was frozen for a moment",
-    162: "a fence that was refused was raised again under the id of its first intent",
-    192: "the same by a run that was halted and resumed into the same refusal, again and again",
-    245: "additions of an aborted run counted as moved",
-    270: "replicas that a failback had just taken away counted as kept: the next run waited for what nobody had ordered",
-    444: "a drain whose source and targets die waits for its deadline, and ends",
-    474: "one application's steering, then a cluster's",
-    665: "a controller is killed, and data planes fall one after the other",
-}
-"""Seeds that showed a defect (of the controller or of an oracle), with what it was."""
+CORPUS = sorted((Path(__file__).parent / "corpus").glob("*.json"))
+"""Stories that once showed a defect (of the controller or of an oracle); each says which."""
 
 
-@pytest.mark.parametrize("seed", sorted(CORPUS))
-def test_what_once_failed_holds(seed: int) -> None:
-    assert [str(item) for item in play(seed).violations] == []
+@pytest.mark.parametrize("path", CORPUS, ids=[path.stem for path in CORPUS])
+def test_what_once_failed_holds(path: Path) -> None:
+    story = read_story(path)
+    assert story.about, "what did it show?"
+    assert [str(item) for item in story.play().violations] == []
+
+
+def test_a_story_is_played_as_it_was_kept(tmp_path: Path) -> None:
+    """Whatever kinds of faults are added: fleet and faults are the file's."""
+    for seed, shape in ((3, "whole"), (3, "small"), (3, "few-eyes")):
+        played = play(seed, shape=SHAPES[shape])
+        write_story(tmp_path / "story.json", story_of(played, played.schedule))
+        assert read_story(tmp_path / "story.json").play().digest == played.digest
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("[", "not JSON"),
+        ("[" * 100_000, "not JSON"),
+        ("[]", "not a JSON object"),
+        ('{"seed": 1, "shape": "round", "schedule": []}', "`shape` is one of whole"),
+        ('{"seed": true, "shape": "whole", "schedule": []}', "`seed` is a whole number"),
+        ('{"seed": 1, "shape": "whole", "schedule": [{"fault": "bad-weather"}]}', "fault 1 of `schedule` is none"),
+        ('{"seed": 1, "shape": "whole", "schedule": [{"fault": "pause", "at": NaN, "seconds": 1}]}', "`at` is in"),
+        (" " * (2 << 20), "larger than"),
+    ],
+)  # fmt: skip
+def test_a_file_that_is_no_story_is_refused_with_the_reason(text: str, sentence: str, tmp_path: Path) -> None:
+    (tmp_path / "story.json").write_text(text)
+    with pytest.raises(StoryError, match=sentence):
+        read_story(tmp_path / "story.json")
+
+
+def test_seeds_play_fleets_of_every_size() -> None:
+    met = Counter(shape_of(seed).name for seed in range(1, 401))
+    assert set(met) == set(SHAPES)
+    assert met["whole"] == pytest.approx(200, abs=40)
 
 
 def test_forty_seeds_hold() -> None:

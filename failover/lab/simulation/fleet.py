@@ -1,6 +1,9 @@
-"""The simulated fleet: five clusters in three regions of two providers, five vantages, two applications, one zone."""
+"""The simulated fleets: two applications and one zone on the clusters of three regions of two providers, seen by vantages.
 
-from dataclasses import replace
+Half of the seeds play five clusters and five vantages; the others are smaller, as many a fleet is.
+"""
+
+from dataclasses import dataclass, replace
 from random import Random
 
 from failover.model.ids import (
@@ -42,6 +45,25 @@ PLACES = (
     ("beta", "south", "south-b", "south-b1"),
     ("beta", "west", "west-a", "west-a1"),
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shape:
+    """How large a fleet is. `clusters` are of `PLACES`; `watching`: regions with a vantage
+    of their own, besides the controller's and one elsewhere.
+    """
+
+    name: str
+    clusters: tuple[str, ...]
+    watching: tuple[str, ...]
+
+
+WHOLE = Shape(
+    name="whole", clusters=tuple(place[-1] for place in PLACES), watching=("north", "south", "west")
+)
+FEW_EYES = replace(WHOLE, name="few-eyes", watching=("south",))
+SMALL = Shape(name="small", clusters=("north-a1", "south-a1", "west-a1"), watching=("south",))
+SHAPES = {shape.name: shape for shape in (WHOLE, FEW_EYES, SMALL)}
 APEX = "example.test."
 ZONE = ZoneName("example-test")
 WEB = WorkloadRef(object_kind="Deployment", namespace="shop", name="web")
@@ -66,7 +88,12 @@ TIMING = Timing(
 )
 
 
-def build_policy(random: Random) -> Policy:
+def shape_of(seed: int) -> Shape:
+    """Which fleet a seed plays."""
+    return Random(f"fleet/{seed}").choices((WHOLE, FEW_EYES, SMALL), (2, 1, 1))[0]  # noqa: S311 - reproducible, not secret
+
+
+def build_policy(random: Random, shape: Shape = WHOLE) -> Policy:
     """The fleet with limits that differ from seed to seed."""
     clusters = tuple(
         ClusterEntry(
@@ -80,13 +107,14 @@ def build_policy(random: Random) -> Policy:
             heartbeat_sha256="0" * 64 if name in BEATING else "",
         )
         for number, (provider, region, datacenter, name) in enumerate(PLACES)
+        if name in shape.clusters
     )
     vantages = (
         VantageEntry(name=VantageName("control"), controller=True),
         VantageEntry(name=VantageName("elsewhere"), token_sha256="0" * 64),
         *(
             VantageEntry(name=VantageName(f"v-{region}"), region=region, token_sha256="0" * 64)
-            for region in ("north", "south", "west")
+            for region in shape.watching
         ),
     )
     names = tuple(entry.name for entry in clusters)

@@ -13,6 +13,7 @@ from failover.model.verdict import VerdictKind
 
 from . import trace
 from .faults import FAULTS, Fault
+from .fleet import Shape, shape_of
 from .homecoming import answer_what_waits, ask_for_balance, bring_home
 from .layers import Undo
 from .liveness import check_liveness
@@ -56,6 +57,7 @@ class Result:
     """What came of one seed."""
 
     seed: int
+    shape: str = ""
     simulated_s: float = 0.0
     violations: list[Violation] = field(default_factory=list)
     digest: str = ""
@@ -114,18 +116,20 @@ def play(
     trouble_s: float = TROUBLE_S,
     least_s: float = LEAST_S,
     only: Sequence[str] = (),
+    shape: Shape | None = None,
     tell: bool = False,
 ) -> Result:
-    """One seed, in virtual time. The same seed and schedule give the same log, byte by byte.
+    """One seed, in virtual time. The same seed, schedule and fleet (`shape`: the seed's own) give the same log, byte by byte.
 
     `least_s`: a world that is to last longer goes through a chapter of faults after the other (`only` of these kinds).
     """
     planned = tuple(schedule) if schedule is not None else schedule_of(seed, trouble_s=trouble_s)
-    result = Result(seed=seed, schedule=planned)
+    shape = shape or shape_of(seed)
+    result = Result(seed=seed, shape=shape.name, schedule=planned)
     collecting = gc.isenabled()
     gc.disable()
     try:
-        run_virtual(_story(result, trouble_s, least_s, only))
+        run_virtual(_story(result, shape, trouble_s, least_s, only))
     finally:
         if collecting:
             gc.enable()
@@ -135,8 +139,8 @@ def play(
     return result
 
 
-async def _story(result: Result, trouble_s: float, least_s: float, only: Sequence[str]) -> None:
-    world = World(result.seed)
+async def _story(result: Result, shape: Shape, trouble_s: float, least_s: float, only: Sequence[str]) -> None:
+    world = World(result.seed, shape)
     runs = Runs()
     oracles = [kind(world, runs) for kind in ORACLES]
     counts = Counts(result)

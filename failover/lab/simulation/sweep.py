@@ -24,6 +24,7 @@ class Sweep:
     simulated_s: float = 0.0
     seconds: float = 0.0
     failed: list[Result] = field(default_factory=list)
+    fleets: Counter[str] = field(default_factory=Counter)
     faults: Counter[str] = field(default_factory=Counter)
     verdicts: Counter[str] = field(default_factory=Counter)
     refusals: Counter[str] = field(default_factory=Counter)
@@ -34,6 +35,7 @@ class Sweep:
     def add(self, result: Result) -> None:
         self.seeds += 1
         self.simulated_s += result.simulated_s
+        self.fleets[result.shape] += 1
         if result.violations:
             self.failed.append(result)
         for name in ("faults", "verdicts", "refusals", "runs", "steps", "checks"):

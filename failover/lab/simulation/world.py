@@ -24,7 +24,7 @@ from failover.model.records import RecordSet, RecordType, ZoneChange
 from failover.model.telemetry import TelemetryEvent
 
 from . import trace
-from .fleet import API, BOOKS, REPLICAS, SHELVES, TTL_S, WEB, ZONE, build_policy
+from .fleet import API, BOOKS, REPLICAS, SHELVES, TTL_S, WEB, WHOLE, ZONE, Shape, build_policy
 from .layers import Layers
 from .twins import LifeClock, SimClusterPort, SimProber, SimStorePort, SimZonePort
 from .vantages import STEP_S, Probing, VantageState, probe_of
@@ -113,10 +113,10 @@ class Life:
 class World:
     """Everything outside the controller, and the controllers."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, shape: Shape = WHOLE) -> None:
         self.random = random.Random(seed)  # noqa: S311 - reproducible, not secret
         self.clock = VirtualClock()
-        self.policy: Policy = build_policy(self.random)
+        self.policy: Policy = build_policy(self.random, shape)
         self.policies = 0
         self.disk = StoreDisk()
         self.backups: list[StoreDisk] = []

@@ -39,7 +39,7 @@ def at_fault(world: World) -> Undo:
     """A quorum's own credentials, resolver or load, or everybody's: whatever they say of that region says nothing of it."""
     region = world.random.choice(REGIONS)
     outside = [entry.name for entry in world.policy.fleet.vantages if entry.region != region]
-    names = world.random.sample(outside, world.random.choice((3, len(outside))))
+    names = world.random.sample(outside, world.random.choice((world.policy.fleet.quorum, len(outside))))
     return all_of(
         *(world.paths.put(("local", name, cluster)) for name in names for cluster in members(world, region))
     )
