@@ -123,6 +123,18 @@ async def test_a_clock_that_is_off_is_our_fault(faulty: FaultyWorld) -> None:
         await zone.read([SHOP_EAST], [SHOP])
 
 
+async def test_a_key_that_the_server_does_not_take_is_our_fault(faulty: FaultyWorld) -> None:
+    zone, who = faulty.open(), Writer()
+    fence = await create(zone, SHOP_EAST)
+    faulty.faults(0).rejects_key = True
+    with pytest.raises(LocalFault, match="BADSIG"):
+        await zone.change(who.permit(), who.change("p", (SHOP_EAST, SHOP_WEST), fence_before=fence))
+    with pytest.raises(LocalFault, match="BADSIG"):
+        await zone.read([SHOP_EAST], [SHOP])
+    faulty.faults(0).rejects_key = False
+    assert await values_at(zone, [SHOP_EAST]) == {SHOP_EAST.name: SHOP_EAST.values}, "nothing was changed"
+
+
 async def test_a_lagging_secondary_keeps_a_change_from_being_effective(faulty: FaultyWorld) -> None:
     zone, who = faulty.open(), Writer()
     fence = await create(zone, SHOP_EAST)

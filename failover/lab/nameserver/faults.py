@@ -11,7 +11,7 @@ class Faults:
     `refuse_updates`: REFUSED. `ignore_updates`: NOERROR, and nothing happens. `lose_answers`: that many updates are
     applied and never answered. `drop_updates`: that many updates are neither applied nor answered.
     `updates_per_s`: what exceeds it gets SERVFAIL (a provider's throttling; DNS has no word for it).
-    `clock_offset_s`: by how much its clock is wrong when it checks signatures.
+    `clock_offset_s`: by how much its clock is wrong when it checks signatures. `rejects_key`: it has another secret (BADSIG).
     `frozen_content`: on a secondary, new content is not taken over (lag without end).
     """
 
@@ -24,4 +24,5 @@ class Faults:
     drop_updates: int = 0
     updates_per_s: float = 0.0
     clock_offset_s: float = 0.0
+    rejects_key: bool = False
     frozen_content: bool = False

@@ -109,6 +109,8 @@ class Responder:
         except dns.tsig.BadTime:
             raise _TsigFault(dns.rcode.BADTIME) from None
         if message.tsig is not None:
+            if faults.rejects_key:
+                raise _TsigFault(dns.rcode.BADSIG)
             signed = message.tsig[0]
             if abs(signed.time_signed - (time.time() + faults.clock_offset_s)) > signed.fudge:
                 raise _TsigFault(dns.rcode.BADTIME)

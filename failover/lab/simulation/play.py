@@ -22,6 +22,8 @@ from .oracles.base import Runs
 from .world import World
 
 LEAST_S = 300.0
+A_LITTLE_S = 0.001
+"""More than what additions of virtual seconds round off."""
 """However soon all is well, the world goes on for so long."""
 TROUBLE_S = 170.0
 """How long faults come and go; then everything that does not last is mended."""
@@ -183,7 +185,7 @@ async def _chapter(
     await bring_home(world, IMPATIENCE_S)
     await come_to_rest(world)
     await bring_home(world, HOMECOMING_S)
-    await come_to_rest(world, max(PEACE_S / 10, since + LEAST_S - world.mono))
+    await come_to_rest(world, max(PEACE_S / 10, since + LEAST_S + A_LITTLE_S - world.mono))
     return lasting
 
 
@@ -266,14 +268,15 @@ async def _mend(world: World) -> None:
 
 
 async def come_to_rest(world: World, peace_s: float = PEACE_S) -> None:
-    """Let what goes on come to its end."""
+    """Let what goes on come to its end; a controller that slept through all of it gets the same time."""
     began = world.mono
     await world.clock.sleep(peace_s)
     await answer_what_waits(world)
     while world.mono - began < PATIENCE_S:
         life = world.acting
         controller = life.controller if life is not None else None
-        if controller is not None and controller.acting and not controller.context.open_runs():
+        awake = world.mono - world.thawed >= peace_s
+        if awake and controller is not None and controller.acting and not controller.context.open_runs():
             return
         await world.clock.sleep(1.0)
 

@@ -71,7 +71,7 @@ def _planned(number: int, plain: Any) -> Planned:
         raise StoryError(f"fault {number + 1} of `schedule` is none that `--list-faults` shows")
     for name in NUMBERS:
         value = plain.get(name)
-        if type(value) not in (int, float) or not 0 <= value < float("inf"):
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
             raise StoryError(f"fault {number + 1} of `schedule`: `{name}` is in seconds, 0 or more")
     if type(plain.get("number", number)) is not int or type(plain.get("lasts", False)) is not bool:
         raise StoryError(f"fault {number + 1} of `schedule`: `number` is whole, `lasts` true or false")

@@ -44,7 +44,7 @@ class Series(NamedTuple):
 
 
 class Sent(NamedTuple):
-    """What a probe saw, on its way: it ended at `ended` and arrives at `at`."""
+    """What a probe saw, on its way: it ended at `ended` and arrives at `at`. `slept_s`: while the vantage's clock stood."""
 
     at: float
     number: int
@@ -54,6 +54,7 @@ class Sent(NamedTuple):
     said: Outcome
     latency_s: float
     ended: float
+    slept_s: float = 0.0
 
 
 class Probing:
@@ -78,9 +79,16 @@ class Probing:
         """Nothing is probed any more; what is under way is lost."""
         self._stopped = True
 
+    def slept(self, seconds: float) -> None:
+        """The machine was suspended for so long, and nothing in it knows: what was under way is older than its clock says."""
+        self._series = [item._replace(at=item.at + seconds) for item in self._series]
+        self._sent = [
+            item._replace(at=item.at + seconds, slept_s=item.slept_s + seconds) for item in self._sent
+        ]
+
     def step(self, now: float) -> None:
         """Begin the probes that are due, and deliver together what has arrived."""
-        if self._stopped:
+        if self._stopped or self._state.faults.has("asleep"):
             return
         while self._series and self._series[0].at <= now:
             due = self._series[0]
@@ -139,6 +147,7 @@ class Probing:
                 world.hear(trace.Heard(now, life.holder, observation, item.ended, item.met))
 
     def _told(self, item: Sent, now: float) -> Observation:
+        age_s = max(0.0, now - item.ended - item.slept_s + self._state.faults.top("clock", 0.0))
         return Observation(
             vantage=self._state.name,  # type: ignore[arg-type]
             boot_id=self._boot_id,
@@ -146,8 +155,8 @@ class Probing:
             subject=item.definition.subject,
             signal=item.definition.signal,
             outcome=item.said,
-            age_s=max(0.0, now - item.ended),
-            started_age_s=max(0.0, now - item.ended) + item.latency_s,
+            age_s=age_s,
+            started_age_s=age_s + item.latency_s,
             latency_ms=item.latency_s * 1000,
             generation=self._generation,
             definition=item.digest,

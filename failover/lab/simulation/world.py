@@ -11,12 +11,13 @@ from failover.controller.app import Controller, build
 from failover.controller.clock import InlineCompute
 from failover.controller.pace import Pace
 from failover.controller.ports import ApiServer, Identity, Ports
-from failover.lab.twins.cluster import ClusterWorld
+from failover.lab.twins.cluster import ClusterWorld, TwinCluster
 from failover.lab.twins.store import StoreDisk
 from failover.lab.twins.zone import ZoneWorld
 from failover.lab.virtual import VirtualClock
 from failover.model.errors import FailoverError, Refused
 from failover.model.ids import ClusterName, IntentId, RegionName, Subject, VantageName
+from failover.model.inventory import WorkloadState
 from failover.model.journal import IntentRecorded
 from failover.model.observation import Observation, Outcome, ProbeDefinition, Signal
 from failover.model.policy import Policy, WorkloadRef, Zone
@@ -40,6 +41,11 @@ class SimCluster(ClusterWorld):
     def __init__(self, name: str, clock: Any, **rest: Any) -> None:
         super().__init__(name, clock, **rest)
         self.api = Layers()
+
+    def as_it_stands(self) -> dict[WorkloadRef, WorkloadState]:
+        """What a read gives now, to be given again by a server that reads from an old cache."""
+        twin = TwinCluster(self)
+        return {state.ref: state for state in twin.states(tuple(self.workloads))}
 
 
 class SimZone(ZoneWorld):
@@ -151,6 +157,8 @@ class World:
         """What somebody deleted once: its replicas may be no demand any more."""
         self.beaten: dict[tuple[str, str], deque[float]] = defaultdict(lambda: deque(maxlen=4))
         """When each controller lately heard a heartbeat of a cluster."""
+        self.thawed = float("-inf")
+        """When a process that was frozen last went on."""
         self._beats = 0
         self._furnish()
 
@@ -419,7 +427,10 @@ class World:
         life.clock.running.set()
         await asyncio.gather(life.task, return_exceptions=True)
         self.disk.gone.add(life.holder)
+        torn = self.disk.torn
         self.disk.crash()
+        for entry in torn:
+            self.note(trace.Journaled(at=self.mono, holder=life.holder, entry=entry))
         life.controller = None
         self.note(trace.Lived(at=self.mono, holder=life.holder, what="killed"))
 

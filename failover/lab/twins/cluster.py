@@ -150,12 +150,16 @@ class TwinCluster:
             allocatable=total([world.node_size] * world.nodes),
             requested=requested,
             utilisation=world.utilisation,
-            workloads=tuple(self._state(ref) for ref in workloads),
+            workloads=self.states(workloads),
             fence_epoch=world.fence,
         )
 
     async def read_workloads(self, workloads: Sequence[WorkloadRef]) -> tuple[WorkloadState, ...]:
         await self._reach()
+        return self.states(workloads)
+
+    def states(self, workloads: Sequence[WorkloadRef]) -> tuple[WorkloadState, ...]:
+        """What a read gives of these at this moment."""
         return tuple(self._state(ref) for ref in workloads)
 
     async def scale(self, permit: Permit, change: ScaleChange) -> WorkloadState:

@@ -27,7 +27,9 @@ class StoreDisk:
     """What survives a process: share it between the stores of successive controllers.
 
     `gone`: holders whose process is provably dead. `trouble`: why every write fails, "" if none does. `lying`: the disk
-    acknowledges what it has not kept; `crash` then loses it. Without that, what was acknowledged is kept (I16).
+    acknowledges what it has not kept; `crash` then loses it. Without that, what was acknowledged is kept (I16). `tearing`: it
+    fails after it has written (fsync): what was not acknowledged is not to be seen, and stands in the journal after a crash,
+    unless something else was written in its place (`torn`).
     """
 
     documents: dict[str, tuple[int, str]] = field(default_factory=dict)
@@ -37,6 +39,8 @@ class StoreDisk:
     gone: set[str] = field(default_factory=set)
     trouble: str = ""
     lying: bool = False
+    tearing: bool = False
+    torn: tuple[JournalEntry, ...] = ()
     install_id: str = "twin"
     appended: asyncio.Event = field(default_factory=asyncio.Event)
     _synced: "StoreDisk | None" = None
@@ -45,6 +49,7 @@ class StoreDisk:
         """A write was acknowledged: it is kept, unless the disk lies."""
         if not self.lying:
             self._synced = None
+        self.torn = ()
         self.appended.set()
 
     def about_to_write(self) -> None:
@@ -60,6 +65,8 @@ class StoreDisk:
         """The power goes: what was not synced is lost, although it was acknowledged."""
         if self._synced is not None:
             self.restore(self._synced)
+        self.journal += self.torn
+        self.torn = ()
 
     def copy(self) -> "StoreDisk":
         """A backup of it, as of now."""
@@ -78,7 +85,7 @@ class StoreDisk:
         self.lease = _copy(backup.lease)
         self.highest_epoch = backup.highest_epoch
         self.install_id = backup.install_id
-        self._synced = None
+        self._synced, self.torn = None, ()
 
 
 def _copy(lease: TwinLease | None) -> TwinLease | None:
@@ -129,6 +136,9 @@ class TwinStore:
             )
             written.append(sealed(bare, previous))
             previous = written[-1].hash
+        if self._disk.tearing:
+            self._disk.torn = tuple(written)
+            raise StoreUnavailable("disk I/O error (fsync)")
         self._disk.about_to_write()
         self._disk.journal += written
         self._disk.written()

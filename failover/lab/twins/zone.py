@@ -320,6 +320,8 @@ class TwinZone:
             await self._clock.sleep(primary.faults.delay_s)
         if abs(primary.faults.clock_offset_s) > TSIG_FUDGE_S:
             raise LocalFault(f"{target} finds this machine's clock off (BADTIME)", target=self.name)
+        if primary.faults.rejects_key:
+            raise LocalFault(f"{target} has another secret for the TSIG key (BADSIG)", target=self.name)
         if primary.faults.servfail:
             kind = OutcomeUnknown if sent_changes else Unavailable
             raise kind(f"{target} answers SERVFAIL", target=self.name)

@@ -193,6 +193,13 @@ def api_list_breaks_off(world: World) -> Undo:
     return world.clusters[one(world)].api.put("down", "the list broke off")
 
 
+@fault("api-stale-reads", "control plane", longest_s=40)
+def api_stale_reads(world: World) -> Undo:
+    """Its reads come from a cache that does not follow; what is written is held against the truth."""
+    cluster = world.clusters[one(world)]
+    return cluster.api.put("stale", cluster.as_it_stands())
+
+
 @fault("api-429", "control plane")
 def api_429(world: World) -> None:
     world.clusters[one(world)].faults.throttle += world.random.randint(3, 30)

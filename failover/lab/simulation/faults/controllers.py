@@ -44,6 +44,7 @@ def freeze(world: World) -> Undo | None:
 
 def thaw(world: World, life: Life) -> None:
     life.clock.running.set()
+    world.thawed = world.mono
     world.note(trace.Lived(at=world.mono, holder=life.holder, what="thawed"))
 
 
@@ -88,6 +89,14 @@ def controller_frozen_before_it_sends(world: World) -> Undo:
     return undo
 
 
+@fault("controller-frozen-for-minutes", "controller")
+def controller_frozen_for_minutes(world: World) -> None:
+    """For ten minutes, whatever it was about to do; nobody takes over."""
+    undo = freeze(world)
+    if undo is not None:
+        asyncio.get_running_loop().call_later(600.0, undo)
+
+
 @fault("two-controllers", "controller")
 def two_controllers(world: World) -> None:
     if sum(life.alive for life in world.lives) < 3:
@@ -122,6 +131,21 @@ def disk_io_error(world: World) -> Undo:
         world.disk.trouble = ""
 
     return undo
+
+
+@fault("disk-fsync-error", "disk", longest_s=20)
+async def disk_fsync_error(world: World) -> Undo:
+    """The journal's writes fail after they were made; the process dies of something else before it can write again."""
+    world.disk.tearing = True
+    life = world.acting
+
+    async def undo() -> None:
+        world.disk.tearing = False
+        if world.disk.torn and life is not None and life.alive:
+            await world.kill(life)
+            world.boot()
+
+    return lambda: world.chores.append(asyncio.ensure_future(undo()))
 
 
 @fault("database-restored", "disk")

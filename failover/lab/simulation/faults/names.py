@@ -61,6 +61,12 @@ def key_clock_skewed(world: World) -> Undo:
     return primary(world, "clock_offset_s", 3600.0, 0.0)
 
 
+@fault("key-refused", "dns", longest_s=45)
+def key_refused(world: World) -> Undo:
+    """Somebody has changed the key at the server (BADKEY, BADSIG)."""
+    return primary(world, "rejects_key", True)
+
+
 @fault("secondary-lags", "dns", longest_s=60)
 def secondary_lags(world: World) -> Undo:
     server = secondary(world)

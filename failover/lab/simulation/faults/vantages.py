@@ -64,6 +64,27 @@ def vantage_always_up(world: World) -> Undo:
     return one(world).faults.put("always-up")
 
 
+@fault("vantage-clock-skewed", "vantage", longest_s=60)
+def vantage_clock_skewed(world: World) -> Undo:
+    """Its clock is stepped between a probe and the report: ages are too great, or too small by what the report took."""
+    return one(world).faults.put("clock", world.random.choice((-1.0, 3.0, 30.0)))
+
+
+@fault("vantage-suspended", "vantage", longest_s=60)
+def vantage_suspended(world: World) -> Undo:
+    """The machine it runs on is suspended, and goes on where it was."""
+    state = one(world)
+    began = world.mono
+    undo_mute = state.faults.put("asleep")
+
+    def undo() -> None:
+        undo_mute()
+        if state.probing is not None:
+            state.probing.slept(world.mono - began)
+
+    return undo
+
+
 @fault("controller-vantage-local-faults", "vantage", longest_s=90)
 def controller_vantage_local_faults(world: World) -> Undo:
     return world.vantages["control"].faults.put("local")  # type: ignore[index]
