@@ -146,6 +146,10 @@ def no_warm_up() -> list[Patch]:
 # -- radius ----------------------------------------------------------------------------------------------------------------
 
 
+def no_limits() -> list[Patch]:
+    return [(radius, "_rate", nothing), (radius, "_at_once", nothing)]
+
+
 def wall_clock() -> list[Patch]:
     from datetime import timedelta
 
@@ -351,6 +355,24 @@ def forgets_the_fence() -> list[Patch]:
     ]
 
 
+def says_done() -> list[Patch]:
+    async def scale(self: Any, permit: Any, change: Any) -> Any:
+        del permit
+        return replace(self._state(change.workload), wanted=change.after, ready=change.after)
+
+    return [(twins.SimClusterPort, "scale", scale)]
+
+
+def sends_after_the_lease() -> list[Patch]:
+    from failover.model import permit as permits
+
+    return [
+        (leadership.Leadership, "acting", lambda self, now: self.lease is not None),
+        (permits.Permit, "still_good", lambda self, now: True),
+        (safety, "_leadership", nothing),
+    ]
+
+
 def tidies_up() -> list[Patch]:
     real = twins.SimClusterPort.scale
 
@@ -409,6 +431,16 @@ def ignores_pause() -> list[Patch]:
     return [(admission, "holding_back", held), (safety, "holding_back", held)]
 
 
+def pause_stops_people() -> list[Patch]:
+    real = admission._always
+
+    def always(plan: Any, situation: Any) -> Iterator[Any]:
+        yield from real(plan, situation)
+        yield from (item for item in admission.holding_back(situation) if item.code == "paused")
+
+    return [(admission, "_always", always)]
+
+
 def hides_overrides() -> list[Patch]:
     real = changing.compose
 
@@ -423,6 +455,15 @@ def plans_act() -> list[Patch]:
         return await self._start({**request, "verb": "start"})
 
     return [(commands.Commands, "_plan", plan)]
+
+
+def shows_another() -> list[Patch]:
+    real = commands.Commands._shown
+
+    def shown(self: Any, plan: Any, refusals: Any) -> Any:
+        return {**real(self, plan, refusals), "hash": "0" * 64}
+
+    return [(commands.Commands, "_shown", shown)]
 
 
 def home_too_soon() -> list[Patch]:
@@ -440,3 +481,18 @@ def half_a_policy() -> list[Patch]:
 
 def quorum_of_two() -> list[Patch]:
     return [(Fleet, "quorum", property(lambda self: 2))]
+
+
+# -- liveness --------------------------------------------------------------------------------------------------------------
+
+
+def never_acts() -> list[Patch]:
+    from failover.controller.deciding import Decider
+
+    return [(Decider, "consider", no_record)]
+
+
+def hangs() -> list[Patch]:
+    from failover.controller import running
+
+    return [(running, "next_actions", lambda run, now: machine.Agenda(actions=()))]

@@ -59,6 +59,7 @@ MUTANTS = (
     Mutant(name="local-faults-count", about="our own faults count as the region's", caught_by=("I5", "I3", "I1", "I4"), patches=breaking.local_counts, faults=("vantages-at-fault-with-a-region", "controller-vantage-local-faults")),
     Mutant(name="no-freeze", about="goes on when everything looks wrong", caught_by=("I6", "I8"), patches=breaking.no_freeze, faults=("provider-gone", "region-killed", "region-silent")),
     Mutant(name="no-warm-up", about="acts at once after a start", caught_by=("I7",), patches=breaking.no_warm_up, faults=("controller-killed", "controller-killed", "controller-killed", "region-killed", "region-silent")),
+    Mutant(name="no-limits", about="moves as often as it is asked", caught_by=("I8",), patches=breaking.no_limits, faults=LOST),
     Mutant(name="wall-clock-for-deadlines", about="windows follow a clock that jumps", caught_by=("I8", "I15"), patches=breaking.wall_clock, faults=("clock-forward", "region-killed", "region-silent", "drain-by-hand")),
     Mutant(name="floor-ignored", about="moves traffic before capacity is ready", caught_by=("I9", "I10"), patches=breaking.floor_ignored, faults=LOST),
     Mutant(name="removes-before-adding", about="does every step at once", caught_by=("I10", "I15", "I9"), patches=breaking.removes_first, faults=("drain-by-hand",)),
@@ -75,6 +76,10 @@ MUTANTS = (
     Mutant(name="no-journal", about="goes on without a store", caught_by=("I20", "I16", "I30"), patches=breaking.no_journal, faults=("disk-full", "region-killed", "region-silent")),
     Mutant(name="closes-early", about="calls a run done that is not", caught_by=("I21",), patches=breaking.closes_early, faults=LOST),
     Mutant(name="forgets-the-fence", about="a stale leader goes on", caught_by=("I22",), patches=breaking.forgets_the_fence, faults=("controller-frozen-before-it-sends", "region-killed")),
+    Mutant(name="says-done", about="done is what was told to do", caught_by=("I21",), patches=breaking.says_done, faults=LOST),
+    Mutant(name="sends-after-the-lease", about="sends what it was permitted long ago", caught_by=("I22",), patches=breaking.sends_after_the_lease, faults=("controller-frozen-before-it-sends", "region-killed")),
+    Mutant(name="pause-stops-people", about="whoever pauses automation locks himself out", caught_by=("I23",), patches=breaking.pause_stops_people, faults=("pause", "drain-by-hand", "evacuate-with-overrides")),
+    Mutant(name="shows-another", about="the plan that is shown is not the one that is made", caught_by=("I25",), patches=breaking.shows_another, faults=("plan-then-start",)),
     Mutant(name="ignores-pause", about="automation goes on while paused", caught_by=("I23",), patches=breaking.ignores_pause, faults=("pause", "region-killed", "region-silent")),
     Mutant(name="hides-overrides", about="automation overrides a rule", caught_by=("I24",), patches=breaking.hides_overrides, faults=LOST),
     Mutant(name="plans-act", about="asking for a plan starts it", caught_by=("I25",), patches=breaking.plans_act, faults=("plan-only", "region-killed")),
@@ -83,6 +88,8 @@ MUTANTS = (
     Mutant(name="ignores-doubt", about="acts on a restored journal", caught_by=("I28",), patches=breaking.ignores_doubt, faults=("backup-taken", "database-restored", "region-killed", "region-silent", "policy-edited", "cordon-vantage")),
     Mutant(name="half-a-policy", about="plans by a policy that was never in force", caught_by=("I29",), patches=breaking.half_a_policy, faults=LOST),
     Mutant(name="tells-twice", about="two changes under one record", caught_by=("I30",), patches=breaking.tells_twice, faults=("api-answers-lost", "api-conflict-storm", "region-killed", "names-lose-updates")),
+    Mutant(name="never-acts", about="looks on, and gives no reason", caught_by=("liveness",), patches=breaking.never_acts, faults=LOST),
+    Mutant(name="hangs", about="begins, and never goes on", caught_by=("liveness",), patches=breaking.hangs, faults=LOST),
 )  # fmt: skip
 
 
@@ -97,15 +104,15 @@ class Catch:
     sentence: str = ""
 
 
-def hunt(mutant: Mutant, *, first: int = 1, seeds: int = 500) -> Catch:
-    """Play the broken controller until an oracle that should catch it does."""
+def hunt(mutant: Mutant, *, first: int = 1, seeds: int = 500, by: str = "") -> Catch:
+    """Play the broken controller until an oracle that should catch it does; `by`: the one of this invariant."""
     from .play import play, schedule_of
 
     for seed in range(first, first + seeds):
         with mutant.alive():
             result = play(seed, schedule_of(seed, only=mutant.faults))
         for found in result.violations:
-            if found.invariant in mutant.caught_by:
+            if found.invariant in mutant.caught_by and by in ("", found.invariant):
                 return Catch(
                     mutant=mutant.name,
                     seed=seed,

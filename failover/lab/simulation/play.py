@@ -22,9 +22,9 @@ from .oracles.base import Runs
 from .world import World
 
 LEAST_S = 300.0
+"""However soon all is well, the world goes on for so long."""
 A_LITTLE_S = 0.001
 """More than what additions of virtual seconds round off."""
-"""However soon all is well, the world goes on for so long."""
 TROUBLE_S = 170.0
 """How long faults come and go; then everything that does not last is mended."""
 PEACE_S = 45.0

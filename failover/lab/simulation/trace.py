@@ -75,7 +75,7 @@ class Said(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lived(Event):
-    """A controller booted, died, was frozen, thawed, leads, lost the lead."""
+    """A controller booted, died, was frozen, thawed, changed a verdict, or met a defect of its own."""
 
     what: str
 

@@ -41,6 +41,17 @@ class SimCluster(ClusterWorld):
     def __init__(self, name: str, clock: Any, **rest: Any) -> None:
         super().__init__(name, clock, **rest)
         self.api = Layers()
+        self.stood: defaultdict[WorkloadRef, deque[tuple[float, int]]] = defaultdict(lambda: deque(maxlen=16))
+        """What was wanted of each workload until when, newest last."""
+
+    def set_replicas(self, ref: WorkloadRef, replicas: int, manager: str) -> None:
+        self.stood[ref].append((self.clock.now().mono, self.workloads[ref].wanted))
+        super().set_replicas(ref, replicas, manager)
+
+    def wanted_since(self, ref: WorkloadRef, since: float) -> set[int]:
+        """Every number of replicas that was wanted at some moment since then."""
+        there = {self.workloads[ref].wanted} if ref in self.workloads else set()
+        return there | {wanted for until, wanted in self.stood[ref] if until >= since}
 
     def as_it_stands(self) -> dict[WorkloadRef, WorkloadState]:
         """What a read gives now, to be given again by a server that reads from an old cache."""
@@ -481,7 +492,7 @@ class LifeLog:
 
     def emit(self, event: TelemetryEvent) -> None:
         self._world.say(f"{self._holder} {event.name} {event.sentence}")
-        if event.name == "defect":
+        if event.name in ("defect", "verdict.changed"):
             self._world.note(
-                trace.Lived(at=self._world.mono, holder=self._holder, what=f"defect {event.sentence}")
+                trace.Lived(at=self._world.mono, holder=self._holder, what=f"{event.name} {event.sentence}")
             )

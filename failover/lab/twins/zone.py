@@ -80,6 +80,11 @@ class ZoneWorld:
     def current(self) -> Version:
         return self._versions[-1]
 
+    def versions_since(self, mono: float) -> list[Version]:
+        """Every version that was in force at some moment since then, newest last."""
+        ends = [item.since_mono for item in self._versions[1:]] + [float("inf")]
+        return [item for item, end in zip(self._versions, ends, strict=True) if end >= mono]
+
     def set_records(self, *record_sets: RecordSet, remove: Sequence[RecordKey] = ()) -> None:
         """Change record sets as an outside hand would, past every fence."""
         wanted = [canonical_record_set(item) for item in record_sets]

@@ -101,6 +101,18 @@ async def plan_only(world: World) -> None:
     await world.command("plan", kind="evacuation", domain=domain)
 
 
+@fault("plan-then-start", "people")
+async def plan_then_start(world: World) -> None:
+    """Somebody looks at a plan, and has just that one carried out."""
+    asked = {
+        "kind": world.random.choice(("drain", "drain", "evacuation")),
+        "domain": f"region/{world.random.choice(REGIONS)}",
+    }
+    shown = await world.command("plan", **asked)
+    if "hash" in shown:
+        await world.command("start", **asked, reason="as shown", hash=shown["hash"])
+
+
 @fault("approve", "people")
 async def approve(world: World) -> None:
     life = world.acting

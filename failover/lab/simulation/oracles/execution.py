@@ -13,7 +13,7 @@ from failover.model.journal import (
     StepDone,
     StepFailed,
 )
-from failover.model.plan import RunKind, ScaleStep
+from failover.model.plan import ChangeRecordsStep, RunKind, ScaleField, ScaleStep
 
 from .base import Oracle, Runs
 
@@ -127,9 +127,13 @@ class NoJournalNoAction(Oracle):
 class UnfinishedIsNotFinished(Oracle):
     invariant, about = "I21", "a run is closed by the truth: DONE means that each change stands in the world"
 
+    LATELY_S = 8.0
+    """What stood there so long ago may have been read: a read, its answer, and the journal."""
+
     def __init__(self, world: World, runs: Runs) -> None:
         super().__init__(world, runs)
         self.done: dict[str, set[str]] = {}
+        self.stale: dict[str, float] = {}
 
     def see(self, event: trace.Event) -> None:
         if not isinstance(event, trace.Journaled):
@@ -137,11 +141,41 @@ class UnfinishedIsNotFinished(Oracle):
         run, entry = self.runs.by_id.get(event.entry.run), event.entry.entry
         if run is not None and isinstance(entry, StepDone):
             self.done.setdefault(run.id, set()).add(entry.step)
+            step = next((one for one in run.plan.steps if one.id == entry.step), None)
+            if isinstance(step, ScaleStep):
+                self._scaled(event, step)
+            elif isinstance(step, ChangeRecordsStep):
+                self._changed(event, step)
         if run is None or not isinstance(entry, RunClosed) or entry.state != "done":
             return
         wanted = {step.id for step in run.plan.steps if step.kind in ("scale", "change-records")}
         missing = sorted(wanted - self.done.get(run.id, set()))
         self.must(not missing, event.at, f"{run.id} is done without {missing[:3]}")
+
+    def _scaled(self, event: trace.Journaled, step: ScaleStep) -> None:
+        """A step is done where its number stood in the world, whatever somebody did a moment later."""
+        place = self.world.clusters[step.cluster]
+        if place.api.has("stale"):
+            self.stale[step.cluster] = event.at
+        if event.at - self.stale.get(step.cluster, float("-inf")) < self.LATELY_S:
+            return  # its own server says so: nobody can know better
+        if step.field is ScaleField.AUTOSCALER_MIN or step.workload not in place.workloads:
+            return
+        stood = place.wanted_since(step.workload, event.at - self.LATELY_S)
+        self.must(
+            step.after in stood,
+            event.at,
+            f"{step.id} is done: {step.after} of {step.workload} at {step.cluster}, where {sorted(stood)} stood",
+        )
+
+    def _changed(self, event: trace.Journaled, step: ChangeRecordsStep) -> None:
+        zone = next(one for one in self.world.zones.values() if one.zone.name == step.zone)
+        lately = zone.versions_since(event.at - self.LATELY_S)
+        for change in step.changes:
+            stood = any(change.after.same_data(item.record_sets.get(change.after.key)) for item in lately)
+            self.must(
+                stood, event.at, f"{step.id} is done, and {change.after.name} was not {change.after.values}"
+            )
 
     def finish(self) -> None:
         for run in self.runs.by_id.values():
@@ -156,6 +190,9 @@ class OneActingEpoch(Oracle):
         "no target takes an epoch older than one that it has taken, nor anything after the lease",
     )
 
+    ON_ITS_WAY_S = 3.0
+    """What was sent in time may arrive so late: the slowest way of this world, to name servers."""
+
     def __init__(self, world: World, runs: Runs) -> None:
         super().__init__(world, runs)
         self.highest: dict[tuple[str, str], int] = {}
@@ -169,6 +206,10 @@ class OneActingEpoch(Oracle):
             event.epoch >= self.highest.get(key, 0),
             event.at,
             f"{event.target} took epoch {event.epoch} after {self.highest.get(key, 0)}",
+        )
+        late = event.at - event.permit_until
+        self.must(
+            late < self.ON_ITS_WAY_S, event.at, f"{event.intent} lands {late:.1f} s after its permit ran out"
         )
         self.highest[key] = max(event.epoch, self.highest.get(key, 0))
 

@@ -9,7 +9,10 @@ from .base import Oracle, Runs
 
 
 class PauseWins(Oracle):
-    invariant, about = "I23", "between an answered pause and a resume automation begins nothing"
+    invariant, about = (
+        "I23",
+        "between an answered pause and a resume automation begins nothing, and people may",
+    )
 
     def __init__(self, world: World, runs: Runs) -> None:
         super().__init__(world, runs)
@@ -21,6 +24,10 @@ class PauseWins(Oracle):
             self.paused = said.verb == "pause"
         if isinstance(event, trace.Lived) and event.what == "restored":
             self.paused = False
+        if isinstance(event, trace.Said):
+            self.must(
+                "paused" not in event.refused, event.at, f"a pause stops the person who says {event.verb}"
+            )
         if not self.paused:
             return
         if isinstance(event, trace.Looked):
@@ -52,19 +59,49 @@ class OverridesAreNamed(Oracle):
 
 
 class DryRunChangesNothing(Oracle):
-    invariant, about = "I25", "a plan that is only asked for changes nothing"
+    invariant, about = (
+        "I25",
+        "a plan that is only asked for changes nothing, and it is the one that would be carried out",
+    )
+
+    AT_ONCE_S = 1.0
 
     def __init__(self, world: World, runs: Runs) -> None:
         super().__init__(world, runs)
-        self.planned: list[str] = []
+        self.shown: tuple[float, object] | None = None
+        """When a plan was shown to a person, and its hash; None once anything has happened since."""
 
     def see(self, event: trace.Event) -> None:
+        if isinstance(event, trace.Said) and event.verb == "start" and event.request.get("hash"):
+            self._as_shown(event)
+        if not isinstance(event, trace.Looked):
+            shown = isinstance(event, trace.Said) and event.verb == "plan" and "hash" in event.answer
+            self.shown = (event.at, event.answer["hash"]) if shown else None  # type: ignore[attr-defined]
         if isinstance(event, trace.Journaled) and isinstance(event.entry.entry, RunOpened):
             self.must(
                 not event.entry.entry.plan.hypothetical, event.at, f"{event.entry.run} carries out a what-if"
             )
         if isinstance(event, trace.Said) and event.verb == "plan":
             self.must("run" not in event.answer, event.at, "asking for a plan began a run")
+
+    def _as_shown(self, event: trace.Said) -> None:
+        """What is carried out is what was shown; where nothing has happened in between it is not refused as another one."""
+        if event.answer.get("run"):
+            run = self.runs.by_id[str(event.answer["run"])]
+            self.must(
+                run.plan.hash == event.request["hash"], event.at, f"{run.id} is not the plan that was shown"
+            )
+        elif self.shown is not None and event.at - self.shown[0] < self.AT_ONCE_S and not self._ripening():
+            self.must(
+                "stale-plan" not in event.refused or self.shown[1] != event.request["hash"],
+                event.at,
+                f"nothing has happened, and the plan is another: {event.answer}",
+            )
+
+    def _ripening(self) -> bool:
+        return any(
+            item.ripening for place in self.world.clusters.values() for item in place.workloads.values()
+        )
 
 
 class FailbackWhenStable(Oracle):
