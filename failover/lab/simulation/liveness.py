@@ -3,6 +3,7 @@ refusal with its reason stands in `status`; and nothing hangs.
 """
 
 from failover.controller.context import Context
+from failover.model.policy import WorkloadRef
 
 from .fleet import API, REPLICAS, WEB, ZONE
 from .oracles.base import Violation
@@ -42,8 +43,8 @@ def check_liveness(world: World) -> list[Violation]:
         ready = sum(
             world.ready(cluster, REFS[application]) for cluster in world.clusters if cluster not in lost
         )
-        demand = REPLICAS * len(world.clusters)
-        if lost and ready < demand * 0.6 and not _tried(world, application):
+        demand = REPLICAS * (len(world.clusters) - _deleted(world, REFS[application]))
+        if lost and ready < demand and not _tried(world, application):
             missing(f"{application} has {ready} of {demand} replicas ready, and status gives no reason")
     return found
 
@@ -56,6 +57,11 @@ def _excused(context: Context, application: str) -> bool:
         for item in refusals
     )
     return refused or any(application in run.applications for run in context.open_runs())
+
+
+def _deleted(world: World, ref: WorkloadRef) -> int:
+    """Clusters where somebody deleted it: what he did not want there is no demand."""
+    return sum(found == ref for _, found in world.deleted)
 
 
 def _tried(world: World, application: str) -> bool:

@@ -1,6 +1,7 @@
 """The controller itself: killed, frozen, two at once, its clock and its disk."""
 
 import asyncio
+from collections.abc import Callable
 from datetime import timedelta
 
 from failover.lab.simulation import trace
@@ -31,6 +32,41 @@ async def controller_killed_and_away(world: World) -> Undo:
             world.boot()
 
     return undo
+
+
+@fault("controller-killed-before-an-effect", "controller", longest_s=90)
+def controller_killed_before_an_effect(world: World) -> Undo:
+    """The next intent is in the journal, and nothing was sent."""
+    return kill_at(
+        world,
+        lambda event: isinstance(event, trace.Journaled) and isinstance(event.entry.entry, IntentRecorded),
+    )
+
+
+@fault("controller-killed-after-an-effect", "controller", longest_s=90)
+def controller_killed_after_an_effect(world: World) -> Undo:
+    """The next change has landed, and nothing of that is in the journal."""
+    return kill_at(world, lambda event: isinstance(event, trace.Applied))
+
+
+def kill_at(world: World, moment: Callable[[trace.Event], bool]) -> Undo:
+    """Kill whoever does such a thing next, in just this moment."""
+    struck: list[Life] = []
+
+    def watch(event: trace.Event) -> None:
+        life = next((item for item in world.lives if item.holder == event.holder), None)
+        if not struck and life is not None and life.clock.running.is_set() and moment(event):
+            struck.append(life)
+            life.clock.running.clear()  # it goes no further in this turn of the loop
+            world.chores.append(asyncio.ensure_future(strike(life)))
+
+    async def strike(life: Life) -> None:
+        await world.kill(life)
+        if not any(item.alive for item in world.lives):
+            world.boot()
+
+    world.watchers.append(watch)
+    return lambda: world.watchers.remove(watch)
 
 
 def freeze(world: World) -> Undo | None:

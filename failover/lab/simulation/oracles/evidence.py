@@ -5,7 +5,14 @@ from collections import defaultdict
 from failover.lab.simulation import trace
 from failover.lab.simulation.world import PACE, World
 from failover.model.ids import ClusterName
-from failover.model.journal import ClockJumped, IntentRecorded, LeaderChanged, RunOpened
+from failover.model.journal import (
+    ClockJumped,
+    Entry,
+    IntentRecorded,
+    LeaderChanged,
+    PersonSaid,
+    RunOpened,
+)
 from failover.model.observation import Outcome, Signal
 from failover.model.plan import RunKind
 from failover.model.verdict import VerdictKind
@@ -102,16 +109,36 @@ class EvidenceIsFresh(Ears):
 class QuorumWithoutDissent(Ears):
     invariant, about = "I3", "a quorum of configured vantages saw it fail, and none that is fresh says up"
 
+    def __init__(self, world: World, runs: Runs) -> None:
+        super().__init__(world, runs)
+        self.aside: set[str] = set()
+        """Vantages that a person has set aside: they have no vote."""
+
     def see(self, event: trace.Event) -> None:
+        if isinstance(event, trace.Lived) and event.what == "restored":
+            self.aside.clear()
+            for line in self.world.disk.journal:
+                self._told(line.entry)
+        if isinstance(event, trace.Journaled):
+            self._told(event.entry.entry)
+        self._convicted(event)
+
+    def _told(self, entry: Entry) -> None:
+        if isinstance(entry, PersonSaid) and entry.target.startswith("vantage/"):
+            name = entry.target.removeprefix("vantage/")
+            if entry.verb == "cordon":
+                self.aside.add(name)
+            elif entry.verb == "uncordon":
+                self.aside.discard(name)
+
+    def _convicted(self, event: trace.Event) -> None:
         run = self.opened(event)
         for cluster, application in self.subjects(run) if run else ():
             assert run is not None
-            life = next(life for life in self.world.lives if life.holder == run.holder)
-            aside = life.controller.context.people.cordoned_vantages if life.controller else frozenset()
             down, up = [], []
             for name in self.outside(cluster):
                 found = self.latest(run.holder, name, cluster, application)
-                if name in aside or not self.fresh(found, event.at) or found is None:
+                if name in self.aside or not self.fresh(found, event.at) or found is None:
                     continue
                 outcome = found.observation.outcome
                 if outcome in FAILURES:
