@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from failover.controller.surviving import event_of, sentence_of
 from failover.controller.world import workloads_at, zone_names
 from failover.execution.admission import SCHEDULE_PREFIX
-from failover.execution.runs import displacements
+from failover.execution.moves import displacements
 from failover.model.errors import FailoverError
 from failover.model.policy import FenceMode, JobKind, Schedule
 

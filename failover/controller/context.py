@@ -12,16 +12,9 @@ from failover.controller.people import PEOPLE_KEY, People
 from failover.controller.ports import Ports
 from failover.controller.steady import SLEW, SteadyWall
 from failover.controller.world import World
+from failover.execution.moves import displacements, intended_records, moved_away, owed, summarise, surplus
 from failover.execution.reserved import busy_applications, reservations
-from failover.execution.runs import (
-    apply,
-    displacements,
-    intended_records,
-    moved_away,
-    shifted,
-    summarise,
-    surplus,
-)
+from failover.execution.runs import apply, shifted
 from failover.execution.situation import Situation
 from failover.health import HealthState
 from failover.model.errors import Conflict, StoreError
@@ -183,6 +176,7 @@ class Context:
                     self.runs[run.id] = run
         self.world.demand.away = moved_away(list(self.runs.values()))
         self.world.demand.surplus = surplus(list(self.runs.values()))
+        self.world.demand.owed = owed(list(self.runs.values()))
         closed = [run_id for run_id, run in self.runs.items() if run.state.final]
         away = {item.run for item in displacements(list(self.runs.values()))}
         for run_id in closed[: max(0, len(closed) - RUNS_KEPT)]:

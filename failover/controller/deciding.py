@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from failover.controller.context import Context
@@ -199,7 +199,7 @@ class Decider:
             if part.left_out is not None and part.application not in under_way
         )
         if plan.is_empty:
-            self._remember(case, (*plan.refusals, *left_out))
+            self._remember(case, (*plan.refusals, *left_out, *_waiting_for_room(plan)))
             return
         refusals = (*plan.refusals, *check_run(plan, context.situation(), actor=AUTOMATION))
         self._remember(case, (*refusals, *left_out))
@@ -358,6 +358,20 @@ class Decider:
         """Readable, unique: date, journal position and plan."""
         stamp = self.context.now().wall.strftime("%m%d-%H%M%S")
         return RunId(f"{plan.run_kind.value[:5]}-{stamp}-{self.context.journal_head + 1}")
+
+
+def _waiting_for_room(plan: Plan) -> Iterator[Refusal]:
+    """What is moved already and still short of replicas: it is asked again, and placed as soon as there is room."""
+    for part in plan.applications:
+        if part.left_out is None and part.unplaced:
+            yield replace(
+                refuse(
+                    "no-target",
+                    f"{part.unplaced} of {part.lost} lost replicas of {part.application} have no place; they get one as "
+                    "soon as there is room",
+                ),
+                application=part.application,
+            )
 
 
 def _unsettled(verdict: Verdict) -> bool:

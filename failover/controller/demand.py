@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from failover.execution.runs import Surplus
+from failover.execution.moves import Surplus
 from failover.model.ids import ApplicationName, ClusterName
 from failover.model.inventory import ClusterInventory, Demand, WorkloadState
 from failover.model.policy import Policy, WorkloadRef
@@ -18,11 +18,12 @@ class DemandTracker:
 
     `away`: applications and the clusters that a run has moved them away from. What still runs there, or runs there again,
     is a duplicate (I27) and no demand; what another application runs there is as wanted as ever. `surplus`: what runs added
-    for applications that have not moved: no demand either.
+    for applications that have not moved: no demand either. `owed`: what runs moved away and placed nowhere is wanted still.
     """
 
     def __init__(self) -> None:
         self.away: frozenset[tuple[ClusterName, ApplicationName]] = frozenset()
+        self.owed: Mapping[tuple[ApplicationName, WorkloadRef], int] = {}
         self.surplus: Mapping[tuple[ClusterName, WorkloadRef], Surplus] = {}
         self._peaks: dict[tuple[ApplicationName, WorkloadRef], dict[datetime, int]] = {}
 
@@ -60,6 +61,7 @@ class DemandTracker:
                     and (seen := inventories.get(rule.cluster))
                     and (state := seen.workload(workload.ref))
                 )
+                wanted += self.owed.get((application.name, workload.ref), 0)
                 result.append(
                     Demand(application=application.name, workload=workload.ref, replicas=min(peak, wanted))
                 )

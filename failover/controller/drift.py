@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from failover.controller.context import Context
-from failover.execution.runs import intended_records
+from failover.execution.moves import intended_records
 from failover.model.ids import ZoneName
 from failover.model.journal import Run
 from failover.model.policy import Policy

@@ -14,7 +14,7 @@ from failover.controller.people import People
 from failover.controller.placing import placement_of, survives_row
 from failover.controller.world import World
 from failover.execution.machine import wait_began
-from failover.execution.runs import displacements, moved_away
+from failover.execution.moves import displacements, moved_away
 from failover.execution.taken_back import TakenBack, taken_back
 from failover.model.codec import to_plain
 from failover.model.ids import ApplicationName, ClusterName, Subject, VantageName

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
 
+from failover.execution.moves import RunSummary, is_whole
 from failover.execution.rules import refuse
-from failover.execution.runs import RunSummary, is_whole
 from failover.execution.situation import Situation
 from failover.model.ids import ApplicationName
 from failover.model.journal import RunState

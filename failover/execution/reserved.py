@@ -11,9 +11,13 @@ from failover.model.snapshot import Reservation
 
 
 def busy_applications(run: Run) -> tuple[ApplicationName, ...]:
-    """Applications that a run changes: those that it is for, and those that give something up for them."""
+    """Applications that a run changes: those that it is for, and those that give something up for them.
+
+    One that was left out when the run widened is still of it, as long as what was begun for it is under way.
+    """
     owners = (step.owner for step in run.plan.steps if isinstance(step, ScaleStep) and step.owner is not None)
-    return tuple(dict.fromkeys((*run.applications, *owners)))
+    begun = (step.application for step in run.plan.steps)
+    return tuple(dict.fromkeys((*run.applications, *owners, *begun)))
 
 
 def reservations(

@@ -1,10 +1,10 @@
 """Runs, folded from the journal. Nothing else is remembered of a run, so a restart knows exactly what was written."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 
-from failover.model.ids import ApplicationName, ClusterName, RegionName, RunId, StepId
+from failover.model.ids import RunId, StepId
 from failover.model.journal import (
     AbortRequested,
     ClockJumped,
@@ -27,14 +27,9 @@ from failover.model.journal import (
     StepProgress,
     StepState,
 )
-from failover.model.plan import ChangeRecordsStep, Phase, Plan, RunKind, ScaleStep, Step, WaitReadyStep
-from failover.model.policy import Fleet, WorkloadRef
-from failover.model.records import RecordSet
-from failover.model.snapshot import Displacement
-from failover.planner.sheds import is_shed
+from failover.model.plan import ChangeRecordsStep, Phase, ScaleStep, Step
 
 AUTOMATION = "automation"
-MOVING = (RunKind.EVACUATION, RunKind.STEERING, RunKind.DRAIN)
 AFTERWARDS = (EffectRecorded, StepDone, ResolversAsked)
 """What still counts when a run is over."""
 
@@ -308,189 +303,3 @@ def _phases(run: Run, at: datetime) -> tuple[PhaseTime, ...]:
         ):
             new.append(PhaseTime(phase=phase, at=at))
     return (*run.phases, *new)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunSummary:
-    """What the safety rules need of a run that was (I8, I21).
-
-    `regions`: of its sources; `whole`: it moves away from clusters, not from one application that is broken there.
-    `applications`: that it is or was for; `moved`: those whose traffic or replicas did leave (all of them while it is
-    unfinished), `returned`: those that this failback has brought home. `changed`: something outside was changed, or
-    may have been. `undoes`: runs that it brings home. `aborted_by`: the person who aborted it, "" for none.
-    """
-
-    id: RunId
-    run_kind: RunKind
-    regions: tuple[RegionName, ...]
-    automatic: bool
-    state: RunState
-    opened_at: datetime
-    changed: bool
-    whole: bool = True
-    closed_at: datetime | None = None
-    applications: tuple[ApplicationName, ...] = ()
-    moved: tuple[ApplicationName, ...] = ()
-    returned: tuple[ApplicationName, ...] = ()
-    undoes: tuple[RunId, ...] = ()
-    aborted_by: str = ""
-
-
-def summarise(run: Run, fleet: Fleet) -> RunSummary:
-    """A run's summary; clusters that left the policy are left out of its regions."""
-    region_of = {entry.name: entry.region for entry in fleet.clusters}
-    regions = dict.fromkeys(region_of[name] for name in run.plan.sources if name in region_of)
-    moving = run.plan.run_kind in MOVING
-    return RunSummary(
-        id=run.id,
-        run_kind=run.plan.run_kind,
-        regions=tuple(regions),
-        automatic=run.actor == AUTOMATION,
-        state=run.state,
-        opened_at=run.opened_at,
-        changed=any(touched(item) for item in run.steps.values()),
-        whole=is_whole(run.plan),
-        closed_at=run.closed_at,
-        applications=run.applications,
-        moved=_moved(run) if moving else (),
-        returned=_returned(run),
-        undoes=run.plan.undoes,
-        aborted_by=run.abort.actor if run.abort is not None and run.abort.actor != AUTOMATION else "",
-    )
-
-
-def is_whole(plan: Plan) -> bool:
-    """Away from clusters; a steering whose sources all serve is of an application that is broken there."""
-    verdicts = dict(plan.verdicts)
-    return plan.run_kind is not RunKind.STEERING or any(
-        verdicts[name].no_longer_serves for name in plan.sources if name in verdicts
-    )
-
-
-def _moved(run: Run) -> tuple[ApplicationName, ...]:
-    """Applications whose clients or replicas left the sources: all while the run goes on, what landed afterwards.
-
-    Additions elsewhere are no move yet: a run that was aborted before its first record change took nothing away. An
-    application without names has moved when its replicas are ready elsewhere.
-    """
-    if not run.state.final:
-        return run.applications
-    named = {step.application for step in run.plan.steps if isinstance(step, ChangeRecordsStep)}
-    gone = {
-        step.application
-        for step in run.plan.steps
-        if touched(run.steps[step.id])
-        and (
-            isinstance(step, ChangeRecordsStep)
-            or (isinstance(step, ScaleStep) and step.after < step.before and not is_shed(step))
-        )
-    }
-    ready = {
-        step.application
-        for step in run.plan.steps
-        if step.application not in named
-        and isinstance(step, WaitReadyStep)
-        and run.steps[step.id].state is StepState.DONE
-    }
-    return tuple(name for name in run.applications if name in gone | ready)
-
-
-def _returned(run: Run) -> tuple[ApplicationName, ...]:
-    """Applications that a finished failback has brought home whole."""
-    if run.plan.run_kind is not RunKind.FAILBACK or run.state not in (RunState.DONE, RunState.PARTIAL):
-        return ()
-    open_ = {step.application for step in run.plan.steps if run.steps[step.id].state is not StepState.DONE}
-    return tuple(name for name in run.applications if name not in open_)
-
-
-def intended_records(runs: Iterable[Run]) -> tuple[RecordSet, ...]:
-    """What runs made of each name and type last, in whichever zone it landed: several providers are to say the same."""
-    found: dict[tuple[str, str], RecordSet] = {}
-    for run in sorted(runs, key=lambda one: one.opened_at):
-        for step in run.plan.steps:
-            if not isinstance(step, ChangeRecordsStep):
-                continue
-            progress = run.steps[step.id]
-            if progress.result is not None and progress.result.landed:
-                found.update({change.after.key: change.after for change in step.changes})
-    return tuple(found[key] for key in sorted(found))
-
-
-def displacements(runs: Sequence[Run]) -> tuple[Displacement, ...]:
-    """What finished runs took away and nobody brought back: a finished failback undoes the runs that it names.
-
-    Counted by application: one that was left out of the failback, or did not get through it, is still to be brought home.
-    """
-    found = []
-    for run in runs:
-        if run.plan.run_kind not in MOVING or not run.state.final or run.closed_at is None:
-            continue
-        home = {name for other in runs if run.id in other.plan.undoes for name in _returned(other)}
-        plan = _carried_out(run, home)
-        if plan.steps:
-            found.append(Displacement(run=run.id, domain=plan.domain, plan=plan, finished_at=run.closed_at))
-    return tuple(found)
-
-
-def moved_away(runs: Sequence[Run]) -> frozenset[tuple[ClusterName, ApplicationName]]:
-    """Applications, and the clusters that finished runs took them away from, until a failback brought them home.
-
-    An aborted run that only added elsewhere has moved nothing: its additions are surplus, and what runs in the source is
-    as wanted as ever.
-    """
-    return frozenset(
-        (name, application)
-        for run in runs
-        if run.plan.run_kind in MOVING and run.state.final
-        for application in _moved(run)
-        if not any(run.id in other.plan.undoes and application in _returned(other) for other in runs)
-        for name in run.plan.sources
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Surplus:
-    """What a run added to a workload in a cluster for an application that has not moved (yet): more than clients need.
-
-    It counts as surplus while at least `standing` replicas are wanted there; below that somebody has taken it away.
-    """
-
-    extra: int
-    standing: int
-
-
-def surplus(runs: Sequence[Run]) -> dict[tuple[ClusterName, WorkloadRef], Surplus]:
-    """Additions of runs that are under way, or ended before anything moved, until a failback took them back.
-
-    Without this the additions of an aborted run would be taken for demand, and the next run would add as many again.
-    """
-    found: dict[tuple[ClusterName, WorkloadRef], Surplus] = {}
-    for run in runs:
-        balancing = run.plan.run_kind is RunKind.REBALANCE and run.state is not RunState.DONE
-        if run.plan.run_kind not in MOVING and not balancing:
-            continue
-        moved = _moved(run) if run.state.final and not balancing else ()
-        home = {name for other in runs if run.id in other.plan.undoes for name in _returned(other)}
-        for step in run.plan.steps:
-            if not isinstance(step, ScaleStep) or step.after <= step.before or step.owner is not None:
-                continue
-            if step.application in home or step.application in moved or not _landed(run, step.id):
-                continue
-            key = (step.cluster, step.workload)
-            before = found.get(key, Surplus(extra=0, standing=0))
-            found[key] = Surplus(
-                extra=before.extra + step.after - step.before, standing=max(before.standing, step.after)
-            )
-    return found
-
-
-def _landed(run: Run, step: StepId) -> bool:
-    result = run.steps[step].result
-    return result is not None and result.landed
-
-
-def _carried_out(run: Run, home: Collection[ApplicationName]) -> Plan:
-    """The plan with the steps that landed only, without the applications that are home again."""
-    steps = tuple(step for step in run.plan.steps if _landed(run, step.id) and step.application not in home)
-    parts = tuple(part for part in run.plan.applications if part.application not in home)
-    return replace(run.plan, steps=steps, applications=parts)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from failover.execution.runs import RunSummary
+from failover.execution.moves import RunSummary
 from failover.model.ids import ClusterName, Epoch
 from failover.model.policy import Policy
 from failover.model.time import Now

@@ -31,7 +31,7 @@ def plan_forward(
     traffic = _traffic(world, application, moves, targets)
     refusal = (
         _single_writer_refusal(world, application, moves)
-        or _shortage_refusal(world, application, moves)
+        or (None if _is_settled(moves, traffic) else _shortage_refusal(world, application, moves))
         or traffic.refusal
     )
     sheds = together.sheds.get(application.name, ())
@@ -65,6 +65,11 @@ def plan_forward(
         regrown=together.regrown.get(application.name, ()),
     ).steps()
     return Part(plan=replace(part, placements=_with_sources(world, part.placements, steps)), steps=steps)
+
+
+def _is_settled(moves: tuple[Move, ...], traffic: Traffic) -> bool:
+    """Nothing is lost that is not replaced already, and no name changes: there is nothing that a shortage could forbid."""
+    return not traffic.changes and not any(move.loss.replicas or move.loss.unknown for move in moves)
 
 
 # -- what may not be done ------------------------------------------------------------------------------------------

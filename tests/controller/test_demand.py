@@ -34,3 +34,9 @@ def test_an_application_that_was_left_out_of_a_run_is_still_wanted_where_it_runs
         "shop": 12,
         "ledger": 8,
     }
+
+    tracker.owed = {("ledger", API): 3}
+    assert {item.application: item.replicas for item in tracker.demands(made, inventories)} == {
+        "shop": 12,
+        "ledger": 11,
+    }, "what was moved away and placed nowhere"

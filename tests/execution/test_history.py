@@ -4,7 +4,8 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from failover.execution.runs import displacements, fold, is_whole, open_runs, summarise
+from failover.execution.moves import displacements, is_whole, owed, summarise
+from failover.execution.runs import fold, open_runs
 from failover.model.ids import ApplicationName, IntentId, RunId, StepId
 from failover.model.journal import (
     AbortRequested,
@@ -172,3 +173,28 @@ def test_a_run_that_is_opened_twice_keeps_its_beginning() -> None:
     assert run.actor == "automation"
     assert run.opened_at == WALL
     assert run.steps[plan.steps[0].id].since == WALL + timedelta(seconds=2)
+
+
+def test_what_found_no_place_is_wanted_until_a_later_run_has_placed_it_or_it_is_home() -> None:
+    whole = evacuation()
+    last = [step for step in whole.steps if isinstance(step, ScaleStep)][-1]
+    short = replace(whole, steps=tuple(step for step in whole.steps if step is not last))
+    first = run_of(short)
+    assert owed([first]) == {(SHOP, last.workload): last.after - last.before}
+    assert owed([first, run_of(whole, run="run-2")]) == {}, "it has been placed since"
+    assert owed([run_of(short, state=None)]) == {}, "it may be placed yet"
+    home = replace(whole, run_kind=RunKind.FAILBACK, undoes=(first.id,))
+    assert owed([first, run_of(home, run="run-3")]) == {}
+
+
+def test_what_was_never_added_is_wanted_too() -> None:
+    whole = evacuation()
+    scale = [step for step in whole.steps if isinstance(step, ScaleStep)]
+    entries: list[Entry] = []
+    for step in whole.steps:
+        if step in scale:
+            entries.append(StepFailed(step=step.id, refusal=Refusal(code="not-ready", sentence="no")))
+        else:
+            entries += applied(step.id) if isinstance(step, ChangeRecordsStep) else [StepDone(step=step.id)]
+    found = owed([run_of(whole, *entries, state=RunState.PARTIAL)])
+    assert sum(found.values()) == sum(step.after - step.before for step in scale)

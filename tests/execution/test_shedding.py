@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from failover.execution.admission import check_applications
+from failover.execution.moves import displacements
 from failover.execution.reserved import busy_applications, reservations
-from failover.execution.runs import displacements, fold
+from failover.execution.runs import fold
 from failover.execution.shed_rules import shed_refusals
 from failover.model.ids import ApplicationName, RunId
 from failover.model.journal import RunOpened

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from failover.execution.runs import RunSummary
+from failover.execution.moves import RunSummary
 from failover.execution.situation import Situation
 from failover.model.ids import (
     ApplicationName,

@@ -35,6 +35,16 @@ class Ears(Oracle):
     def latest(self, holder: str, vantage: str, cluster: str, application: str = "") -> trace.Heard | None:
         return self.runs.ears.latest(holder, (vantage, cluster, application, Signal.DATA_PLANE.value))
 
+    def judged(
+        self, holder: str, vantage: str, cluster: str, application: str, at: float
+    ) -> trace.Heard | None:
+        """The latest word of a vantage; a success that came in within the controller's turn was not judged yet."""
+        series = self.runs.ears.series(holder, (vantage, cluster, application, Signal.DATA_PLANE.value))
+        for found in reversed(series):
+            if found.observation.outcome is not Outcome.OK or at - found.at > UNJUDGED_S:
+                return found
+        return None
+
     def fresh(self, found: trace.Heard | None, at: float) -> bool:
         limit = self.evidence_limit_s + SLACK_S
         return found is not None and at - found.measured <= limit
@@ -137,13 +147,13 @@ class QuorumWithoutDissent(Ears):
             assert run is not None
             down, up = [], []
             for name in self.outside(cluster):
-                found = self.latest(run.holder, name, cluster, application)
+                found = self.judged(run.holder, name, cluster, application, event.at)
                 if name in self.aside or not self.fresh(found, event.at) or found is None:
                     continue
                 outcome = found.observation.outcome
                 if outcome in FAILURES:
                     down.append(name)
-                elif outcome is Outcome.OK and event.at - found.at > UNJUDGED_S:
+                elif outcome is Outcome.OK:
                     up.append(name)
             quorum = self.quorum
             self.must(
