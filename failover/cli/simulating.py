@@ -56,6 +56,7 @@ def simulate(
     )
     summary: dict[str, Any] = {
         "seeds": found.seeds,
+        "logs": found.digest,
         "simulated_s": round(found.simulated_s),
         "seconds": round(found.seconds, 1),
         "times_real_time": round(found.simulated_s / max(found.seconds, 1e-9)),
@@ -209,5 +210,5 @@ def _show(summary: dict[str, Any]) -> None:
         render.line(f"  {one['replay']}")
     render.line(
         f"{summary['seeds']} seeds, {summary['simulated_s']} simulated s in {summary['seconds']} s "
-        f"({summary['times_real_time']} x real time): {len(summary['failed'])} failed"
+        f"({summary['times_real_time']} x real time), logs {summary['logs'][:12]}: {len(summary['failed'])} failed"
     )

@@ -1,5 +1,6 @@
 """Many seeds on all cores, the coverage that they reach, and the fewest faults that still fail."""
 
+import hashlib
 import os
 import time
 from collections import Counter
@@ -21,6 +22,7 @@ class Sweep:
     """What came of many seeds."""
 
     seeds: int = 0
+    digests: list[str] = field(default_factory=list)
     simulated_s: float = 0.0
     seconds: float = 0.0
     failed: list[Result] = field(default_factory=list)
@@ -34,12 +36,18 @@ class Sweep:
 
     def add(self, result: Result) -> None:
         self.seeds += 1
+        self.digests.append(f"{result.seed} {result.digest}")
         self.simulated_s += result.simulated_s
         self.fleets[result.shape] += 1
         if result.violations:
             self.failed.append(result)
         for name in ("faults", "verdicts", "refusals", "runs", "steps", "checks"):
             getattr(self, name).update(getattr(result, name))
+
+    @property
+    def digest(self) -> str:
+        """Of all logs together, in the order of the seeds: the same in any process, or something is left to chance."""
+        return hashlib.sha256("\n".join(self.digests).encode()).hexdigest()
 
     def never_met(self) -> list[str]:
         """Fault kinds and oracles that these seeds never exercised."""
