@@ -148,6 +148,8 @@ async def _record(
             entries.append(StepFailed(step=intent.step, refusal=refusal))
         elif effect.result is EffectResult.FENCED:
             fenced = effect.detail
+            # Before the append: whoever was succeeded may not write it down any more.
+            context.tell("change.fenced", fenced, page=True, run=run.id, step=intent.step)
     if entries:
         await context.append([(run.id, entry) for entry in entries])
     if fenced:

@@ -13,7 +13,7 @@ from failover.execution.runs import fold
 from failover.lab.faults import switch
 from failover.lab.processes import LabError, LabProcesses
 from failover.lab.scenario import Scenario
-from failover.lab.truth import Watch, check_home, check_moved, check_placed, fence_epoch
+from failover.lab.truth import Watch, check_fenced_off, check_home, check_moved, check_placed, fence_epoch
 from failover.model.codec import from_plain, to_plain
 from failover.model.journal import JournalEntry, Run
 from failover.model.plan import ChangeRecordsStep
@@ -106,7 +106,7 @@ class Director:
         )
         self.lab.prepare()
         self.lab.start_world()
-        self.lab.start_controller()
+        self.lab.start_controller(sleeps=self.scenario.sleeps)
         self.lab.start_vantages()
         self._watch.start()
         try:
@@ -210,6 +210,17 @@ class Director:
         self.say("the controller stands still (SIGSTOP), in the middle of what it does")
         self.lab.send_signal("controller", signal.SIGSTOP)
 
+    def _wait_asleep(self, argument: dict[str, Any]) -> None:
+        deadline = time.monotonic() + float(argument["within"])
+        while not self.lab.asleep.exists():
+            if time.monotonic() > deadline:
+                raise LabError(f"not within {argument['within']:g} s: the controller is about to change DNS")
+            self._look()
+            time.sleep(POLL_S)
+        self.say(
+            "the controller stands still (SIGSTOP): its permits were looked at, its changes of DNS leave next"
+        )
+
     def _thaw_controller(self, _: Any) -> None:
         self.say("the first controller wakes up, with the plan that it had")
         self.lab.send_signal("controller", signal.SIGCONT)
@@ -308,6 +319,8 @@ class Director:
                     wrong.append(
                         f"name server {server} has {application.name}'s fence of epoch {found}, the last was {max(epochs)}"
                     )
+        if self.scenario.sleeps:
+            wrong += check_fenced_off(self.lab)
         return wrong
 
     def _unmet(self, runs: list[Run]) -> list[str]:

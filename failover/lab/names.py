@@ -8,6 +8,7 @@ import asyncio
 import json
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import dns.tsig
 from failover.lab.control import listen
 from failover.lab.nameserver import Faults, NameServer, empty_zone
 from failover.lab.providers import CloudDNSFake, ProviderFaults, Route53Fake
+from failover.lab.refusals import refusal_line
 
 Provider = list[NameServer] | Route53Fake | CloudDNSFake
 
@@ -26,6 +28,9 @@ async def serve(told: dict[str, Any], control: Path) -> None:
     counted in order, or `{"provider": 1, "faults": {…}}`, or `{"provider": 1, "dead": true}`.
     """
     providers = [await _start(told, one) for one in told["providers"]]
+    for one, provider in zip(told["providers"], providers, strict=True):
+        changed = provider[0] if isinstance(provider, list) else provider
+        changed.on_refused = partial(_tell_refused, one["provider"])
     servers = [server for provider in providers for server in _servers(provider)]
 
     async def switch(asked: dict[str, Any]) -> None:
@@ -43,6 +48,11 @@ async def serve(told: dict[str, Any], control: Path) -> None:
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     await asyncio.Event().wait()
+
+
+def _tell_refused(provider: str, said: str, sent: str, stands: str) -> None:
+    sys.stdout.write(refusal_line(provider, said, sent, stands) + "\n")
+    sys.stdout.flush()
 
 
 def _servers(provider: Provider) -> list[NameServer]:

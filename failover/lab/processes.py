@@ -48,6 +48,11 @@ class LabProcesses:
     def policies(self) -> Path:
         return self.folder / "policies"
 
+    @property
+    def asleep(self) -> Path:
+        """There once a controller that sleeps has fallen asleep; then what became of what it sent when it woke."""
+        return self.folder / "asleep"
+
     # -- files ---------------------------------------------------------------------------------------------------------
 
     def prepare(self) -> None:
@@ -200,15 +205,19 @@ class LabProcesses:
         ports = [self.lab.listen_port, *([self.lab.standby_port] if self.lab.standby_port else [])]
         return [f"https://127.0.0.1:{port}" for port in ports]
 
-    def start_controller(self, name: str = "controller") -> None:
-        """The shipped controller, as a user would start it; `standby` is a second one beside it."""
+    def start_controller(self, name: str = "controller", *, sleeps: bool = False) -> None:
+        """The shipped controller, as a user would start it; `standby` is a second one beside it.
+
+        `sleeps`: it stands still as soon as it has looked for the last time whether it may change DNS (`lab.sleeper`).
+        """
         assert self.certificates is not None
         own = next(one for one in self.lab.vantages if one.controller)
         port = self.lab.standby_port if name == "standby" else self.lab.listen_port
         self._spawn(
             name,
             [
-                *("-m", "failover", "run", "--state", str(self.state), "--policies", str(self.policies)),
+                *(("-m", "failover.lab.sleeper", str(self.asleep)) if sleeps else ("-m", "failover")),
+                *("run", "--state", str(self.state), "--policies", str(self.policies)),
                 *("--listen", f"127.0.0.1:{port}", "--source-address", own.source),
                 *("--tls-cert", str(self.certificates.certificate), "--tls-key", str(self.certificates.key)),
             ],

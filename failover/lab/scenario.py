@@ -20,6 +20,7 @@ STEPS = (
     "kill-controller",
     "start-controller",
     "freeze-controller",
+    "wait-asleep",
     "start-standby",
     "thaw-controller",
     "command",
@@ -59,6 +60,11 @@ class Scenario:
     steps: tuple[tuple[str, Any], ...]
     expect: dict[str, Any]
     lab: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def sleeps(self) -> bool:
+        """Its first controller falls asleep as it is about to change DNS."""
+        return any(name == "wait-asleep" for name, _ in self.steps)
 
 
 def load_scenario(name: str) -> Scenario:

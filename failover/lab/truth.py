@@ -16,6 +16,8 @@ import dns.rdatatype
 import yaml
 
 from failover.lab.processes import LabProcesses
+from failover.lab.refusals import refusals_in
+from failover.lab.sleeper import outcomes_in
 from failover.lab.topology import ZONE, workload_names
 
 ASK_EVERY_S = 0.1
@@ -174,6 +176,25 @@ def check_placed(lab: LabProcesses, placed: dict[str, dict[str, int]]) -> list[s
             real = rest if where == "rest" else found.get(where)
             if real != count:
                 wrong.append(f"{name} has {real} ready replicas in {where}, expected {count}")
+    return wrong
+
+
+def check_fenced_off(lab: LabProcesses) -> list[str]:
+    """What is wrong if every provider had to refuse a controller that woke with a change in its hand, because of the fence.
+
+    By the word of the servers: each refused a change of an older epoch than that of the fence which stood there. And by what
+    the controller was told: fenced off, not merely in conflict, and not stopped by its own look at its lease.
+    """
+    wrong = []
+    refused = refusals_in((lab.folder / "names.log").read_text(errors="replace"))
+    outcomes = outcomes_in(lab.asleep)
+    for provider, zone in zip(lab.lab.dns, lab.lab.zone_names(), strict=True):
+        stale = [item for item in refused if item.provider == provider]
+        if not any(item.stands is not None and item.sent.epoch < item.stands.epoch for item in stale):
+            wrong.append(f"no change of an older epoch than its fence's ever came to {provider}")
+        outcome, sentence = outcomes.get(zone, ("never sent", ""))
+        if outcome != "FencedOff":
+            wrong.append(f"what the woken controller sent to zone {zone}: {outcome} {sentence}")
     return wrong
 
 

@@ -20,13 +20,22 @@ from failover.lab.nameserver.content import Content
 from failover.lab.nameserver.faults import Faults
 from failover.lab.nameserver.plain import plain_answer
 
+UNMET = (dns.rcode.NXRRSET, dns.rcode.YXRRSET, dns.rcode.NXDOMAIN, dns.rcode.YXDOMAIN)
+"""How a prerequisite that does not hold is answered (RFC 2136 section 3.2)."""
+
+FENCE_LABEL = b"_failover-fence"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """`wire` None: no answer is sent. `content`: the zone's next version where an update made one."""
+    """`wire` None: no answer is sent. `content`: the zone's next version where an update made one.
+
+    `refused`: of an update whose prerequisites did not hold, the answer, the fence that it brought, and the one that stands.
+    """
 
     wire: bytes | None
     content: Content | None = None
+    refused: tuple[str, str, str] | None = None
 
 
 class _TsigFault(Exception):
@@ -81,6 +90,7 @@ class Responder:
             return Outcome(wire=_bare(wire, dns.rcode.FORMERR))
         answer = dns.message.make_response(message, our_payload=1232)
         content: Content | None = None
+        refused: tuple[str, str, str] | None = None
         if faults.servfail:
             answer.set_rcode(dns.rcode.SERVFAIL)
         elif message.opcode() == dns.opcode.QUERY:
@@ -91,13 +101,16 @@ class Responder:
                 return Outcome(wire=None)
             rcode, content = _update(message, zones, faults, accepts_updates, throttled)
             answer.set_rcode(rcode)
+            if rcode in UNMET:
+                refused = (dns.rcode.to_text(rcode), *_fences(message, zones))
             if content is not None and faults.lose_answers > 0:
                 faults.lose_answers -= 1
                 return Outcome(wire=None, content=content)
         else:
             answer.set_rcode(dns.rcode.NOTIMP)
         limit = min(max_size, message.payload if message.edns >= 0 else 512) if max_size < 65535 else 65535
-        return Outcome(wire=answer.to_wire(max_size=limit, prefer_truncation=True), content=content)
+        wire = answer.to_wire(max_size=limit, prefer_truncation=True)
+        return Outcome(wire=wire, content=content, refused=refused)
 
     def _parse(self, wire: bytes, faults: Faults) -> dns.message.Message:
         try:
@@ -166,6 +179,21 @@ def _update(
     if rcode != dns.rcode.NOERROR or faults.ignore_updates:
         return rcode, None
     return rcode, following
+
+
+def _fences(message: dns.update.UpdateMessage, zones: Mapping[dns.name.Name, Content]) -> tuple[str, str]:
+    """Texts of the fence that an update would write, and of the one that stands at its name; "" for none."""
+    for rrset in message.update:
+        if rrset.rdtype == dns.rdatatype.TXT and len(rrset) and rrset.name.labels[0] == FENCE_LABEL:
+            name = rrset.name.canonicalize()
+            content = _zone_of(name, zones)
+            stands = content.query(name, dns.rdatatype.TXT).answer if content is not None else ()
+            return _text_of(rrset), "".join(_text_of(item) for item in stands)
+    return "", ""
+
+
+def _text_of(rrset: dns.rrset.RRset) -> str:
+    return " | ".join(b"".join(item.strings).decode(errors="replace") for item in rrset)
 
 
 def _bare(wire: bytes, rcode: dns.rcode.Rcode) -> bytes:

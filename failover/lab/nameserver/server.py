@@ -13,8 +13,11 @@ import dns.tsig
 from failover.lab.nameserver.content import Content, with_records
 from failover.lab.nameserver.faults import Faults
 from failover.lab.nameserver.messages import Responder
+from failover.lab.refusals import OnRefused, nobody
 
-TCP_IDLE_S = 10.0
+TCP_IDLE_S = 30.0
+"""As long as BIND keeps a silent connection."""
+
 UDP_PAYLOAD_MAX = 1232
 
 
@@ -43,6 +46,7 @@ class NameServer:
         self.faults = Faults()
         self.is_primary = True
         self.updates = 0
+        self.on_refused: OnRefused = nobody
         self._zones = {content.apex: content for content in zones}
         self._responder = Responder({key.name: key for key in keys})
         self._secondaries: list[tuple[NameServer, float]] = []
@@ -126,6 +130,8 @@ class NameServer:
             throttled=self._throttled,
             max_size=max_size,
         )
+        if outcome.refused is not None:
+            self.on_refused(*outcome.refused)
         if outcome.content is not None and outcome.content is not before.get(outcome.content.apex):
             self.updates += 1
             self._publish(outcome.content)

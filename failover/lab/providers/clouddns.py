@@ -14,6 +14,7 @@ from failover.lab.providers.behind import Bucket, ServedBy
 from failover.lab.providers.clouddns_records import Refused, apply, served
 from failover.lab.providers.service_account import Account
 from failover.lab.providers.standin import StandIn
+from failover.lab.refusals import FENCE_PREFIX, fence_text
 
 QUOTA = {
     "rrsetAdditionsPerChange": 1000,
@@ -167,6 +168,7 @@ class CloudDNSFake(StandIn):
         except ValueError:
             return _error(400, "parseError", "Parse Error")
         except Refused as error:
+            self._tell_refused(error.reason, asked)
             return _error(error.status, error.reason, error.sentence)
         number = str(len(self._changes) + 1)
         takes_s = math.inf if self.faults.strands() else self.settle_s
@@ -176,6 +178,14 @@ class CloudDNSFake(StandIn):
             self.faults.lose_answers -= 1
             await self._leave(request)
         return web.json_response(self._told(number))
+
+    def _tell_refused(self, reason: str, asked: Mapping[str, Any]) -> None:
+        for one in asked.get("additions", []):
+            if str(one.get("name", "")).startswith(FENCE_PREFIX):
+                held = self.rrsets.get((one["name"], "TXT"), {})
+                self.on_refused(
+                    reason, fence_text(one.get("rrdatas", ())), fence_text(held.get("rrdatas", ()))
+                )
 
     async def _leave(self, request: web.Request) -> None:
         assert request.transport is not None

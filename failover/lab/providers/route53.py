@@ -15,6 +15,7 @@ from failover.lab.providers.route53_records import Batch, Invalid, RRSet, parse_
 from failover.lab.providers.signatures import signature_problem
 from failover.lab.providers.standin import StandIn
 from failover.lab.providers.xml import element, error_body, parse
+from failover.lab.refusals import FENCE_PREFIX, fence_text
 
 PAGE_MAX = 300
 RECORDS_MAX = 10_000
@@ -150,10 +151,12 @@ class Route53Fake(StandIn):
         if self.faults.drop_changes > 0:
             self.faults.drop_changes -= 1
             await self._leave(request)
+        batch = Batch(changes=())
         try:
-            batch: Batch = parse_batch(body)
+            batch = parse_batch(body)
             after = batch.applied_to(self.rrsets, apex=self.apex, checks=self.checks)
         except Invalid as error:
+            self._tell_refused(error.code, batch)
             return _error(400, error.code, error.sentence)
         self.rrsets = after
         self.changes_made += 1
@@ -166,6 +169,12 @@ class Route53Fake(StandIn):
             self.faults.lose_answers -= 1
             await self._leave(request)
         return _answer("ChangeResourceRecordSetsResponse", self._info(change))
+
+    def _tell_refused(self, code: str, batch: Batch) -> None:
+        for action, one in batch.changes:
+            if action == "CREATE" and one.name.startswith(FENCE_PREFIX):
+                held = self.rrsets.get((one.name, "TXT", ""))
+                self.on_refused(code, fence_text(one.values), fence_text(held.values if held else ()))
 
     async def _leave(self, request: web.Request) -> None:
         assert request.transport is not None

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from aiohttp import web
 
 from failover.lab.providers.behind import Bucket, ProviderFaults, ServedBy
+from failover.lab.refusals import OnRefused, nobody
 
 BODY_MAX = 2**24
 
@@ -19,6 +20,7 @@ class StandIn(ABC):
         self.behind = behind
         self.faults = ProviderFaults()
         self.requests = 0
+        self.on_refused: OnRefused = nobody
         self.port = 0
         self._bucket = bucket
         self._mono = mono
