@@ -77,20 +77,16 @@ class RecordSteps:
         if state is None:
             return
         intent = run.steps[step.id].intent
-        if step.adopt:
-            await self._adopt(run, step, state, intent if settling else None)
-        elif all(change.after.same_data(state.find(*_key(change))) for change in step.changes):
-            await self._already_there(run, step, intent if settling else None)
-        elif settling and intent is not None:
-            await context.append(
-                [(run.id, settled(intent, landed=False, note="read back: the old records stand"))]
-            )
+        if settling and intent is not None:
+            landed, note = _became(intent, step, state)
+            await context.append([(run.id, settled(intent, landed=landed, note=note))])
+        elif self._done_before(run, step, state):
+            await self._unchanged(run, step)
+        elif stale := _stale(step, state) or self._unowned(step, state):
+            await context.append([(run.id, StepFailed(step=step.id, refusal=stale))])
         else:
-            stale = _stale(step, state) or self._unowned(step, state)
-            if stale is not None:
-                await context.append([(run.id, StepFailed(step=step.id, refusal=stale))])
-                return
-            await self._change(run, step, state)
+            # Record sets that are as intended already get our fence: an older plan must not be applied over them later.
+            await self._change(run, step, state, again=_as_intended(step, state))
 
     async def _read(self, run: Run, step: ChangeRecordsStep, zone: DNSZone) -> ZoneState | None:
         """What stands at the step's names; None, told and after a wait, where the zone cannot be read now."""
@@ -114,33 +110,20 @@ class RecordSteps:
         change = RecordsChange(change=self._zone_change(run, step, state, epoch, whole=whole))
         await change_all(self._context, run, [(step.id, change)], parallel=1, completed=_completed)
 
-    async def _adopt(
-        self, run: Run, step: ChangeRecordsStep, state: ZoneState, intent: Intent | None
-    ) -> None:
-        """The names stay, and the fence comes: it is the change, so that equal record sets are no reason to be done."""
-        context, fence = self._context, state.fence(step.application)
-        if fence is not None and fence.plan == self._fence(run, step, fence.epoch).plan:
-            await self._already_there(run, step, intent)
-        elif intent is not None:
-            await context.append(
-                [(run.id, settled(intent, landed=False, note="read back: there is no fence"))]
-            )
-        elif stale := _stale(step, state):
-            await context.append([(run.id, StepFailed(step=step.id, refusal=stale))])
-        else:
-            await self._change(run, step, state)
+    def _done_before(self, run: Run, step: ChangeRecordsStep, state: ZoneState) -> bool:
+        """Everything stands as intended, under the fence that we would leave: there is nothing that a change would add."""
+        fence, epoch = state.fence(step.application), self._context.leadership.epoch
+        if fence is None or epoch is None or not _as_intended(step, state):
+            return False
+        return fence.text == FenceRecord.parse(self._fence(run, step, epoch).text).text
 
-    async def _already_there(self, run: Run, step: ChangeRecordsStep, intent: Intent | None) -> None:
-        event: Entry
-        if intent is not None:
-            event = settled(intent, landed=True, note="read back: it had been applied")
-        else:
-            event = EffectRecorded(
-                intent=IntentId(f"{run.id}/{step.id}/none"),
-                step=step.id,
-                result=EffectResult.UNCHANGED,
-                detail="the records stand as intended",
-            )
+    async def _unchanged(self, run: Run, step: ChangeRecordsStep) -> None:
+        event = EffectRecorded(
+            intent=IntentId(f"{run.id}/{step.id}/none"),
+            step=step.id,
+            result=EffectResult.UNCHANGED,
+            detail="the records and their fence stand as intended",
+        )
         await self._context.append([(run.id, event)])
 
     def _zone_change(
@@ -176,7 +159,8 @@ class RecordSteps:
         )
 
     def _unowned(self, step: ChangeRecordsStep, state: ZoneState) -> Refusal | None:
-        if state.fence(step.application) is None and not self._context.policy.zone(step.zone).adopt:
+        adopts = step.adopt or self._context.policy.zone(step.zone).adopt
+        if state.fence(step.application) is None and not adopts:
             return refuse(
                 "own-names", f"no fence says that {step.application} is ours, and the zone says adopt: false"
             )
@@ -225,7 +209,7 @@ class RecordSteps:
         context, state = self._context, await self._read(run, step, zone)
         if state is None:
             return
-        if not all(change.after.same_data(state.find(*_key(change))) for change in step.changes):
+        if not _as_intended(step, state):
             # Somebody changed it meanwhile: the deadline will tell.
             await context.ports.clock.sleep(VERIFY_EVERY_S)
             return
@@ -240,12 +224,35 @@ def _completed(intent: Intent, effect: Effect) -> list[Entry]:
     return []
 
 
+def _as_intended(step: ChangeRecordsStep, state: ZoneState) -> bool:
+    return all(change.after.same_data(state.find(*_key(change))) for change in step.changes)
+
+
+def _became(intent: Intent, step: ChangeRecordsStep, state: ZoneState) -> tuple[bool, str]:
+    """Whether a change whose answer was lost has landed, and how that is known.
+
+    Its fence travelled in the same atomic change, so the fence tells: equal record sets under another's fence are another's
+    work, and our own fence over other record sets says that somebody edited them afterwards.
+    """
+    change, found = intent.change, state.fence(step.application)
+    assert isinstance(change, RecordsChange)
+    if found is None or found.text != FenceRecord.parse(change.change.fence_after.text).text:
+        equal = " the records stand as intended, but" if _as_intended(step, state) else ""
+        stands = "no fence stands" if found is None else f"the fence is another's ({found.text})"
+        return False, f"read back:{equal} {stands}"
+    if not _as_intended(step, state):
+        return True, "read back: our fence stands, so it was applied; the records were edited since"
+    return True, "read back: it had been applied"
+
+
 def _made_again(progress: StepProgress) -> bool:
-    """The last change sent was from what stood to the same."""
-    change = progress.intent.change if progress.intent is not None else None
-    return isinstance(change, RecordsChange) and all(
-        item.before is not None and item.after.same_data(item.before) for item in change.change.changes
-    )
+    """The last change sent was from what stood to the same, over our own fence."""
+    intent = progress.intent.change if progress.intent is not None else None
+    if not isinstance(intent, RecordsChange):
+        return False
+    change, before = intent.change, intent.change.fence_before
+    same = all(item.before is not None and item.after.same_data(item.before) for item in change.changes)
+    return same and before is not None and before.plan == FenceRecord.parse(change.fence_after.text).plan
 
 
 def _not_served(
