@@ -85,9 +85,9 @@ dns_app.command(
     "repair",
     help="Make a zone hold what runs have decided: after drift, or after its provider was away.",
 )(mover("repair", ZoneArgument))
-dns_app.command("adopt", help="Show names that exist without our fence, and make them ours as they are.")(
-    adopt
-)
+dns_app.command(
+    "adopt", help="Show names that exist and that we never wrote, and make them ours as they are."
+)(adopt)
 
 
 @dns_app.command("prepare")

@@ -477,6 +477,7 @@ class Controller:
             },
             doubt=context.doubt,
             windows=dict(context.windows()),
+            owned=context.owned,
             survives=context.survives,
         )
 

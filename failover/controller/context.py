@@ -13,15 +13,17 @@ from failover.controller.ports import Ports
 from failover.controller.steady import SLEW, SteadyWall
 from failover.controller.world import World
 from failover.execution.moves import displacements, intended_records, moved_away, owed, summarise, surplus
+from failover.execution.ownership import owned_by
 from failover.execution.reserved import busy_applications, reservations
 from failover.execution.runs import apply, shifted
 from failover.execution.situation import Situation
 from failover.health import HealthState
 from failover.model.errors import Conflict, StoreError
 from failover.model.ids import ApplicationName, Domain, RunId
-from failover.model.journal import ClockJumped, Entry, JournalEntry, LeaderChanged, Run
+from failover.model.journal import ClockJumped, EffectRecorded, Entry, JournalEntry, LeaderChanged, Run
 from failover.model.policy import Policy
 from failover.model.reasons import Refusal
+from failover.model.records import OwnedName
 from failover.model.snapshot import Snapshot
 from failover.model.telemetry import TelemetryEvent
 from failover.model.time import Now
@@ -69,6 +71,8 @@ class Context:
     people: People = field(default_factory=People)
     people_version: int = 0
     runs: dict[RunId, Run] = field(default_factory=dict)
+    owned: frozenset[OwnedName] = frozenset()
+    """Names that changes of ours have landed at, over the whole journal."""
     journal_head: int = 0
     journal_marks: dict[int, str] = field(default_factory=dict)
     """The mark of each of the latest entries, by its sequence number."""
@@ -174,6 +178,8 @@ class Context:
                 run = apply(self.runs.get(RunId(entry.run)), entry)
                 if run is not None:
                     self.runs[run.id] = run
+                    if isinstance(entry.entry, EffectRecorded):
+                        self.owned |= owned_by(run, entry.entry)
         self.world.demand.away = moved_away(list(self.runs.values()))
         self.world.demand.surplus = surplus(list(self.runs.values()))
         self.world.demand.owed = owed(list(self.runs.values()))
@@ -241,6 +247,7 @@ class Context:
             cordons=self.people.cordons,
             displacements=displacements(list(self.runs.values())),
             intended=intended_records(self.runs.values()),
+            owned=self.owned,
             busy=self.busy(),
             away=moved_away(list(self.runs.values())),
             reserved=reservations(self.open_runs(), self.world.ready_at),
@@ -282,6 +289,7 @@ class Context:
             person_evidence=evidence,
             sent_last_second=self.changes.last_second(now.mono),
             last_sent=self.changes.latest(),
+            owned=self.owned,
         )
 
     def in_trouble(self, error: Exception) -> None:

@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 
 from failover.controller.context import Context
 from failover.execution.moves import intended_records
+from failover.execution.ownership import not_ours
 from failover.model.ids import ZoneName
 from failover.model.journal import Run
 from failover.model.policy import Policy
-from failover.model.records import RecordSet, ZoneState
+from failover.model.records import OwnedName, RecordChange, RecordSet, ZoneState
+from failover.planner.traffic import not_adopted
 from failover.planner.world import absolute
 
 DRIFT_EVERY_S = 20.0
@@ -43,6 +45,31 @@ def drifted(
                     f"made it {_held(intended)}: it was edited, or missed the change (`failover dns plan {name.zone}`)"
                 )
                 found[name.zone] = (*found.get(name.zone, ()), said)
+    return found
+
+
+def unadopted(
+    policy: Policy, owned: frozenset[OwnedName], zones: Mapping[ZoneName, ZoneState]
+) -> dict[ZoneName, tuple[str, ...]]:
+    """By zone, one sentence for each application with names that a failover would leave alone: they exist, and nothing says
+    that they are ours. A zone that could not be read is unknown.
+    """
+    found: dict[ZoneName, tuple[str, ...]] = {}
+    for zone in policy.zones:
+        state = zones.get(zone.name)
+        if state is None or zone.adopt:
+            continue
+        for application in policy.applications:
+            held = [
+                RecordChange(before=item, after=item)
+                for name in application.dns
+                if name.zone == zone.name
+                and (item := state.find(absolute(name.name), name.record_type)) is not None
+            ]
+            fence = state.fence(application.name)
+            if strange := not_ours(held, zone.name, application.name, fence, owned):
+                sentence = not_adopted(application.name, zone.name, strange).sentence
+                found[zone.name] = (*found.get(zone.name, ()), f"no failover changes it: {sentence}")
     return found
 
 

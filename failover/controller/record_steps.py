@@ -9,6 +9,7 @@ from failover.controller.effects import Effect
 from failover.controller.retries import Retries
 from failover.dnszones.limits import urgently
 from failover.execution.machine import Attempt, Observe, ReadBack, could_go_since
+from failover.execution.ownership import not_ours
 from failover.execution.rules import refuse
 from failover.model.errors import TargetError
 from failover.model.ids import Epoch, IntentId, RunId, StepId
@@ -37,6 +38,7 @@ from failover.model.records import (
     ZoneChange,
     ZoneState,
 )
+from failover.planner.traffic import not_adopted
 
 VERIFY_EVERY_S = 0.1
 VERIFY_DEADLINE_S = 120.0
@@ -159,12 +161,12 @@ class RecordSteps:
         )
 
     def _unowned(self, step: ChangeRecordsStep, state: ZoneState) -> Refusal | None:
-        adopts = step.adopt or self._context.policy.zone(step.zone).adopt
-        if state.fence(step.application) is None and not adopts:
-            return refuse(
-                "own-names", f"no fence says that {step.application} is ours, and the zone says adopt: false"
-            )
-        return None
+        if step.adopt or self._context.policy.zone(step.zone).adopt:
+            return None
+        standing = [replace(change, before=state.find(*_key(change))) for change in step.changes]
+        fence = state.fence(step.application)
+        strange = not_ours(standing, step.zone, step.application, fence, self._context.owned)
+        return not_adopted(step.application, step.zone, strange) if strange else None
 
     def _timed(
         self, run: Run, step: ChangeRecordsStep, answers: Sequence[ServerAnswer], seconds: float

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from failover.controller.drift import drifted
+from failover.controller.drift import drifted, unadopted
 from failover.controller.people import People
 from failover.controller.placing import placement_of, survives_row
 from failover.controller.world import World
@@ -32,6 +32,7 @@ from failover.model.plan import (
 )
 from failover.model.policy import Application, Mode, Policy, VantageEntry, WorkloadRef
 from failover.model.reasons import Problem, Refusal
+from failover.model.records import OwnedName
 from failover.model.snapshot import Displacement
 from failover.model.time import Now
 from failover.model.verdict import Judgement, Verdict
@@ -69,6 +70,7 @@ def build_status(
     doubt: str,
     windows: Mapping[ApplicationName, str],
     survives: tuple[datetime, Survivability] | None,
+    owned: frozenset[OwnedName] = frozenset(),
 ) -> dict[str, Any]:
     """The whole document. Every list is sorted; nothing in it is a secret."""
     moves = Moves(
@@ -77,7 +79,7 @@ def build_status(
         displaced=displacements(runs),
         taken_back=taken_back(runs, world.inventories.values(), now),
     )
-    drift = drifted(policy, runs, world.zones)
+    drift, strange = drifted(policy, runs, world.zones), unadopted(policy, owned, world.zones)
     return {
         "schema": STATUS_SCHEMA,
         "at": to_plain(now.wall),
@@ -106,7 +108,10 @@ def build_status(
         ],
         "survivability": survives_row(survives),
         "vantages": [_vantage(item, vantages_seen, judgement, people, now) for item in policy.fleet.vantages],
-        "zones": [_zone(zone.name, world, drift.get(zone.name, ())) for zone in policy.zones],
+        "zones": [
+            _zone(zone.name, world, drift.get(zone.name, ()), strange.get(zone.name, ()))
+            for zone in policy.zones
+        ],
         "runs": [run_row(run, world) for run in runs[-RECENT_RUNS:]],
         "schedules": [dict(job) for job in jobs],
     }
@@ -354,7 +359,7 @@ def _vantage(
     }
 
 
-def _zone(name: str, world: World, drift: tuple[str, ...]) -> dict[str, Any]:
+def _zone(name: str, world: World, drift: tuple[str, ...], strange: tuple[str, ...]) -> dict[str, Any]:
     state = next((state for key, state in world.zones.items() if key == name), None)
     error = next((text for key, text in world.zone_errors.items() if key == name), "")
     return {
@@ -363,7 +368,10 @@ def _zone(name: str, world: World, drift: tuple[str, ...]) -> dict[str, Any]:
         "error": error,
         "serial": state.serial if state else None,
         "drift": list(drift),
-        "warnings": list(next((found for key, found in world.zone_warnings.items() if key == name), ())),
+        "warnings": [
+            *strange,
+            *next((found for key, found in world.zone_warnings.items() if key == name), ()),
+        ],
         "servers": [
             {
                 "server": answer.server,

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from failover.execution.evidence import absolute_name
+from failover.execution.ownership import not_ours
 from failover.execution.rules import refuse
 from failover.execution.situation import Situation
 from failover.model.ids import ApplicationName, ZoneName
@@ -12,6 +13,7 @@ from failover.model.policy import Application, ClusterEntry, DNSName, Publish
 from failover.model.reasons import Refusal
 from failover.model.records import RecordChange, RecordType, ZoneChange
 from failover.model.verdict import VerdictKind
+from failover.planner.traffic import not_adopted
 from failover.planner.world import canonical
 
 
@@ -25,6 +27,7 @@ def record_refusals(
         yield refuse("own-names", f"application {change.application} is not in the policy")
         return
     yield from _fences(change, intent, situation)
+    yield from _unowned(change, situation)
     for item in change.changes:
         yield from _names(item, change, application, situation)
         yield from _values(item, application, run, situation)
@@ -43,6 +46,17 @@ def _fences(change: ZoneChange, intent: Intent, situation: Situation) -> Iterato
         change.application,
     ):
         yield refuse("epoch", f"the change would write another's fence: {after.text}")
+
+
+def _unowned(change: ZoneChange, situation: Situation) -> Iterator[Refusal]:
+    """What exists is changed only where a change of ours landed before, or a person or the policy says that it is ours."""
+    zone = next((zone for zone in situation.policy.zones if zone.name == change.zone), None)
+    if change.adopt or (zone is not None and zone.adopt):
+        return
+    strange = not_ours(change.changes, change.zone, change.application, change.fence_before, situation.owned)
+    if strange:
+        refusal = not_adopted(change.application, change.zone, strange)
+        yield refuse(refusal.code, refusal.sentence, *refusal.evidence)
 
 
 def _names(

@@ -7,6 +7,7 @@ from datetime import datetime
 from failover.execution.moves import RunSummary
 from failover.model.ids import ClusterName, Epoch
 from failover.model.policy import Policy
+from failover.model.records import OwnedName
 from failover.model.time import Now
 from failover.model.verdict import Judgement
 
@@ -18,6 +19,7 @@ class Situation:
     `person_evidence`: a person and their fresh probe, in place of the automatic evidence rules (only for their runs).
     `sent_last_second`: changes sent per target in the last second, `last_sent`: monotonic second of the latest one (I12).
     `journal_ok`: the store takes appends.
+    `owned`: names that changes of ours have landed at.
     `patience_from`: runs that did not get through before are forgiven (a person's `resume` or `ack`).
     """
 
@@ -35,6 +37,7 @@ class Situation:
     person_evidence: tuple[str, ...] = ()
     sent_last_second: Mapping[str, int] = field(default_factory=dict)
     last_sent: Mapping[str, float] = field(default_factory=dict)
+    owned: frozenset[OwnedName] = frozenset()
 
     def region_of(self, cluster: ClusterName) -> str:
         """Region of a cluster, "" for one that left the policy."""

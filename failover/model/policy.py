@@ -278,7 +278,7 @@ ZONE_PATIENCE_S, ZONE_PATIENCE_BESIDE_S = 600.0, 120.0
 class Zone:
     """One DNS zone at one provider, and how it is changed. Several may have one apex: each is fenced by itself.
 
-    `authoritative`: every address that is read back (I15). `adopt`: may a first change claim names without a fence.
+    `authoritative`: every address that is read back (I15). `adopt`: may a change claim names that we never wrote.
     `resolvers`: recursive servers that are looked at once the TTL is over. `repair`: is drift put right unasked.
     RFC 2136: `primary`, and `tsig_key_file`, a BIND key file of mode 0600.
     Route 53, Cloud DNS: `hosted_zone` (the id; the managed zone's name), `project`, `credentials_file` and `profile`

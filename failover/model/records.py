@@ -3,9 +3,13 @@
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import TypeAlias
 
 from failover.model.codec import later
 from failover.model.ids import ApplicationName, Epoch, ZoneName
+
+OwnedName: TypeAlias = tuple[ZoneName, ApplicationName, str, str]
+"""A record set that one application owns in one zone: the zone, the application, its absolute name and its type."""
 
 
 class RecordType(StrEnum):

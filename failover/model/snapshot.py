@@ -7,7 +7,7 @@ from failover.model.ids import ApplicationName, ClusterName, Domain, RunId
 from failover.model.inventory import ClusterInventory, Demand
 from failover.model.plan import Plan
 from failover.model.policy import WorkloadRef
-from failover.model.records import RecordSet, ZoneState
+from failover.model.records import OwnedName, RecordSet, ZoneState
 from failover.model.time import Now
 from failover.model.verdict import Judgement, Verdict
 
@@ -55,7 +55,7 @@ class Snapshot:
     a cluster never seen is absent. `zones`: only zones that were read whole; an absent one is unknown.
     `busy`: applications with an unfinished run, by run. `away`: applications, and the clusters that finished runs moved them
     away from: what is still wanted there is no demand. `intended`: what runs made of each record set last, by whichever
-    zone: what a repair brings back. `reserved`: what unfinished runs are about to fill. `windows`: names of the time windows
+    zone: what a repair brings back. `owned`: names that changes of ours have landed at. `reserved`: what unfinished runs are about to fill. `windows`: names of the time windows
     that hold now, by application.
     """
 
@@ -70,6 +70,7 @@ class Snapshot:
     busy: tuple[tuple[ApplicationName, RunId], ...] = field(default=())
     away: frozenset[tuple[ClusterName, ApplicationName]] = frozenset()
     intended: tuple[RecordSet, ...] = ()
+    owned: frozenset[OwnedName] = frozenset()
     reserved: tuple[Reservation, ...] = ()
     windows: tuple[tuple[ApplicationName, str], ...] = ()
 

@@ -19,6 +19,8 @@ from failover.model.snapshot import Displacement
 from failover.planner.traffic import (
     WHOLE,
     current_set,
+    is_ours,
+    not_adopted,
     publishes_one,
     record_set,
     unreadable_beside,
@@ -83,6 +85,9 @@ def plan_ramp(
             notes.append(note)
             continue
         way = _way(world, application, name, removed, added, emptied)
+        if way.stages and not is_ours(world, application.name, name):
+            strange = f"{absolute(name.name)} {name.record_type}"
+            return Ramp(refusal=not_adopted(application.name, name.zone, (strange,)))
         if way.stages:
             ways.append(way)
         if publishes_one(name) and len(application.failback_steps) > 1 and way.stages:

@@ -13,7 +13,7 @@ from failover.model.policy import Application, DNSName
 from failover.model.records import RecordChange, RecordSet
 from failover.planner.assumptions import assumptions_of
 from failover.planner.steps import Builder
-from failover.planner.traffic import current_set, not_adopted, zone_unreadable
+from failover.planner.traffic import current_set, is_ours, not_adopted, zone_unreadable
 from failover.planner.world import World, absolute
 
 
@@ -59,14 +59,28 @@ def _part(world: World, application: Application, zone: ZoneName) -> _Part:
     names = [name for name in application.dns if name.zone == zone]
     fence = state.fence(application.name)
     if world.request.run_kind is RunKind.ADOPTION:
-        if fence is not None and not world.policy.zone(zone).prepare:
-            return _Part(plan=replace(part, notes=(f"its fence in zone {zone} is there: {fence.text}",)))
-        held = [found for name in names if (found := current_set(world, name)) is not None]
+        again = fence is None or world.policy.zone(zone).prepare
+        held = [
+            found
+            for name in names
+            if (found := current_set(world, name)) is not None
+            and (again or not is_ours(world, application.name, name))
+        ]
+        if fence is not None and not held:
+            return _Part(plan=replace(part, notes=(f"its names in zone {zone} are ours: {fence.text}",)))
         changes = tuple(RecordChange(before=item, after=item) for item in held)
         return _steps(world, part, zone, changes, "its names exist and become ours as they are", ())
-    changes, notes = _repairs(world, names)
-    if fence is None and not world.policy.zone(zone).adopt and any(item.before for item in changes):
-        return _Part(plan=replace(part, left_out=not_adopted(application.name, zone)))
+    changes, notes = _repairs(world, [name for name in names if is_ours(world, application.name, name)])
+    strange = [
+        f"{absolute(name.name)} {name.record_type}"
+        for name in names
+        if not is_ours(world, application.name, name) and _repairs(world, [name])[0]
+    ]
+    if strange:
+        refusal = not_adopted(application.name, zone, strange)
+        if not changes:
+            return _Part(plan=replace(part, left_out=refusal))
+        notes = [*notes, refusal.sentence]
     return _steps(world, part, zone, changes, "the zone says what runs have decided", tuple(notes))
 
 

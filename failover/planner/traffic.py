@@ -1,6 +1,6 @@
 """The record sets that follow: sources out, carrying clusters in, never empty, no serving member lost on the way."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from failover.model.ids import ApplicationName, ClusterName, ZoneName
@@ -62,19 +62,15 @@ def plan_traffic(
             notes[note] = None
             continue
         before = current_set(world, name)
-        state = world.zones[name.zone]
-        if (
-            before is not None
-            and state.fence(application.name) is None
-            and not world.policy.zone(name.zone).adopt
-        ):
-            return Traffic(refusal=not_adopted(application.name, name.zone))
         for value in foreign_values(world, name, before):
             notes[
                 f"{absolute(name.name)} {name.record_type} holds {value}, which is no cluster's endpoint: kept"
             ] = None
         after = _next_values(world, name, before, takes_traffic, serves)
         if after is None:
+            continue
+        if not is_ours(world, application.name, name):
+            stuck.append(not_adopted(application.name, name.zone, (_text(name),)))
             continue
         if not any(is_served(world, name, value, serves) for value in after):
             stuck.append(_nobody_left(application.name, name, before, after))
@@ -156,14 +152,25 @@ def unreadable_beside(world: World, application: Application, name: DNSName) -> 
     )
 
 
-def not_adopted(application: ApplicationName, zone: ZoneName) -> Refusal:
-    """Names that exist without our fence are somebody's: a person says that they are ours."""
+def is_ours(world: World, application: ApplicationName, name: DNSName) -> bool:
+    """Whether a name may be written: it does not exist yet, or it was written or adopted under the fence that stands (I14)."""
+    zone = world.policy.zone(name.zone)
+    if zone.adopt or current_set(world, name) is None:
+        return True
+    key = (name.zone, application, absolute(name.name), name.record_type.value)
+    return world.zones[name.zone].fence(application) is not None and key in world.snapshot.owned
+
+
+def not_adopted(application: ApplicationName, zone: ZoneName, names: Sequence[str]) -> Refusal:
+    """Names that exist, and that no change of ours was ever made of, are somebody's: a person says that they are ours."""
+    listed = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
     return Refusal(
         code="own-names",
         sentence=(
-            f"the names of {application} exist in zone {zone} without our fence, and the zone says adopt: false; "
-            f"`failover dns adopt {zone}` shows them and makes them ours"
+            f"zone {zone} holds {listed} of {application}, nothing says that we wrote that, and the zone says adopt: false; "
+            f"`failover dns adopt {zone}` shows it and makes it ours"
         ),
+        evidence=tuple(names),
         application=application,
         overridable=False,
     )
@@ -177,6 +184,10 @@ def zone_unreadable(application: ApplicationName, zone: ZoneName) -> Refusal:
         application=application,
         overridable=False,
     )
+
+
+def _text(name: DNSName) -> str:
+    return f"{absolute(name.name)} {name.record_type}"
 
 
 def _publishes_source(world: World, name: DNSName) -> bool:

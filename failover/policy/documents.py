@@ -240,7 +240,7 @@ class ZoneSpec(Document):
     )
     adopt: bool = Field(
         False,
-        description="may a first change claim names that carry no fence; else `failover dns adopt` does",
+        description="may a change claim names that exist and that we never wrote; else `failover dns adopt` does",
     )
     repair: bool = Field(False, description="is drift put right by the controller, unasked")
     prepare: bool = Field(

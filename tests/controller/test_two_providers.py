@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from failover.controller.app import Controller
 from failover.execution.report import report
 from failover.execution.resolvers import GRACE_S, MARGIN_S
 from failover.lab.fleet import TwinFleet
@@ -101,6 +102,55 @@ def test_names_are_adopted_with_what_they_hold_and_a_repeated_adoption_does_noth
         await fleet.stop()
 
     run_virtual(story())
+
+
+def test_a_name_that_is_added_later_is_told_and_left_alone_until_a_person_adopts_it() -> None:
+    async def story() -> None:
+        fleet = await started(two_zones(adopt=False))
+        controller, zone = fleet.controller, fleet.zones[ZoneName(SECOND)]
+        assert controller is not None
+        request = {**PERSON, "verb": "start", "kind": "adoption", "domain": f"zone/{SECOND}"}
+        answer = await controller.command(request)
+        await fleet.until(lambda: controller.context.runs[answer["run"]].state.final, seconds=60)
+        await fleet.clock.sleep(5)
+        assert warnings(controller) == []
+
+        held = zone.current.record_sets[(NAME, "A")]
+        zone.set_records(replace(held, name="new.example.test."))
+        made = two_zones(adopt=False)
+        (shop,) = made.applications
+        (second,) = [name for name in shop.dns if name.zone == SECOND]
+        more = replace(shop, dns=(*shop.dns, replace(second, name="new.example.test.")))
+        fleet.policy = replace(made, applications=(more,), generation="another")
+        await controller.use_policy(fleet.policy)
+        await fleet.clock.sleep(20)
+        (warning,) = warnings(controller)
+        assert f"zone {SECOND} holds new.example.test. A of shop" in warning
+        assert f"`failover dns adopt {SECOND}`" in warning
+        fleet.kill_cluster("north-1")
+        await fleet.until(lambda: len(runs(fleet)) == 2 and runs(fleet)[1].state.final, seconds=90)
+        assert runs(fleet)[1].state is RunState.DONE
+        assert len(zone.current.record_sets[(NAME, "A")].values) == 2
+        assert len(zone.current.record_sets[("new.example.test.", "A")].values) == 3
+
+        await fleet.crash()  # what is ours is known from the journal
+        controller = fleet.boot()
+        await fleet.until(lambda: controller.context.judgement.warm_up is None, seconds=60)
+        await fleet.clock.sleep(20)
+        assert len(warnings(controller)) == 1
+        answer = await controller.command(request)
+        await fleet.until(lambda: controller.context.runs[answer["run"]].state.final, seconds=60)
+        await fleet.clock.sleep(5)
+        assert warnings(controller) == []
+        await fleet.stop()
+
+    run_virtual(story())
+
+
+def warnings(controller: Controller) -> list[str]:
+    """What the status warns of at the second provider."""
+    (row,) = [zone for zone in controller.status()["zones"] if zone["name"] == SECOND]
+    return list(row["warnings"])
 
 
 def test_the_read_back_names_how_long_each_server_took() -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from failover.model.ids import ApplicationName, Domain, DomainKind, Epoch, RunId, ZoneName
 from failover.model.plan import ChangeRecordsStep, Plan, PlanRequest, RunKind
 from failover.model.policy import Policy
-from failover.model.records import FenceRecord, RecordChange, RecordSet, RecordType, ZoneState
+from failover.model.records import FenceRecord, OwnedName, RecordChange, RecordSet, RecordType, ZoneState
 from failover.model.snapshot import Displacement, Snapshot
 from failover.model.verdict import VerdictKind
 from failover.planner import drift, plan
@@ -19,6 +19,7 @@ from tests.planner.fleet import THREE, WALL, ZONE, World, address, application, 
 
 SECOND = ZoneName("example-test-route53")
 HELD = records(*(address(name) for name in THREE))
+OURS = frozenset((zone, ApplicationName("shop"), *HELD.key) for zone in (ZONE, SECOND))
 
 
 def fence(owner: str = "test") -> FenceRecord:
@@ -42,6 +43,7 @@ class TwoProviders:
         self.unread: set[ZoneName] = set()
         self.fences: tuple[FenceRecord, ...] = (fence(),)
         self.intended: tuple[RecordSet, ...] = ()
+        self.owned: frozenset[OwnedName] = frozenset()
         self.displacements: tuple[Displacement, ...] = ()
 
     @property
@@ -58,7 +60,11 @@ class TwoProviders:
             if name not in self.unread
         )
         return replace(
-            self.world.snapshot, zones=states, intended=self.intended, displacements=self.displacements
+            self.world.snapshot,
+            zones=states,
+            intended=self.intended,
+            displacements=self.displacements,
+            owned=self.owned,
         )
 
     def plan(self, kind: RunKind, domain: Domain, *sources: str) -> Plan:
@@ -70,6 +76,10 @@ class TwoProviders:
     def lose_west(self) -> Plan:
         self.world.judge("west", VerdictKind.DOWN)
         return self.plan(RunKind.EVACUATION, Domain(kind=DomainKind.REGION, name="west"), "west")
+
+    def drain_west(self) -> Plan:
+        self.world.judge("west", VerdictKind.HEALTHY)
+        return self.plan(RunKind.DRAIN, Domain(kind=DomainKind.REGION, name="west"), "west")
 
     def names(self, kind: RunKind, zone: ZoneName = SECOND) -> Plan:
         return self.plan(kind, Domain(kind=DomainKind.ZONE, name=zone))
@@ -210,8 +220,66 @@ def test_names_without_our_fence_are_adopted_by_a_person_and_never_in_passing() 
     assert step.adopt
     assert step.changes == (RecordChange(before=HELD, after=HELD),)
     story.fences = (fence(),)
+    story.owned = OURS
     assert story.names(RunKind.ADOPTION).is_empty
     assert story.lose_west().applications[0].left_out is None
+
+
+def test_a_name_that_nothing_says_is_ours_stays_and_the_fence_of_its_neighbours_does_not_make_it_ours() -> (
+    None
+):
+    """A name was added to a fenced application, and stands in the zone already: it is somebody's until it is adopted."""
+    story = TwoProviders(HELD, HELD, adopt=False)
+    story.owned = frozenset(key for key in OURS if key[0] == ZONE)
+    made = story.lose_west()
+    assert [step.zone for step in changes(made)] == [ZONE]
+    (note,) = [item for item in made.applications[0].notes if "nothing says that we wrote that" in item]
+    assert f"`failover dns adopt {SECOND}`" in note
+    assert story.drain_west().applications[0].left_out.code == "own-names", (
+        "its clients would lose the source"
+    )
+    (step,) = changes(story.names(RunKind.ADOPTION))
+    assert (step.zone, step.adopt) == (SECOND, True)
+    story.owned = OURS
+    assert story.names(RunKind.ADOPTION).is_empty
+    assert {step.zone for step in changes(story.lose_west())} == {ZONE, SECOND}
+
+
+def test_a_name_that_does_not_exist_yet_is_created_without_an_adoption() -> None:
+    story = TwoProviders(HELD, None, adopt=False)
+    story.fences, story.owned = (), frozenset()
+    story.held[ZONE] = None
+    made = story.lose_west()
+    assert {step.zone for step in changes(made)} == {ZONE, SECOND}
+
+
+def test_a_repair_leaves_what_is_not_ours_and_says_how_it_becomes_so() -> None:
+    edited = records(address("north"))
+    story = TwoProviders(HELD, edited, adopt=False)
+    story.intended = (HELD,)
+    left_out = story.names(RunKind.REPAIR).applications[0].left_out
+    assert left_out is not None
+    assert (left_out.code, left_out.evidence) == ("own-names", (f"{HELD.name} A",))
+    story.owned = OURS
+    (step,) = changes(story.names(RunKind.REPAIR))
+    assert step.changes == (RecordChange(before=edited, after=HELD),)
+
+
+def test_what_is_not_ours_comes_home_by_a_person_only() -> None:
+    story = TwoProviders(HELD, HELD, adopt=False)
+    story.owned = OURS
+    story.world.finished(story.lose_west())
+    story.displacements = story.world.snapshot.displacements
+    away = records(address("north"), address("south"))
+    story.held = {ZONE: away, SECOND: away}
+    story.world.judge("west", VerdictKind.HEALTHY)
+    story.owned = frozenset(key for key in OURS if key[0] == ZONE)
+    home = Domain(kind=DomainKind.REGION, name="west")
+    left_out = story.plan(RunKind.FAILBACK, home, "west").applications[0].left_out
+    assert left_out is not None
+    assert left_out.code == "own-names"
+    story.owned = OURS
+    assert story.plan(RunKind.FAILBACK, home, "west").applications[0].left_out is None
 
 
 def test_weighted_names_come_home_by_exact_shares() -> None:
