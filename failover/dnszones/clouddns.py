@@ -4,6 +4,7 @@ The client's own `ResourceRecordSet` knows no routing policies and raises KeyErr
 sets and changes are its `api_request` with plain JSON. A deletion must match exactly: that is the compare-and-swap.
 """
 
+import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -147,6 +148,13 @@ class CloudDNSZone(ProviderZone):
     def _fence_object(self, name: str, text: str, ttl: int) -> Any:
         return {"name": name, "type": "TXT", "ttl": ttl, "rrdatas": [text]}
 
+    async def _learn_limits(self) -> None:
+        if not self._quota:
+            with contextlib.suppress(
+                TargetError
+            ):  # over a quota that we do not know, the change itself is refused
+                await self._call(self._read_quota, urgent=True)
+
     def _refuse_oversize(self, change: ZoneChange, delta: Delta) -> None:
         size = sum(len(value) for item in (*delta.deletions, *delta.additions) for value in _values(item))
         limits = (
@@ -163,8 +171,6 @@ class CloudDNSZone(ProviderZone):
                 )
 
     def _submit(self, delta: Delta, permitted: Callable[[], None]) -> str:
-        if not self._quota:
-            self._read_quota()
         permitted()
         data = {"additions": list(delta.additions), "deletions": list(delta.deletions)}
         answer = self._ask("POST", f"{self._zone_path}/changes", data=data)

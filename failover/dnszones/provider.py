@@ -108,6 +108,10 @@ class ProviderZone(ABC):
     def _fence_object(self, name: str, text: str, ttl: int) -> Any: ...
 
     @abstractmethod
+    async def _learn_limits(self) -> None:
+        """Ask for what `_refuse_oversize` needs to know, once. Never raises TargetError: what is documented holds then."""
+
+    @abstractmethod
     def _refuse_oversize(self, change: ZoneChange, delta: Delta) -> None:
         """Raise Rejected where one atomic change cannot hold it."""
 
@@ -151,6 +155,7 @@ class ProviderZone(ABC):
         """
         refuse_unsound(self.entry, permit, change)
         delta = self._delta(change)
+        await self._learn_limits()
         self._refuse_oversize(change, delta)
 
         def permitted() -> None:

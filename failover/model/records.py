@@ -192,6 +192,8 @@ class ZoneCapabilities:
     """What a provider can do.
 
     `atomic_names`: names of one address each that one atomic change surely holds, old and new and the fence included.
+    `atomic_bytes`: what one atomic change surely holds, the fence aside: of values, old and new, or, where it is one DNS
+    `message`, of its records on the wire.
     `weights`: weighted record sets, of at most `weight_max` a value. `health_checked`: records that the provider itself
     takes out by a check of its own (`prepare`). `alias`: records that follow a resource of the provider: read, never
     written. `minimum_ttl` in seconds.
@@ -201,6 +203,8 @@ class ZoneCapabilities:
     record_types: tuple[RecordType, ...]
     weights: bool
     atomic_names: int
+    atomic_bytes: int
+    message: bool = False
     minimum_ttl: int = 1
     weight_max: int = 0
     health_checked: bool = False
@@ -215,7 +219,10 @@ CAPABILITIES = {
         provider="rfc2136",
         record_types=_TYPES,
         weights=False,  # duplicate records collapse: there is nothing to weigh
-        atomic_names=500,  # 64 KiB of TCP (measured)
+        atomic_names=500,
+        atomic_bytes=65_535
+        - 4_096,  # a message over TCP, less its header, the fence, old and new, and the TSIG
+        message=True,
     ),
     "route53": ZoneCapabilities(
         provider="route53",
@@ -223,6 +230,7 @@ CAPABILITIES = {
         weights=True,
         weight_max=255,
         atomic_names=400,  # 1,000 values a batch, each deleted and created: 499 and the fence, less some room
+        atomic_bytes=32_000 - 2_000,  # characters of values a batch
         health_checked=True,
         alias=True,
         serial=False,
@@ -233,6 +241,7 @@ CAPABILITIES = {
         weights=True,
         weight_max=1000,
         atomic_names=900,  # 1,000 additions a change by default; the project's own quota is read at first use
+        atomic_bytes=100_000 - 2_000,  # of record data a change by default
     ),
 }
 """By provider, known without asking anybody: what one cannot do is refused when a policy is read."""

@@ -134,11 +134,9 @@ def _steps(
     if not changes:
         return _Part(plan=part)
     build = Builder(application=part.application)
-    if world.request.run_kind is RunKind.ADOPTION:
-        return _Part(
-            plan=part, steps=(build.change_records(world, zone, changes, reason=reason, adopt=True),)
-        )
-    return _Part(plan=part, steps=build.change_records_in_parts(world, zone, changes, reason=reason))
+    adopt = world.request.run_kind is RunKind.ADOPTION
+    steps = build.change_records_in_parts(world, zone, changes, reason=reason, adopt=adopt)
+    return _Part(plan=part, steps=steps)
 
 
 def _leaving(world: World, steps: Sequence[ChangeRecordsStep]) -> tuple[ClusterName, ...]:

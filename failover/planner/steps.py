@@ -20,7 +20,7 @@ from failover.model.plan import (
 from failover.model.policy import WorkloadRef
 from failover.model.records import CAPABILITIES, RecordChange
 from failover.planner.parts import in_parts
-from failover.planner.world import World
+from failover.planner.world import World, absolute
 
 WAIT_MARGIN_S = 5.0
 """Added to the old TTL before a drained source is taken away: resolvers count from their own answer (I15)."""
@@ -224,9 +224,11 @@ class Builder:
         traffic_percent: int | None = None,
         needs: Iterable[StepId] = (),
         reason: str,
+        adopt: bool = False,
     ) -> tuple[ChangeRecordsStep, ...]:
         """One atomic change where the zone's provider can hold it, else several one after another, removals last."""
-        parts = in_parts(changes, CAPABILITIES[world.policy.zone(zone).provider].atomic_names)
+        entry = world.policy.zone(zone)
+        parts = in_parts(changes, CAPABILITIES[entry.provider], absolute(entry.apex))
         steps: list[ChangeRecordsStep] = []
         for number, part in enumerate(parts, start=1):
             counted = f" (part {number} of {len(parts)}: one atomic change cannot hold it)"
@@ -238,6 +240,7 @@ class Builder:
                     traffic_percent=traffic_percent,
                     needs=(*needs, *ids(steps[-1:])),
                     reason=reason + (counted if len(parts) > 1 else ""),
+                    adopt=adopt,
                 )
             )
         return tuple(steps)

@@ -79,6 +79,22 @@ def test_a_lost_answer_is_settled_by_the_fence(
     assert says in note
 
 
+PART = RecordChange(before=LEFT, after=LEFT)
+
+
+@pytest.mark.parametrize(
+    ("change", "held", "landed"),
+    [(STEP.changes[0], ALL, False), (STEP.changes[0], LEFT, True), (PART, LEFT, False)],
+    ids=["records as before", "records as wanted", "nothing to see"],
+)
+def test_a_fence_that_an_earlier_part_of_the_run_left_proves_nothing_of_the_next(
+    change: RecordChange, held: RecordSet, landed: bool
+) -> None:
+    state = ZoneState(zone=ZONE, record_sets=(held,), fences=(OURS,))
+    found, _ = _became(intent(change, fence_before=OURS), STEP, state)
+    assert found is landed
+
+
 def test_raising_the_fence_over_equal_records_is_not_yet_a_change_made_once_more() -> None:
     same = RecordChange(before=LEFT, after=LEFT)
     raised = intent(same, fence_before=replace(OURS, plan="plan-1", epoch=Epoch(1)))

@@ -175,7 +175,33 @@ async def test_what_is_over_the_limits_is_refused_before_it_is_sent(provider: Pr
     many = [(None, record(f"shop{number}", EAST)) for number in range(1001)]
     with pytest.raises(Rejected, match="1001 names do not fit"):
         await zone.change(who.permit(), who.change("plan-1", *many))
-    assert provider.fake.requests == before
+    assert provider.fake.requests <= before + 2, "a token and the quota are asked for, and nothing is sent"
+    assert await values_at(zone, [record("shop0")]) == {}
+
+
+async def test_a_quota_of_the_projects_own_is_known_before_the_first_change(tmp_path: Path) -> None:
+    world = CloudDNSWorld(tmp_path, quota={"rrsetAdditionsPerChange": 10})
+    await world.start()
+    try:
+        zone, who = world.open(), Writer()
+        many = [(None, record(f"shop{number}", EAST)) for number in range(10)]
+        with pytest.raises(Rejected, match="11 additions of at most 10"):
+            await zone.change(who.permit(), who.change("plan-1", *many))
+        await zone.change(who.permit(), who.change("plan-1", *many[1:]))
+    finally:
+        await world.close()
+
+
+async def test_a_quota_that_cannot_be_read_holds_no_failover_up(tmp_path: Path) -> None:
+    world = CloudDNSWorld(tmp_path)
+    await world.start()
+    try:
+        zone = world.open()
+        world.fake.faults.throttle = 1
+        await create(zone, SHOP_EAST)
+        assert await values_at(zone, [SHOP_EAST]) == {SHOP_EAST.name: (EAST,)}
+    finally:
+        await world.close()
 
 
 async def test_what_the_provider_accepted_and_does_not_serve_is_not_effective(provider: Provider) -> None:

@@ -9,7 +9,15 @@ from hypothesis import strategies as st
 from failover.model.ids import ApplicationName, Domain, DomainKind, Epoch, RunId, ZoneName
 from failover.model.plan import ChangeRecordsStep, Plan, PlanRequest, RunKind
 from failover.model.policy import Policy
-from failover.model.records import FenceRecord, OwnedName, RecordChange, RecordSet, RecordType, ZoneState
+from failover.model.records import (
+    CAPABILITIES,
+    FenceRecord,
+    OwnedName,
+    RecordChange,
+    RecordSet,
+    RecordType,
+    ZoneState,
+)
 from failover.model.snapshot import Displacement, Snapshot
 from failover.model.verdict import VerdictKind
 from failover.planner import drift, plan
@@ -245,6 +253,30 @@ def test_a_name_that_nothing_says_is_ours_stays_and_the_fence_of_its_neighbours_
     assert {step.zone for step in changes(story.lose_west())} == {ZONE, SECOND}
 
 
+def test_an_adoption_that_one_atomic_change_cannot_hold_goes_in_parts() -> None:
+    names = tuple(replace(dns(), name=f"app{number}.example.test.") for number in range(1200))
+    story = TwoProviders(HELD, HELD, adopt=False)
+    story.world = World(applications=[application(dns=tuple(replace(name, zone=SECOND) for name in names))])
+    held = tuple(replace(HELD, name=name.name) for name in names)
+    state = ZoneState(zone=SECOND, record_sets=held)
+    request = PlanRequest(
+        run_kind=RunKind.ADOPTION,
+        domain=Domain(kind=DomainKind.ZONE, name=SECOND),
+        sources=(),
+        by_person=True,
+    )
+    made = plan(replace(story.snapshot, zones=(state,)), story.policy, request)
+    steps = changes(made)
+    assert len(steps) == 10, (
+        "three old and three new values a name, 1,000 a batch at Route 53, with some room"
+    )
+    assert all(step.adopt for step in steps)
+    assert sum((step.changes for step in steps), ()) == tuple(
+        RecordChange(before=item, after=item) for item in held
+    )
+    assert [step.needs for step in steps] == [(), *((step.id,) for step in steps[:-1])]
+
+
 def test_a_name_that_does_not_exist_yet_is_created_without_an_adoption() -> None:
     story = TwoProviders(HELD, None, adopt=False)
     story.fences, story.owned = (), frozenset()
@@ -333,13 +365,15 @@ def test_parts_end_where_the_whole_ends_and_no_name_loses_a_value_before_all_hav
     )
     held = {change.after.key: change.before for change in whole}
     removed = False
-    for part in in_parts(whole, able):
+    room = replace(CAPABILITIES["clouddns"], atomic_names=able)
+    parts = in_parts(whole, room, "example.test.")
+    for part in parts:
         for change in part:
             assert held[change.after.key] == change.before, "each part builds on the one before"
             before = set(change.before.values if change.before else ())
             adds, removes = set(change.after.values) - before, before - set(change.after.values)
             removed = removed or bool(removes)
-            if len(in_parts(whole, able)) > 1 and adds:
+            if len(parts) > 1 and adds:
                 assert not removes, "a part adds, or it removes"
                 assert not removed, "nothing is added once something was removed"
             held[change.after.key] = change.after
