@@ -141,18 +141,13 @@ def prepare_checks(policies: Path, zone: str) -> list[str]:
     (entry,) = _chosen(policy, [zone])
     if not entry.prepare:
         raise UsageError(f"zone {zone} does not say prepare: true (a zone at route53 may)")
-    published = {
-        cluster
-        for application in policy.applications
-        for name in application.dns
-        if name.zone == entry.name and name.weighted
-        for cluster in name.clusters
-    }
-    if not published:
+    from failover.dnszones.route53_checks import checked_clusters
+
+    clusters = checked_clusters(policy, entry.name)
+    if not clusters:
         raise UsageError(
             f"no name in zone {zone} says weights: true, and health checks stand beside weighted records"
         )
-    clusters = [item for item in policy.fleet.clusters if item.name in published]
 
     async def make() -> list[str]:
         from failover.dnszones.route53 import Route53Zone

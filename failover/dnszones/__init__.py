@@ -29,9 +29,19 @@ def open_zones(
         known = (already or {}).get(zone.name)
         if known is not None and getattr(known, "entry", None) == zone:
             zones[zone.name] = known
-            continue
-        zones[zone.name] = open_zone(zone, mono=lambda: clock.now().mono)
+        else:
+            zones[zone.name] = open_zone(zone, mono=lambda: clock.now().mono)
+        if zone.prepare:
+            _expect_checks(policy, zones[zone.name])
     return zones
+
+
+def _expect_checks(policy: Policy, zone: DNSZone) -> None:
+    from failover.dnszones.route53 import Route53Zone
+    from failover.dnszones.route53_checks import checked_clusters
+
+    if isinstance(zone, Route53Zone):
+        zone.expect(checked_clusters(policy, zone.name))
 
 
 def open_zone(zone: Zone, *, mono: Callable[[], float]) -> DNSZone:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,14 @@ from failover.dnszones.keyfile import read_private
 from failover.dnszones.limits import AccountBudget, budget_of
 from failover.dnszones.names import absolute_name
 from failover.dnszones.provider import Delta, ProviderZone
-from failover.dnszones.route53_checks import create_check, endpoints_of, list_checks
+from failover.dnszones.route53_checks import PAGES_MAX as CHECK_PAGES_MAX
+from failover.dnszones.route53_checks import (
+    CheckedEndpoint,
+    ListedChecks,
+    checks_page,
+    create_check,
+    endpoints_of,
+)
 from failover.model.errors import Rejected, TargetError, Unavailable
 from failover.model.policy import ClusterEntry
 from failover.model.records import RecordSet, RecordType, ZoneChange
@@ -46,23 +54,53 @@ class Route53Zone(ProviderZone):
     """One hosted zone. Its API answers from one region, whatever happens there: `prepare` is the way around it."""
 
     _client: Any = None
-    _checks: Mapping[str, str] = {}
-    _checks_at = float("-inf")
+    _checked: tuple[CheckedEndpoint, ...] = ()
+    _listed = ListedChecks()
+    _listed_at = float("-inf")
+
+    def expect(self, clusters: Sequence[ClusterEntry]) -> None:
+        """Whose endpoints have a health check beside their records, where the zone says `prepare`."""
+        self._checked = endpoints_of(self.name, clusters) if self.entry.prepare else ()
 
     async def prepare(self, clusters: Sequence[ClusterEntry]) -> tuple[tuple[str, str], ...]:
         """Make a health check for each address of the clusters; (address, id). What is answered changes by none of them:
         the next change of a weighted name writes them beside its records. Raises TargetError.
         """
+        self.expect(clusters)
         made = []
-        for endpoint in endpoints_of(self.name, clusters):
+        for endpoint in self._checked:
             made.append((endpoint.value, await self._call(create_check, self._ask, endpoint)))
-        self._checks_at = float("-inf")
+        self._listed_at = float("-inf")
         return tuple(made)
 
     async def _read_checks(self, *, urgent: bool) -> None:
-        if self.entry.prepare and self._mono() - self._checks_at > CHECKS_EVERY_S:
-            self._checks = await self._call(list_checks, self._ask, self.name, urgent=urgent)
-            self._checks_at = self._mono()
+        """The account's health checks, whole. Until they were listed once, what a change would write is not known."""
+        if not self.entry.prepare or self._mono() - self._listed_at <= CHECKS_EVERY_S:
+            return
+        rows: list[tuple[str, str]] = []
+        page = partial(checks_page, self._ask, where=self.where, target=self.name)
+        marker = ""
+        for _ in range(CHECK_PAGES_MAX):
+            found, marker = await self._call(page, marker, urgent=urgent)
+            rows += found
+            if not marker:
+                self._listed, self._listed_at = ListedChecks(tuple(rows)), self._mono()
+                return
+        raise Unavailable(f"{self.where}: the listing of health checks does not end", target=self.name)
+
+    def _check_of(self, record_set: RecordSet, value: str) -> str:
+        """The id of the health check that goes beside a value: the one that makes today's probe, else the one that stands
+        beside it now, as long as it exists. "" for none.
+        """
+        for endpoint in self._checked:
+            if endpoint.value == value and (number := self._listed.of(endpoint)):
+                return number
+        seen = self._seen.get(record_set.key)
+        for item in seen.raw if seen is not None and self.entry.prepare else ():
+            number = str(item.get("HealthCheckId", ""))
+            if item.get("SetIdentifier") == f"{IDENTIFIER}{value}" and self._listed.has(number):
+                return number
+        return ""
 
     def _budget(self) -> AccountBudget:
         entry = self.entry
@@ -119,7 +157,7 @@ class Route53Zone(ProviderZone):
                 found += await self._list(name, urgent=urgent)
         else:
             found = await self._list("", urgent=urgent)
-        return held_of(found, names, frozenset(self._checks.values()))
+        return held_of(found, names)
 
     async def _list(self, name: str, *, urgent: bool) -> list[Mapping[str, Any]]:
         """All record sets of a name, or of the zone. A listing that breaks off raises: partial is unknown."""
@@ -161,7 +199,7 @@ class Route53Zone(ProviderZone):
                 "SetIdentifier": f"{IDENTIFIER}{value}",
                 "Weight": weight,
                 "ResourceRecords": [{"Value": value}],
-                **({"HealthCheckId": self._checks[value]} if value in self._checks else {}),
+                **({"HealthCheckId": check} if (check := self._check_of(record_set, value)) else {}),
             }
             for value, weight in zip(record_set.values, record_set.weights, strict=True)
         )
@@ -214,6 +252,11 @@ class Route53Zone(ProviderZone):
                 target=self.name,
             )
         said = []
+        missing = [item.value for item in self._checked if self._listed_at > 0 and not self._listed.of(item)]
+        if missing:
+            said.append(
+                f"{', '.join(missing)} has no health check that makes today's probe: `failover dns prepare {self.name}`"
+            )
         try:
             limit = self._ask(
                 "get_hosted_zone_limit", HostedZoneId=self.entry.hosted_zone, Type="MAX_RRSETS_BY_ZONE"
@@ -232,22 +275,20 @@ def _name(item: Mapping[str, Any]) -> str:
     return absolute_name(plain).to_text()
 
 
-def held_of(
-    listed: Sequence[Mapping[str, Any]], names: set[str], checks: frozenset[str] = frozenset()
-) -> dict[Key, Held]:
-    """What is held of these names, record sets of one name and type together. `checks`: ids of health checks of ours."""
+def held_of(listed: Sequence[Mapping[str, Any]], names: set[str]) -> dict[Key, Held]:
+    """What is held of these names, record sets of one name and type together."""
     groups: dict[Key, list[Mapping[str, Any]]] = {}
     for item in listed:
         if item["Type"] in _OURS and (name := _name(item)) in names:
             groups.setdefault((name, item["Type"]), []).append(item)
-    return {key: _held(key, items, checks) for key, items in groups.items()}
+    return {key: _held(key, items) for key, items in groups.items()}
 
 
-def _held(key: Key, items: Sequence[Mapping[str, Any]], checks: frozenset[str]) -> Held:
+def _held(key: Key, items: Sequence[Mapping[str, Any]]) -> Held:
     name, kind = key
     raw = tuple(dict(item) for item in items)
     ttl = int(items[0].get("TTL", 0))
-    foreign = list(_foreign(items, checks))
+    foreign = list(_foreign(items))
     if foreign:
         return Held(name=name, kind=kind, ttl=ttl, values=tuple(foreign), raw=raw)
     if "Weight" not in items[0]:
@@ -259,15 +300,23 @@ def _held(key: Key, items: Sequence[Mapping[str, Any]], checks: frozenset[str]) 
     )
 
 
-def _foreign(items: Sequence[Mapping[str, Any]], checks: frozenset[str]) -> Iterator[str]:
-    """What we cannot write, in words that are no address: read honestly, never replaced."""
+def _foreign(items: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """What we cannot write, in words that are no address: read honestly, never replaced.
+
+    A weighted record of ours is known by its identifier, whatever became of the health check beside it.
+    """
     for item in items:
         policy = next((word for word in _POLICIES if word in item), "")
         if "AliasTarget" in item:
             yield f"alias of {item['AliasTarget'].get('DNSName', '?')}"
         elif policy:
             yield f"{policy} record {item.get('SetIdentifier', '')}"
-        elif item.get("HealthCheckId") and item["HealthCheckId"] not in checks:
+        elif item.get("HealthCheckId") and not _is_ours(item):
             yield f"health-checked record {item.get('SetIdentifier', '')}"
         elif "Weight" in item and len(item.get("ResourceRecords", ())) != 1:
             yield f"weighted record {item.get('SetIdentifier', '')} of {len(item['ResourceRecords'])} values"
+
+
+def _is_ours(item: Mapping[str, Any]) -> bool:
+    values = [record["Value"] for record in item.get("ResourceRecords", ())]
+    return "Weight" in item and [item.get("SetIdentifier")] == [f"{IDENTIFIER}{value}" for value in values]

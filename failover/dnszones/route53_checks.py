@@ -9,12 +9,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from failover.model.codec import digest
+from failover.model.errors import Rejected, Unavailable
+from failover.model.ids import ZoneName
 from failover.model.observation import ProbeKind
-from failover.model.policy import ClusterEntry
+from failover.model.policy import ClusterEntry, Policy
 
 PREFIX = "failover"
 INTERVAL_S, FAILURES = 10, 3
 PAGES_MAX = 50
+ATTEMPTS_MAX = 9
+USED_UP = "HealthCheckAlreadyExists"
 
 _TYPES = {ProbeKind.HTTPS: "HTTPS", ProbeKind.HTTP: "HTTP"}
 Ask = Callable[..., Mapping[str, Any]]
@@ -49,30 +54,77 @@ def endpoints_of(zone: str, clusters: Sequence[ClusterEntry]) -> tuple[CheckedEn
                     config["FullyQualifiedDomainName"] = host.rstrip(".")
             if kind == "HTTPS":
                 config["EnableSNI"] = True
-            found.append(
-                CheckedEndpoint(value=value, reference=f"{PREFIX}:{zone}:{value}:{probe.port}", config=config)
-            )
+            found.append(CheckedEndpoint(value=value, reference=_reference(zone, config), config=config))
     return tuple(found)
 
 
-def list_checks(ask: Ask, zone: str) -> dict[str, str]:
-    """Value -> id of the checks that were made for a zone. Raises our errors."""
-    found: dict[str, str] = {}
-    marker: dict[str, str] = {}
-    for _ in range(PAGES_MAX):
-        page = ask("list_health_checks", MaxItems="100", **marker)
-        for item in page.get("HealthChecks", ()):
-            reference = str(item.get("CallerReference", ""))
-            if reference.startswith(f"{PREFIX}:{zone}:"):
-                value = reference.removeprefix(f"{PREFIX}:{zone}:").rpartition(":")[0]
-                found[value] = str(item["Id"])
-        if not page.get("IsTruncated"):
-            break
-        marker = {"Marker": str(page["NextMarker"])}
-    return found
+def _reference(zone: str, config: Mapping[str, Any]) -> str:
+    """The same for the same wish, another for any other, and at most 64 characters, however long a path or a name is."""
+    return f"{PREFIX}:{digest(zone)[:12]}:{digest(dict(config))[:32]}"
+
+
+def checked_clusters(policy: Policy, zone: ZoneName) -> tuple[ClusterEntry, ...]:
+    """The clusters whose endpoints stand in weighted records of a zone: health checks stand beside those."""
+    published = {
+        cluster
+        for application in policy.applications
+        for name in application.dns
+        if name.zone == zone and name.weighted
+        for cluster in name.clusters
+    }
+    return tuple(item for item in policy.fleet.clusters if item.name in published)
+
+
+@dataclass(frozen=True, slots=True)
+class ListedChecks:
+    """Every health check of the account, listed whole: (id, caller reference) of each."""
+
+    rows: tuple[tuple[str, str], ...] = ()
+
+    def of(self, endpoint: CheckedEndpoint) -> str:
+        """The id of the check that makes this very probe, "" for none: of several attempts the last one."""
+        found = {reference: number for number, reference in self.rows}
+        return next(
+            (found[name] for name in reversed(references_of(endpoint)) if name in found),
+            "",
+        )
+
+    def has(self, number: str) -> bool:
+        return any(number == known for known, _ in self.rows)
+
+
+def references_of(endpoint: CheckedEndpoint) -> tuple[str, ...]:
+    """What a check is called, attempt by attempt: a reference is used up once its check was deleted or edited."""
+    return (
+        endpoint.reference,
+        *(f"{endpoint.reference}:{number}" for number in range(2, ATTEMPTS_MAX + 1)),
+    )
+
+
+def checks_page(ask: Ask, marker: str, *, where: str, target: str) -> tuple[tuple[tuple[str, str], ...], str]:
+    """One page of (id, caller reference), and the marker of the next, "" at the end. Raises our errors.
+
+    What is no listing, or does not say how it goes on, is unknown: a check that is not listed might be there.
+    """
+    page = ask("list_health_checks", MaxItems="100", **({"Marker": marker} if marker else {}))
+    listed, more = page.get("HealthChecks"), page.get("IsTruncated")
+    following = str(page.get("NextMarker", ""))
+    if not isinstance(listed, Sequence) or not isinstance(more, bool) or (more and not following):
+        raise Unavailable(f"{where}: the answer is no listing of health checks", target=target)
+    rows = tuple((str(item["Id"]), str(item.get("CallerReference", ""))) for item in listed)
+    return rows, following if more else ""
 
 
 def create_check(ask: Ask, endpoint: CheckedEndpoint) -> str:
     """Make a check, or find the one that was made by the same reference; its id. It changes no answer by itself."""
-    made = ask("create_health_check", CallerReference=endpoint.reference, HealthCheckConfig=endpoint.config)
-    return str(made["HealthCheck"]["Id"])
+    refused: Rejected | None = None
+    for reference in references_of(endpoint):
+        try:
+            made = ask("create_health_check", CallerReference=reference, HealthCheckConfig=endpoint.config)
+            return str(made["HealthCheck"]["Id"])
+        except Rejected as error:
+            if USED_UP not in str(error):
+                raise
+            refused = error
+    assert refused is not None
+    raise refused

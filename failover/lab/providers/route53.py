@@ -3,7 +3,7 @@
 import asyncio
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,9 @@ from failover.lab.refusals import FENCE_PREFIX, fence_text
 
 PAGE_MAX = 300
 RECORDS_MAX = 10_000
+CHECKS_PAGE_MAX = 100
+REFERENCE_MAX = 64
+"""Characters of a caller reference. It is used up for good, also when its health check is deleted."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -58,6 +61,8 @@ class Route53Fake(StandIn):
         self._changes: dict[str, _Change] = {}
         self._busy_until = float("-inf")
         self.checks: dict[str, HealthCheck] = {}
+        self.checks_page = CHECKS_PAGE_MAX
+        self._references: set[str] = set()
         self.rrsets: dict[tuple[str, str, str], RRSet] = {}
         for kind, values in (
             ("NS", self.behind.names),
@@ -129,7 +134,7 @@ class Route53Fake(StandIn):
             case ("GET", ["change", number]):
                 return self._get_change(number)
             case (method, ["healthcheck", *rest]):
-                return self._health_check(method, rest, body)
+                return self._health_check(method, rest, request.query, body)
         return _error(404, "UnknownOperationException", f"{request.method} {request.path}")
 
     async def _change(self, request: web.Request, body: bytes) -> web.StreamResponse:
@@ -228,32 +233,48 @@ class Route53Fake(StandIn):
             f"<DelegationSet><NameServers>{servers}</NameServers></DelegationSet>",
         )
 
-    def _health_check(self, method: str, rest: list[str], body: bytes) -> web.Response:
-        """Create (POST), read (GET) and update (POST with an id): what the prepared path needs."""
+    def _list_checks(self, query: Mapping[str, str]) -> web.Response:
+        limit = min(int(query.get("maxitems", CHECKS_PAGE_MAX)), self.checks_page)
+        listed = sorted(self.checks.values(), key=lambda one: one.id)
+        listed = [one for one in listed if one.id >= query.get("marker", "")]
+        page, rest = listed[:limit], listed[limit:]
+        return _answer(
+            "ListHealthChecksResponse",
+            f"<HealthChecks>{''.join(one.xml() for one in page)}</HealthChecks>",
+            element("Marker", query.get("marker", "")),
+            element("IsTruncated", "true" if rest else "false"),
+            element("NextMarker", rest[0].id) if rest else "",
+            element("MaxItems", limit),
+        )
+
+    def _health_check(
+        self, method: str, rest: list[str], query: Mapping[str, str], body: bytes
+    ) -> web.Response:
+        """Create (POST), read (GET), update (POST with an id) and delete: what the prepared path needs."""
         if method == "GET" and not rest:
-            listed = "".join(check.xml() for check in self.checks.values())
-            return _answer(
-                "ListHealthChecksResponse",
-                f"<HealthChecks>{listed}</HealthChecks>",
-                element("Marker", ""),
-                element("IsTruncated", "false"),
-                element("MaxItems", 100),
-            )
+            return self._list_checks(query)
         if method == "POST" and not rest:
-            asked = HealthCheck.created(parse(body), number=len(self.checks) + 1)
+            asked = HealthCheck.created(parse(body), number=len(self._references) + 1)
+            if not 1 <= len(asked.reference) <= REFERENCE_MAX:
+                return _error(400, "InvalidInput", f"CallerReference has length at most {REFERENCE_MAX}")
             known = next((one for one in self.checks.values() if one.reference == asked.reference), None)
-            if known is not None and known.config != asked.config:
+            if asked.reference in self._references and (known is None or known.config != asked.config):
                 return _error(
                     409, "HealthCheckAlreadyExists", "A health check with this caller reference exists"
                 )
             check = known or asked
             self.checks[check.id] = check
+            self._references.add(check.reference)
             answer = _answer("CreateHealthCheckResponse", check.xml(), status=201)
             answer.headers["Location"] = f"{self.endpoint}/2013-04-01/healthcheck/{check.id}"
             return answer
         found = self.checks.get(rest[0]) if rest else None
         if found is None:
             return _error(404, "NoSuchHealthCheck", "No health check exists with the specified ID")
+        if method == "DELETE":
+            del self.checks[found.id]
+            self.publish()
+            return _answer("DeleteHealthCheckResponse")
         if method == "POST":
             updated = found.updated(parse(body))
             if updated is None:

@@ -112,7 +112,9 @@ class Batch:
                     f"The request contains an invalid set of changes for a resource record set {what}"
                 )
             seen.add((action, one.key))
-            wrong += [f"{sentence} {what}" for sentence in _problems(one, apex=apex, checks=checks)]
+            wrong += [f"{sentence} {what}" for sentence in _problems(one, apex=apex)]
+            if action != "DELETE" and one.check and one.check not in checks:
+                wrong.append(f"No health check {one.check} {what}")
             held = after.get(one.key)
             if action == "DELETE":
                 if held is None:
@@ -161,7 +163,7 @@ def parse_batch(body: bytes) -> Batch:
     return Batch(changes=changes)
 
 
-def _problems(one: RRSet, *, apex: str, checks: Mapping[str, HealthCheck]) -> list[str]:
+def _problems(one: RRSet, *, apex: str) -> list[str]:
     found = []
     if one.name != apex and not one.name.endswith(f".{apex}"):
         found.append(f"RRSet with DNS name {one.name} is not permitted in zone {apex}")
@@ -177,8 +179,6 @@ def _problems(one: RRSet, *, apex: str, checks: Mapping[str, HealthCheck]) -> li
         found.append("SetIdentifier and a routing policy go together")
     if one.weight is not None and not 0 <= one.weight <= 255:
         found.append("Weight is not between 0 and 255")
-    if one.check and one.check not in checks:
-        found.append(f"No health check {one.check}")
     for value in one.values:
         try:
             dns.rdata.from_text(dns.rdataclass.IN, dns.rdatatype.from_text(one.kind), value)
@@ -219,7 +219,7 @@ def served(rrsets: Iterable[RRSet], checks: Mapping[str, HealthCheck], *, apex: 
             groups.setdefault((one.name, one.kind), []).append(one)
     found: dict[Key, Served] = {}
     for key, group in groups.items():
-        passing = [one for one in group if not one.check or checks[one.check].passes]
+        passing = [one for one in group if one.check not in checks or checks[one.check].passes]
         weighty = [one for one in passing if one.weight is None or one.weight > 0]
         chosen = weighty or passing or group
         choices = tuple((one.weight if one.weight is not None else 1, one.values) for one in chosen)
