@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from failover.dnszones.handshakes import failed_in_handshake
 from failover.model.errors import (
     Conflict,
     LocalFault,
@@ -37,7 +38,7 @@ NO_CREDENTIALS = (
     "SSOTokenLoadError",
     "UnauthorizedSSOTokenError",
 )
-NOT_SENT = ("EndpointConnectionError", "ConnectTimeoutError", "ProxyConnectionError", "SSLError")
+NOT_SENT = ("EndpointConnectionError", "ConnectTimeoutError", "ProxyConnectionError")
 
 
 def known_errors() -> tuple[type[Exception], ...]:
@@ -68,7 +69,7 @@ def translate(error: Exception, *, where: str, target: str, sent_changes: bool) 
         return Rejected(f"{where}: Route 53 would not take this: {sentence_of(error)}", target=target)
     if isinstance(error, ValueError) and "endpoint" in str(error).lower():
         return LocalFault(f"{where}: the endpoint is not usable: {error}", target=target)
-    if name in NOT_SENT:
+    if name in NOT_SENT or failed_in_handshake(error):
         return Unavailable(f"{where}: Route 53 cannot be reached: {sentence_of(error)}", target=target)
     if sent_changes:
         return OutcomeUnknown(

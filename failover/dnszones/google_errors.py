@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from failover.dnszones.handshakes import failed_in_handshake
 from failover.model.errors import (
     Conflict,
     LocalFault,
@@ -16,7 +17,7 @@ RATE_REASONS = frozenset({"rateLimitExceeded", "userRateLimitExceeded", "dailyLi
 CONFLICTS = frozenset(
     {"conditionNotMet", "alreadyExists", "cnameResourceRecordSetConflict", "containerNotEmpty"}
 )
-NOT_SENT = ("ConnectTimeout", "SSLError", "ProxyError", "InvalidURL", "MissingSchema", "InvalidSchema")
+NOT_SENT = ("ConnectTimeout", "ProxyError", "InvalidURL", "MissingSchema", "InvalidSchema")
 
 
 def known_errors() -> tuple[type[Exception], ...]:
@@ -35,7 +36,8 @@ def translate(error: Exception, *, where: str, target: str, sent_changes: bool) 
         return _auth(error, name, where=where, target=target)
     if isinstance(code, int):
         return _answered(error, int(code), where=where, target=target, sent_changes=sent_changes)
-    if name in NOT_SENT or (name == "ConnectionError" and _never_connected(error)):
+    never = name in NOT_SENT or (name == "ConnectionError" and _never_connected(error))
+    if never or failed_in_handshake(error):
         return Unavailable(f"{where}: Cloud DNS cannot be reached: {sentence_of(error)}", target=target)
     if sent_changes:
         return OutcomeUnknown(
