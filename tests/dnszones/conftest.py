@@ -1,11 +1,12 @@
 """One world per test: `world` on everything that speaks the contract, `faulty` on what can be made to fail."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
 from ..servers.bind import BindPair
+from .ministack import LACKS, MinistackWorld, run_ministack
 from .worlds import (
     BindWorld,
     CloudDNSWorld,
@@ -24,15 +25,28 @@ def bind_world(bind_pair: BindPair) -> BindWorld:
     return BindWorld(bind_pair)
 
 
+@pytest.fixture(scope="session")
+def ministack(others_tier: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Another Route 53 that we did not write, on loopback; its URL."""
+    yield from run_ministack(tmp_path_factory.mktemp("ministack"))
+
+
 @pytest.fixture(
-    params=["twin", "lab", "bind", "knot", "bind_knot", "powerdns", "powerdns_lmdb", "route53", "clouddns"]
+    params=[
+        *("twin", "lab", "bind", "knot", "bind_knot", "powerdns", "powerdns_lmdb"),
+        *("route53", "ministack", "clouddns"),
+    ]
 )
 async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[World]:
-    made: TwinWorld | LabWorld | PairWorld | Route53World | CloudDNSWorld
+    made: TwinWorld | LabWorld | PairWorld | Route53World | CloudDNSWorld | MinistackWorld
     if request.param == "bind":
         made = request.getfixturevalue("bind_world")
     elif request.param in ("knot", "bind_knot", "powerdns", "powerdns_lmdb"):
         made = PairWorld(request.getfixturevalue(f"{request.param}_pair"))
+    elif request.param == "ministack":
+        made = MinistackWorld(request.getfixturevalue("ministack"), tmp_path)
+        if (lack := LACKS.get(request.node.originalname)) is not None:
+            request.applymarker(pytest.mark.xfail(reason=f"ministack: {lack}", strict=True))
     elif request.param in ("route53", "clouddns"):
         made = (Route53World if request.param == "route53" else CloudDNSWorld)(tmp_path)
     else:

@@ -2,23 +2,18 @@
 
 import asyncio
 import os
-import socket
-import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
-import boto3
 import pytest
 
-from failover.dnszones import open_zone
 from failover.model.errors import Conflict, FencedOff
-from failover.model.policy import NameServer, Zone
 from failover.model.ports import DNSZone
 
 from ..servers.observers import program
-from ..servers.process import Process
-from .worlds import APEX, SHOP, ZONE, PairWorld, Writer, create, record, until_effective, values_at
+from .ministack import MinistackWorld
+from .worlds import APEX, SHOP, PairWorld, Writer, create, record, until_effective, values_at
 
 EAST, WEST, NORTH = "192.0.2.10", "198.51.100.10", "203.0.113.10"
 SHOP_EAST, SHOP_WEST = record("shop", EAST), record("shop", WEST)
@@ -75,11 +70,12 @@ async def test_kdig_and_nsupdate_see_our_records_and_keep_to_our_fence(pair: Pai
         await zone.change(who.permit(), back)
 
 
+@pytest.mark.parametrize("servers", ["bind_knot", "knot", "powerdns", "powerdns_lmdb"])
 async def test_octodns_sees_exactly_our_change_and_then_none(
-    bind_knot_pair: object, others_tier: None, tmp_path: Path
+    servers: str, request: pytest.FixtureRequest, others_tier: None, tmp_path: Path
 ) -> None:
     """Its copy of the zone before our change differs from the zone after it by our record and our fence, no more."""
-    world = PairWorld(bind_knot_pair)  # type: ignore[arg-type]
+    world = PairWorld(request.getfixturevalue(f"{servers}_pair"))
     await world.start()
     try:
         zone, who = world.open(), Writer()
@@ -125,72 +121,13 @@ zones:
         await world.close()
 
 
-@pytest.fixture(scope="module")
-def ministack(others_tier: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Another Route 53 that we did not write, on loopback; its URL."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    folder = tmp_path_factory.mktemp("ministack")
-    environment = {
-        "GATEWAY_PORT": str(port),
-        "EDGE_PORT": str(port),
-        "MINISTACK_HOST": "127.0.0.1",
-        "GATEWAY_HOST": "127.0.0.1",
-        "MINISTACK_PORT": str(port),
-        "SERVICES": "route53",
-        "IOT_MTLS_PORT": "0",
-    }
-    process = Process("ministack", [program("ministack")], folder=folder, environment=environment)
-    process.start()
-    try:
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline:
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            time.sleep(0.1)
-        else:
-            pytest.fail(f"ministack does not listen:\n{process.log_tail()}")
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.kill()
-
-
 @pytest.fixture
 async def theirs(ministack: str, tmp_path: Path) -> AsyncIterator[DNSZone]:
     """A hosted zone there, through our adapter."""
-    credentials = tmp_path / "credentials"
-    credentials.touch(mode=0o600)
-    credentials.write_text("[default]\naws_access_key_id = test\naws_secret_access_key = test\n")
-
-    def make() -> str:
-        client = boto3.client(
-            "route53",
-            region_name="us-east-1",
-            endpoint_url=ministack,
-            aws_access_key_id="test",
-            aws_secret_access_key="test",
-        )
-        made = client.create_hosted_zone(Name=APEX, CallerReference=str(time.monotonic_ns()))
-        return str(made["HostedZone"]["Id"]).rpartition("/")[2]
-
-    zone = open_zone(
-        Zone(
-            name=ZONE,
-            apex=f"{APEX}.",
-            provider="route53",
-            authoritative=(NameServer(address="127.0.0.1", port=9),),
-            hosted_zone=await asyncio.to_thread(make),
-            credentials_file=str(credentials),
-            endpoint=ministack,
-            requests_per_s=1000.0,
-            timeout_s=10.0,
-        ),
-        mono=time.monotonic,
-    )
-    yield zone
-    await zone.close()
+    world = MinistackWorld(ministack, tmp_path)
+    await world.start()
+    yield world.open()
+    await world.close()
 
 
 async def test_another_route_53_takes_our_changes_and_refuses_stale_ones(theirs: DNSZone) -> None:
