@@ -1,5 +1,6 @@
 """Who answers for a zone: the NS of its parent and its own, and every address of each, against `authoritative`."""
 
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import dns.asyncquery
@@ -47,18 +48,55 @@ async def servers_of(zone: Zone) -> Delegation:
         problems.append(
             f"the parent delegates {zone.apex} to {_listed(parent)}, and the zone names {_listed(child)}"
         )
-    listed = {item.address for item in zone.authoritative}
-    for name, found in sorted(addresses.items()):
-        if not found:
-            problems.append(f"the name server {name} has no address")
-        problems += [
-            f"{name} is {address}, which is not under `authoritative`: clients may ask it, and nobody reads it back"
-            for address in sorted(found - listed)
-        ]
+    problems += [f"the name server {name} has no address" for name, found in addresses.items() if not found]
+    problems += compared(zone, {str(name): found for name, found in addresses.items()})
     return Delegation(
         servers=frozenset(address for found in addresses.values() for address in found),
         problems=tuple(problems),
     )
+
+
+async def named_servers(
+    zone: Zone, published: Sequence[str], address_of: Callable[[str], Awaitable[set[str]]]
+) -> list[str]:
+    """What `authoritative` lacks of the servers that clients may be sent to, and what it has besides, each by name.
+
+    By the policy's resolvers where it names some, parent and child; else by the zone's own `published` names, and what it
+    holds itself of their addresses (`address_of`, empty where it holds none). What cannot be compared is counted.
+    """
+    if zone.resolvers:
+        return list((await servers_of(zone)).problems)
+    published = sorted(absolute_name(name).to_text() for name in published)
+    known = {name: await address_of(name) for name in published}
+    if all(known.values()):
+        return compared(zone, known)
+    if len(published) <= len(zone.authoritative):
+        return []
+    listed = ", ".join(item.address for item in zone.authoritative)
+    sentence = (
+        f"{zone.apex} has {len(published)} name servers ({', '.join(published)}), and only {len(zone.authoritative)} "
+        f"addresses are under `authoritative` ({listed}): a change is effective when all that clients may ask are read "
+        "back. Name `resolvers`, and they are compared one by one"
+    )
+    return [sentence]
+
+
+def compared(zone: Zone, addresses: Mapping[str, set[str]]) -> list[str]:
+    """Differences between name servers, by their addresses, and `authoritative`. What has no known address could be any."""
+    listed = {item.address for item in zone.authoritative}
+    lacking = [
+        f"{name} is {address}, which is not under `authoritative`: clients may ask it, and nobody reads it back"
+        for name, found in sorted(addresses.items())
+        for address in sorted(found - listed)
+    ]
+    if not addresses or not all(addresses.values()):
+        return lacking
+    besides = sorted(listed.difference(*addresses.values()))
+    return lacking + [
+        f"{address} is under `authoritative`, and is no name server of {zone.apex}: clients are not sent there, and what it "
+        "answers proves nothing"
+        for address in besides
+    ]
 
 
 async def _names(resolver: dns.asyncresolver.Resolver, apex: dns.name.Name) -> set[dns.name.Name]:

@@ -13,6 +13,7 @@ import dns.rdatatype
 import dns.update
 
 from failover.dnszones.answers import Found, refused_update
+from failover.dnszones.delegation import named_servers
 from failover.dnszones.names import FENCE_LABEL, absolute_name, rdata_type
 from failover.dnszones.update import ATOMIC_NAMES
 from failover.dnszones.verify import Asker, Silent, read_serial, serial_before
@@ -148,13 +149,19 @@ async def _check_name_servers(zone: Zone, apex: dns.name.Name, ask: Ask) -> list
     except TargetError as error:
         return [str(error)]
     published = [] if found.rrset is None else sorted(str(item.target) for item in found.rrset)
-    if len(published) <= len(zone.authoritative):
-        return []
-    sentence = (
-        f"{zone.apex} has {len(published)} name servers ({', '.join(published)}), and only {len(zone.authoritative)} "
-        "addresses are under `authoritative`: a change is effective when all that clients may ask are read back"
-    )
-    return [sentence]
+
+    async def address_of(name: str) -> set[str]:
+        server = absolute_name(name)
+        held: set[str] = set()
+        for kind in (dns.rdatatype.A, dns.rdatatype.AAAA) if server.is_subdomain(apex) else ():
+            try:
+                answer = await ask(server, kind)
+            except TargetError:
+                return set()
+            held.update(item.address for item in answer.rrset or ())
+        return held
+
+    return await named_servers(zone, published, address_of)
 
 
 async def _check_wildcard(apex: dns.name.Name, ask: Ask) -> list[str]:

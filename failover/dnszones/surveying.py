@@ -3,7 +3,9 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 
+from failover.dnszones.delegation import named_servers
 from failover.dnszones.names import absolute_name, rdata_type
 from failover.dnszones.rehearsal import check_server, expiry
 from failover.model.errors import TargetError
@@ -14,6 +16,9 @@ from failover.model.records import CAPABILITIES, RecordSet, RecordType, ZoneStat
 
 Read = Callable[[Sequence[RecordSet | tuple[str, str]], Sequence[ApplicationName]], Awaitable[ZoneState]]
 Describe = Callable[[], Awaitable[tuple[tuple[str, ...], tuple[str, ...]]]]
+
+
+ADDRESSES = (RecordType.A, RecordType.AAAA)
 
 
 async def survey(
@@ -42,11 +47,7 @@ async def survey(
         problems.append(str(error))
         return _found(zone, problems, warnings)
     warnings += said
-    if len(servers) > len(zone.authoritative):
-        warnings.append(
-            f"{zone.apex} has {len(servers)} name servers ({', '.join(servers)}), and only {len(zone.authoritative)} "
-            "addresses are under `authoritative`: a change is effective when all that clients may ask are read back"
-        )
+    warnings += await named_servers(zone, servers, partial(_addresses_in, zone, read))
     asked = set(good)
     for item in state.record_sets:
         if item.record_type is RecordType.CNAME and item.key not in asked:
@@ -59,6 +60,17 @@ async def survey(
     looks = await asyncio.gather(*(check_server(zone, server, apex, None) for server in zone.authoritative))
     warnings += [sentence for sentences in looks for sentence in sentences]
     return _found(zone, problems, warnings)
+
+
+async def _addresses_in(zone: Zone, read: Read, name: str) -> set[str]:
+    """What the zone itself holds of a name server's addresses; nothing for one that lies elsewhere."""
+    if not absolute_name(name).is_subdomain(absolute_name(zone.apex)):
+        return set()
+    try:
+        state = await read([(name, kind) for kind in ADDRESSES], ())
+    except TargetError:
+        return set()
+    return {value for item in state.record_sets if item.record_type in ADDRESSES for value in item.values}
 
 
 def _found(zone: Zone, problems: Sequence[str], warnings: Sequence[str]) -> tuple[RightProblem, ...]:
