@@ -29,8 +29,16 @@ UDP_SHARE = 0.3
 """Share of the deadline that the answer over UDP may take: one lost datagram must leave time for TCP."""
 
 
+OVERALL_TIMES = 10
+"""All questions of one look together may take this many times what one may: a slow server is not a silent one."""
+
+
 class Silent(Exception):
-    """No answer that says anything about the zone's content: silence, SERVFAIL, REFUSED."""
+    """No answer that says anything about the zone's content: silence, SERVFAIL, REFUSED. `timed_out`: nothing came at all."""
+
+    def __init__(self, sentence: str, *, timed_out: bool = False) -> None:
+        self.timed_out = timed_out
+        super().__init__(sentence)
 
 
 async def verify_server(
@@ -46,6 +54,7 @@ async def verify_server(
     One whose serial is older than `expected_serial` does not serve the change, whatever it answers: it may hold the same
     values from before two changes, of which it has yet to pass through the first.
     It is silent unless it answers for all of them; one that answers something else is wrong even if half silent.
+    `timeout_s`: of each question; once one got no answer in its time, no further ones are asked.
     """
     name = f"{server.address} port {server.port}"
     asker = Asker(server, timeout_s=timeout_s)
@@ -88,10 +97,17 @@ async def _looked(
 ) -> tuple[list[str], list[str]]:
     """(what differs, what was not answered) of these record sets, in sentences."""
     bound = asyncio.Semaphore(PARALLEL_PER_SERVER)
+    gone: list[Silent] = []
 
     async def look(record_set: RecordSet) -> str:
         async with bound:
-            return await _look(asker, record_set, apex)
+            if gone:  # it answered nothing in a question's whole time: it is not waited for name by name
+                raise gone[0]
+            try:
+                return await _look(asker, record_set, apex)
+            except Silent as error:
+                gone.extend([error] if error.timed_out else [])
+                raise
 
     looks = await asyncio.gather(*(look(item) for item in wanted), return_exceptions=True)
     differences, unanswered = [], []
@@ -153,13 +169,13 @@ def serial_before(serial: int, other: int) -> bool:
 
 
 class Asker:
-    """Asks one server until one deadline for all of it has passed."""
+    """Asks one server: each question for at most `timeout_s`, all of them together for `OVERALL_TIMES` as long."""
 
     def __init__(self, server: NameServer, *, timeout_s: float) -> None:
         self.target = f"name server {server.address} port {server.port}"
         self._server = server
         self._timeout_s = timeout_s
-        self._deadline = asyncio.get_running_loop().time() + timeout_s
+        self._deadline = asyncio.get_running_loop().time() + timeout_s * OVERALL_TIMES
         self._udp: Datagrams | None = None
         self._tcp: Connection | None = None
         self._opening = asyncio.Lock()
@@ -169,9 +185,10 @@ class Asker:
     ) -> dns.message.Message:
         """One answer over UDP, or over TCP where UDP is cut short or silent. Raises Silent."""
         question = dns.message.make_query(name, kind, flags=dns.flags.Flag(0), use_edns=0, payload=1232)
+        until = self._until()
         answer = await self._by_udp(question) if by_udp else None
         if answer is None:
-            answer = await self._by_tcp(question)
+            answer = await self._by_tcp(question, until)
         if answer.rcode() not in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
             raise Silent(f"it answers {dns.rcode.to_text(answer.rcode())}")
         return answer
@@ -195,22 +212,23 @@ class Asker:
             return self._udp
 
     def _udp_share(self) -> float:
-        return min(self._left(), self._timeout_s * UDP_SHARE)
+        return min(_left(self._deadline), self._timeout_s * UDP_SHARE)
 
-    async def _by_tcp(self, question: dns.message.Message) -> dns.message.Message:
+    async def _by_tcp(self, question: dns.message.Message, until: float) -> dns.message.Message:
         try:
             async with self._opening:
                 if self._tcp is None or not self._tcp.usable:
                     await self._close_tcp()
                     self._tcp = await open_connection(
-                        self._server.address, self._server.port, timeout_s=self._left()
+                        self._server.address, self._server.port, timeout_s=_left(until)
                     )
-            return await self._tcp.exchange(question, timeout_s=self._left())
+            return await self._tcp.exchange(question, timeout_s=_left(until))
         except WIRE_ERRORS as error:
-            raise Silent(str(error)) from None
+            raise Silent(str(error), timed_out=getattr(error, "timed_out", False)) from None
 
-    def _left(self) -> float:
-        return max(0.0, self._deadline - asyncio.get_running_loop().time())
+    def _until(self) -> float:
+        """When a question that is asked now has had its time."""
+        return min(asyncio.get_running_loop().time() + self._timeout_s, self._deadline)
 
     async def close(self) -> None:
         """Close both ways."""
@@ -222,3 +240,7 @@ class Asker:
         connection, self._tcp = self._tcp, None
         if connection is not None:
             await connection.close()
+
+
+def _left(until: float) -> float:
+    return max(0.0, until - asyncio.get_running_loop().time())
