@@ -74,17 +74,28 @@ def _survivability(
         return []
     domains = {domain for item in clusters for domain in domains_of(item)}
     when = f"asked {ago(asked['at'])} ago"
-    found = [
-        f"its loss ({', '.join(item['domains'])}) would not be survived whole: {item['unplaced']} replicas without a place, "
-        f"{item['shed']} given up ({when}; `failover survivability`)"
-        for item in asked["outcomes"]
-        if domains & set(item["domains"])
-    ]
-    return found + [
-        f"the promise {item['promise']} would be broken by the loss of {item['domain']} ({when})"
-        for item in asked["broken"]
-        if item["application"] in applications
-    ]
+    found = [_lost(item, when) for item in asked["outcomes"] if domains & set(item["domains"])]
+    for row, verb in (
+        ("broken", "would be broken"),
+        ("unshown", "cannot be shown to hold, and might be broken"),
+    ):
+        found += [
+            f"the promise {item['promise']} {verb} by the loss of {item['domain']} ({when})"
+            for item in asked.get(row, ())
+            if item["application"] in applications
+        ]
+    return found
+
+
+def _lost(item: dict[str, Any], when: str) -> str:
+    where, source = ", ".join(item["domains"]), f"({when}; `failover survivability`)"
+    if item["survives"] is None:
+        return f"nobody knows what its loss ({where}) would mean: {', '.join(item['unseen'])} not seen lately {source}"
+    waiting = item.get("waiting", 0)
+    told = f"{item['unplaced']} replicas without a place, {item['shed']} given up" + (
+        f", {waiting} that only a person moves" if waiting else ""
+    )
+    return f"its loss ({where}) would not be survived whole: {told} {source}"
 
 
 def _holding(status: dict[str, Any]) -> list[str]:

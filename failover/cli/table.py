@@ -153,15 +153,20 @@ def _about_duplicates(status: dict[str, Any]) -> list[str]:
 
 
 def _about_promises(status: dict[str, Any]) -> list[str]:
-    """Promises of the policy that the loss of some domain would break now."""
+    """Promises of the policy that the loss of some domain would break now, or of which nobody can say."""
     asked = status.get("survivability")
-    if asked is None or not asked["broken"]:
+    if asked is None:
         return []
-    told = [
-        f"{item['application']} would not survive the loss of {item['domain']}" for item in asked["broken"]
-    ]
-    more = f"; and {len(told) - 3} more" if len(told) > 3 else ""
-    return [_then(status, f"PROMISE BROKEN: {'; '.join(told[:3])}{more} (`failover survivability`)")]
+    found = []
+    for row, word, verb in (
+        ("broken", "PROMISE BROKEN", "would not survive"),
+        ("unshown", "PROMISE NOT SHOWN", "is not known to survive"),
+    ):
+        told = [f"{item['application']} {verb} the loss of {item['domain']}" for item in asked.get(row, ())]
+        more = f"; and {len(told) - 3} more" if len(told) > 3 else ""
+        if told:
+            found.append(_then(status, f"{word}: {'; '.join(told[:3])}{more} (`failover survivability`)"))
+    return found
 
 
 def _not_done(status: dict[str, Any]) -> list[str]:

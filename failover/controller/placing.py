@@ -73,5 +73,5 @@ def survives_row(asked: tuple[datetime, Survivability] | None) -> dict[str, Any]
         return None
     at, found = asked
     row = survivability_row(found)
-    bad = [item for item in row["outcomes"] if not item["survives"]]
+    bad = [item for item in row["outcomes"] if item["survives"] is not True]
     return {**row, "outcomes": bad[:ROWS_MAX], "asked": len(row["outcomes"]), "at": to_plain(at)}

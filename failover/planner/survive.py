@@ -2,21 +2,24 @@
 
 `survivability(snapshot, policy) -> Survivability`. Nothing is assumed but the loss itself: capacity, placements and rules
 are those of the snapshot, and what is unknown or no target today takes nothing.
+
+What no run would do by itself is not survived by itself: an application whose single writer is lost waits for a person.
+And a domain with a cluster that nobody has looked at lately may run more than is known: its loss is never called survived.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
 from failover.model.ids import ApplicationName, ClusterName, Domain, DomainKind
 from failover.model.plan import PlanRequest, RunKind
-from failover.model.policy import Application, Policy, WorkloadRef
+from failover.model.policy import Application, OnShortage, Policy, WorkloadRef
 from failover.model.snapshot import Snapshot
 from failover.planner.eligibility import target_refusals
 from failover.planner.joint import problem as joint
 from failover.planner.loss import Case, Loss, Targets, candidates, is_single_writer
 from failover.planner.make import free_room
-from failover.planner.together import problem_of
+from failover.planner.together import held_there, problem_of
 from failover.planner.world import World, see
 
 
@@ -33,8 +36,11 @@ class Short:
 class Outcome:
     """What the loss of some domains (one, or a pair) would mean.
 
-    `lost`, `replaced`, `unplaced`, `shed`: replicas. `tightest`: the resource with the least headroom afterwards,
-    `headroom_percent` of it still free. `short`: who would end with less. `broken`: applications whose promise it breaks.
+    `lost`, `replaced`, `waiting`, `unplaced`, `shed`: replicas; `waiting`: there is room for them, and only a person moves
+    them, because a single writer of their application is lost. `tightest`: the resource with the least headroom afterwards,
+    `headroom_percent` of it still free. `short`: who would end with less; `waits`: who would wait. `unseen`: clusters that
+    would be lost and that nobody has looked at lately: they may run more than is counted here. `broken`: applications whose
+    promise it breaks; `unshown`: those of which nobody can say, because of what is unseen.
     """
 
     domains: tuple[Domain, ...]
@@ -44,13 +50,19 @@ class Outcome:
     shed: int
     tightest: str
     headroom_percent: float
+    waiting: int = 0
     short: tuple[Short, ...] = ()
+    waits: tuple[ApplicationName, ...] = ()
+    unseen: tuple[ClusterName, ...] = ()
     broken: tuple[ApplicationName, ...] = ()
+    unshown: tuple[ApplicationName, ...] = ()
 
     @property
-    def survives(self) -> bool:
-        """Everything would be placed again, and nothing be given up for it."""
-        return self.unplaced == 0 and self.shed == 0
+    def survives(self) -> bool | None:
+        """Everything would be placed again with no person's help, and nothing be given up for it; None: unknown."""
+        if self.unplaced or self.shed or self.waiting:
+            return False
+        return None if self.unseen else True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +76,11 @@ class Survivability:
     def broken(self) -> tuple[tuple[ApplicationName, Domain], ...]:
         """Every promise that a loss would break."""
         return tuple((name, item.domains[0]) for item in self.outcomes for name in item.broken)
+
+    @property
+    def unshown(self) -> tuple[tuple[ApplicationName, Domain], ...]:
+        """Every promise of which nobody can say whether that loss would break it."""
+        return tuple((name, item.domains[0]) for item in self.outcomes for name in item.unshown)
 
 
 def survivability(
@@ -87,10 +104,10 @@ def survivability(
         return Survivability(outcomes=tuple(_nothing_runs(item) for item in asked), unknown=unknown)
     from failover.planner.joint.survive import survivability as ask
 
-    problem = problem_of(world, list(cases.values()), free_room(world, ()), targets, holds=True)
+    problem = problem_of(world, list(cases.values()), free_room(world, ()), targets, survey=True)
     losses = [_loss(item, policy) for item in asked]
     outcomes = [
-        _outcome(item, found, cases, policy) for item, found in zip(asked, ask(problem, losses), strict=True)
+        _outcome(world, item, found, cases) for item, found in zip(asked, ask(problem, losses), strict=True)
     ]
     return Survivability(outcomes=tuple(outcomes), unknown=unknown)
 
@@ -122,25 +139,83 @@ def _nothing_runs(domains: tuple[Domain, ...]) -> Outcome:
 
 
 def _outcome(
-    domains: tuple[Domain, ...], found: joint.Survival, cases: dict[str, Case], policy: Policy
+    world: World, domains: tuple[Domain, ...], found: joint.Survival, cases: Mapping[str, Case]
 ) -> Outcome:
+    sites = frozenset(ClusterName(site) for site in found.domain.sites)
     short = tuple(
         Short(application=cases[key].application.name, workload=cases[key].workload.ref, missing=missing)
         for key, missing in found.victims
     )
-    missing = {item.application for item in short}
+    waits = _waits(world, sites, cases)
+    waiting = _waiting(found, waits, cases)
+    unseen = _unseen(world, sites)
+    harmed = {item.application for item in short} | waits
+    promised = [one for one in world.policy.applications if promises(one, domains)]
     return Outcome(
         domains=domains,
         lost=found.lost,
-        replaced=found.replaced,
+        replaced=found.replaced - waiting,
         unplaced=found.unplaced,
         shed=found.shed,
         tightest=found.tightest,
         headroom_percent=round(100 * found.headroom, 1),
+        waiting=waiting,
         short=short,
-        broken=tuple(
-            one.name for one in policy.applications if one.name in missing and promises(one, domains)
+        waits=tuple(one.name for one in world.policy.applications if one.name in waits),
+        unseen=unseen,
+        broken=tuple(one.name for one in promised if one.name in harmed),
+        unshown=tuple(
+            one.name
+            for one in promised
+            if one.name not in harmed and _may_be_harmed(world, one, sites, frozenset(unseen))
         ),
+    )
+
+
+def _waits(
+    world: World, sites: frozenset[ClusterName], cases: Mapping[str, Case]
+) -> frozenset[ApplicationName]:
+    """Applications that run a single writer there: a run leaves each of them out as a whole (`single-writer`)."""
+    return frozenset(
+        case.application.name
+        for case in cases.values()
+        if case.single
+        and any(
+            rule.cluster in sites and held_there(world, case, rule.cluster, survey=True)
+            for rule in case.workload.placement
+        )
+    )
+
+
+def _waiting(found: joint.Survival, waits: frozenset[ApplicationName], cases: Mapping[str, Case]) -> int:
+    """Lost replicas of these applications that there is room for."""
+    missing = dict(found.victims)
+    return sum(
+        max(0, lost - missing.get(key, 0))
+        for key, lost in found.losses
+        if cases[key].application.name in waits
+    )
+
+
+def _unseen(world: World, sites: frozenset[ClusterName]) -> tuple[ClusterName, ...]:
+    """Of these clusters those that something may run in, and that nobody has looked at lately, or ever."""
+    named = {cluster for application in world.policy.applications for cluster in application.clusters}
+    return tuple(sorted(cluster for cluster in sites & named if not world.fresh(cluster)))
+
+
+def _may_be_harmed(
+    world: World, application: Application, sites: frozenset[ClusterName], unseen: frozenset[ClusterName]
+) -> bool:
+    """What runs unseen would be lost too: it is this application's own, takes the room that this one's lost replicas need,
+    or makes this one give up replicas.
+    """
+    if not unseen:
+        return False
+    return bool(sites.intersection(application.clusters)) or any(
+        other.tier < application.tier
+        and other.on_shortage is OnShortage.SHED
+        and unseen.intersection(other.clusters)
+        for other in world.policy.applications
     )
 
 

@@ -79,12 +79,13 @@ def problem_of(
     targets: Targets,
     *,
     moves: int = 0,
-    holds: bool = False,
+    survey: bool = False,
 ) -> joint.Problem:
     """Sites for every cluster of the fleet, and one demand a case.
 
-    `moves`: of a rebalancing, which moves what stands too. `holds`: what holds and does not fit whole takes nothing; a plan
-    of a run knows better, because the floor of an application may be less than all of it.
+    `moves`: of a rebalancing, which moves what stands too. `survey`: asked before any disaster. Then what holds and does
+    not fit whole takes nothing (a plan of a run knows better, because the floor of an application may be less than all of
+    it), and what a cluster runs that serves nobody today counts as running: nobody has placed it anew.
     """
     room = Room(world, cases, free, moving=moves > 0)
     return joint.Problem(
@@ -92,7 +93,7 @@ def problem_of(
             site_of(world, entry, free, targets, yields=moves > 0 or world.may_shed)
             for entry in world.policy.fleet.clusters
         ),
-        demands=tuple(demand_of(world, case, room, holds=holds) for case in cases),
+        demands=tuple(demand_of(world, case, room, survey=survey) for case in cases),
         headroom=world.policy.fleet.headroom_percent / 100,
         moves=moves,
     )
@@ -159,19 +160,28 @@ class Room:
         return places + places_on(Resources.of(yielding), request)
 
 
-def demand_of(world: World, case: Case, room: Room, *, holds: bool) -> joint.Demand:
+def held_there(world: World, case: Case, cluster: ClusterName, *, survey: bool) -> int:
+    """Replicas that it keeps in a cluster, as last seen; 0 in a source, and where what stands there counts no longer.
+
+    `survey`: see `problem_of`. What a run has moved away from a cluster is a duplicate there.
+    """
+    counts = world.carries(cluster) or (
+        survey and (cluster, case.application.name) not in world.snapshot.away
+    )
+    state = world.state(cluster, case.workload.ref)
+    return state.wanted if counts and state is not None and cluster not in world.sources else 0
+
+
+def demand_of(world: World, case: Case, room: Room, *, survey: bool) -> joint.Demand:
     """One workload: what it keeps, what it wants in all, where it may go."""
     on_shortage = case.application.on_shortage
-    if on_shortage is OnShortage.HOLD and (not holds or case.application.floor < 100):
+    if on_shortage is OnShortage.HOLD and (not survey or case.application.floor < 100):
         on_shortage = OnShortage.PARTIAL
     workload, request = case.workload, case.request()[0]
     current: dict[str, int] = {
-        rule.cluster: state.wanted
+        rule.cluster: held
         for rule in workload.placement
-        if rule.cluster not in world.sources
-        and world.carries(rule.cluster)
-        and (state := world.state(rule.cluster, workload.ref)) is not None
-        and state.wanted
+        if (held := held_there(world, case, rule.cluster, survey=survey))
     }
     choices = []
     for rule in workload.placement:

@@ -11,6 +11,7 @@ from failover.model.telemetry import TelemetryEvent
 SURVIVABILITY = "survivability"
 SURVIVES_PREFIX = "survives:"
 """The fields of that event that say of a domain whether its loss would be survived: for metrics, too many for a line."""
+UNKNOWN = "unknown"
 SECRET_WORDS = ("token", "secret", "password", "key", "authorization")
 
 
@@ -57,6 +58,22 @@ class LogSink:
         write(event.name, at=event.at.isoformat(timespec="milliseconds"), sentence=event.sentence, **fields)
 
 
+class Absent:
+    """A gauge that is absent until its first value: a 0 that nobody has measured would be read as one that somebody has."""
+
+    def __init__(self, name: str, about: str, registry: CollectorRegistry) -> None:
+        self._gauge = Gauge(name, about, registry=None)
+        self._registry = registry
+        self._known = False
+
+    def set(self, value: float) -> None:
+        """From now on it has this value."""
+        self._gauge.set(value)
+        if not self._known:
+            self._registry.register(self._gauge)
+            self._known = True
+
+
 class MetricsSink:
     """Counts for Prometheus, in a registry of its own."""
 
@@ -68,28 +85,33 @@ class MetricsSink:
         )
         self._survives = Gauge(
             "failover_survives",
-            "1 where the loss would be survived whole",
+            "1 where the loss would be survived whole, 0 where not; absent where nobody knows",
             ["domain"],
             registry=self.registry,
         )
-        self._broken = Gauge(
-            "failover_promises_broken",
-            "Promises that the loss of some domain would break",
+        self._unknown = Gauge(
+            "failover_survives_unknown",
+            "1 where the domain holds a cluster that nobody has looked at lately, and nothing else breaks it",
+            ["domain"],
             registry=self.registry,
         )
-        self._headroom = Gauge(
+        self._broken = Absent(
+            "failover_promises_broken", "Promises that the loss of some domain would break", self.registry
+        )
+        self._unshown = Absent(
+            "failover_promises_unshown",
+            "Promises of which nobody knows whether the loss of some domain would break them",
+            self.registry,
+        )
+        self._headroom = Absent(
             "failover_survivability_headroom_percent",
             "Least headroom of the tightest resource after the loss of any domain",
-            registry=self.registry,
+            self.registry,
         )
-        self._asked = Gauge(
-            "failover_survivability_timestamp_seconds",
-            "When that was last worked out",
-            registry=self.registry,
+        self._asked = Absent(
+            "failover_survivability_timestamp_seconds", "When that was last worked out", self.registry
         )
-        self._last = Gauge(
-            "failover_last_event_timestamp_seconds", "When the last event was", registry=self.registry
-        )
+        self._last = Absent("failover_last_event_timestamp_seconds", "When the last event was", self.registry)
 
     def emit(self, event: TelemetryEvent) -> None:
         """Count it."""
@@ -103,11 +125,17 @@ class MetricsSink:
     def _survivability(self, event: TelemetryEvent) -> None:
         """Could we fail over now: one gauge a domain. Domains that are gone from the fleet are gone from the metric."""
         self._survives.clear()
+        self._unknown.clear()
         for key, value in event.fields:
             if key.startswith(SURVIVES_PREFIX):
-                self._survives.labels(key.removeprefix(SURVIVES_PREFIX)).set(int(value))
+                domain = key.removeprefix(SURVIVES_PREFIX)
+                if value == UNKNOWN:
+                    self._unknown.labels(domain).set(1)
+                else:
+                    self._survives.labels(domain).set(int(value))
         told = dict(event.fields)
         self._broken.set(float(told["broken"]))
+        self._unshown.set(float(told["unshown"]))
         self._headroom.set(float(told["headroom_percent"]))
         self._asked.set(event.at.timestamp())
 

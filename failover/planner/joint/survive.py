@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from failover.planner.joint.arrays import Ints, Prepared
 from failover.planner.joint.problem import Domain, Problem, Survival
 from failover.planner.joint.solution import Placement
 from failover.planner.joint.solve import Engine
@@ -28,7 +29,6 @@ def lose_domain(engine: Engine, domain: Domain) -> Survival:
     missing = placement.state.missing
     unplaced = np.minimum(missing, lost)
     shed = missing - unplaced
-    short = np.flatnonzero(missing)
     tightest, headroom = _tightest(placement)
     return Survival(
         domain=domain,
@@ -38,7 +38,15 @@ def lose_domain(engine: Engine, domain: Domain) -> Survival:
         shed=int(shed.sum()),
         tightest=tightest,
         headroom=headroom,
-        victims=tuple(sorted((prepared.demands[at].key, int(missing[at])) for at in short.tolist())),
+        victims=_by_key(prepared, missing),
+        losses=_by_key(prepared, lost),
+    )
+
+
+def _by_key(prepared: Prepared, replicas: Ints) -> tuple[tuple[str, int], ...]:
+    """Those demands that have some, by key."""
+    return tuple(
+        sorted((prepared.demands[at].key, int(replicas[at])) for at in np.flatnonzero(replicas).tolist())
     )
 
 
