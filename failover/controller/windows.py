@@ -5,7 +5,7 @@ during an incident (a run, a pause, something that no longer serves or is still 
 """
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,8 +50,9 @@ class Windows:
         self._context, self._command = context, command
         self._version = 0
         self._applied: dict[str, Applied] | None = None
-        self._looked = self._tried = float("-inf")
+        self._looked = float("-inf")
         self._waiting: dict[str, str] = {}
+        self._tried: dict[str, float] = {}
 
     def lay_down(self) -> None:
         """Another may act now: what was applied is read anew."""
@@ -67,11 +68,25 @@ class Windows:
         if self._applied is None:
             await self._load()
         due = [one for one in context.policy.applications if self._is_due(one)]
-        for name in [name for name in self._waiting if name not in {one.name for one in due}]:
-            del self._waiting[name]
-        if due and now.mono - self._tried >= (RETRY_S if self._waiting else 0.0):
-            self._tried = now.mono
-            await self._apply(due[0] if due[0].name not in self._waiting else due[-1])
+        names = {one.name for one in due}
+        self._waiting = {name: why for name, why in self._waiting.items() if name in names}
+        self._tried = {
+            name: at for name, at in self._tried.items() if name in names or now.mono - at < RETRY_S
+        }
+        if (following := self._next(due, now.mono)) is not None:
+            self._tried[following.name] = now.mono
+            await self._apply(following)
+
+    def _next(self, due: Sequence[Application], mono: float) -> Application | None:
+        """One that was not tried lately goes at once; the others take turns, one every RETRY_S, for each try looks at the
+        whole fleet. So one that is refused for ever keeps nobody waiting.
+        """
+        fresh = next((one for one in due if one.name not in self._tried), None)
+        if fresh is not None or not due:
+            return fresh
+        if mono - max(self._tried[one.name] for one in due) < RETRY_S:
+            return None
+        return min(due, key=lambda one: self._tried[one.name])
 
     def _is_due(self, application: Application) -> bool:
         applied = (self._applied or {}).get(

@@ -2,12 +2,15 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from itertools import pairwise
+from typing import Any
 
 from failover.controller.calendar import Calendar
-from failover.controller.windows import Windows
+from failover.controller.calendar_jobs import JobRefused
+from failover.controller.windows import RETRY_S, Windows
 from failover.lab.fleet import TwinFleet
 from failover.lab.virtual import run_virtual
-from failover.model.ids import ClusterName, ScheduleName
+from failover.model.ids import ApplicationName, ClusterName, ScheduleName
 from failover.model.journal import JobFinished, RunState
 from failover.model.plan import RunKind
 from failover.model.policy import JobKind, Schedule, Window
@@ -122,6 +125,51 @@ def test_an_incident_goes_before_a_rebalancing_that_is_under_way() -> None:
         assert first.state is RunState.ABORTED
         assert "north-1 no longer serves: balance can wait" in first.sentence
         assert second.plan.run_kind is RunKind.EVACUATION
+        await fleet.stop()
+
+    run_virtual(story())
+
+
+def test_a_window_that_is_refused_lets_the_next_one_in() -> None:
+    """Three are due at once. The first and the last are refused for ever, the one between them only at first."""
+
+    async def story() -> None:
+        fleet = await a_healthy_fleet(timing=CALM)
+        assert fleet.controller is not None
+        context = fleet.controller.context
+        window = Window(
+            name="always", cron="* * * * *", timezone="UTC", duration_s=3600, weights=((WEST, 4),)
+        )
+        names = [ApplicationName(name) for name in ("first", "middle", "last")]
+        shop = fleet.policy.applications[0]
+        copies = tuple(replace(shop, name=name, dns=(), windows=(window,)) for name in names)
+        await fleet.controller.use_policy(
+            replace(fleet.policy, applications=copies, generation="00000000000000aa")
+        )
+        tried: list[tuple[str, float]] = []
+
+        async def command(request: dict[str, Any]) -> dict[str, Any]:
+            [name] = request["applications"]
+            tried.append((name, context.now().mono))
+            if name != "middle" or len(tried) <= 3:
+                raise JobRefused(f"{name} is refused")
+            return {"run": ""}
+
+        windows = Windows(context, command)
+        await follow(fleet, windows, 8)
+        assert [name for name, _ in tried] == ["first", "middle", "last"], "each at once, none behind another"
+        await follow(fleet, windows, 120)
+        assert [name for name, _ in tried[3:]] == ["first", "middle", "last", "first"]
+        refused = [at for name, at in tried[2:] if name != "middle"]
+        assert all(later - sooner >= RETRY_S for sooner, later in pairwise(refused)), (
+            "each looks at the whole fleet"
+        )
+        results = {row["name"]: row["result"] for row in windows.rows()}
+        assert results == {
+            "window/first/always": "unknown (waits)",
+            "window/middle/always": "applied",
+            "window/last/always": "unknown (waits)",
+        }
         await fleet.stop()
 
     run_virtual(story())
