@@ -32,7 +32,8 @@ class Prepared:
 
     Sites: `free` [S, R] after the headroom, `capacity` [S, R], `largest` [S, R] (of one node), `price` [S, R],
     `idle` [S] (1 - utilisation), `takes` [S] (open and of known capacity). Demands: `tier`, `replicas`, `luck`
-    (0 to 1, from the key), `strategy` (index of STRATEGIES), `whole`, `standby`, `may_shed`, `hold`, `gives` (may be shed), `request` [D, R].
+    (0 to 1, from the key), `strategy` (index of STRATEGIES), `whole`, `standby`, `may_shed`, `hold`, `gives` (may be shed),
+    `request` [D, R], `freed` [D, R] (by one replica that is shed).
     Rows: `site`, `demand`, `weight`, `minimum`, `maximum` (of the rules), `group`, `current`, `named` (by the rules), and `fits`: the site
     takes replicas, the rules name it, and one replica is no larger than its largest node.
     """
@@ -59,6 +60,7 @@ class Prepared:
     hold: Bools
     gives: Bools
     request: Ints
+    freed: Ints
     start: Ints
     site: Rows
     demand: Rows
@@ -129,6 +131,7 @@ def prepare(problem: Problem) -> Prepared:
         hold=np.array([rule.on_shortage is OnShortage.HOLD for rule in rules], dtype=bool),
         gives=np.array([demand.may_give_up and not demand.rules.whole for demand in demands], dtype=bool),
         request=request,
+        freed=_freed(demands, request, resources),
         start=rows.start,
         site=rows.site,
         demand=rows.demand,
@@ -159,6 +162,16 @@ def _table(quantities: Sequence[Mapping[str, int]], resources: tuple[str, ...]) 
     """Column by column: a list of lists would be a hundred thousand objects to collect."""
     columns = [np.array([quantity.get(name, 0) for quantity in quantities]) for name in resources]
     return np.array(columns, dtype=np.int64).reshape(len(resources), len(quantities)).T.copy()
+
+
+def _freed(demands: Sequence[Demand], request: Ints, resources: tuple[str, ...]) -> Ints:
+    """Never more than the request: what is put back where it was finds its room again."""
+    if all(demand.freed is None for demand in demands):
+        return request
+    return np.minimum(
+        request,
+        _table([demand.request if demand.freed is None else demand.freed for demand in demands], resources),
+    )
 
 
 def _prices(sites: Sequence[Site], resources: tuple[str, ...]) -> Floats:

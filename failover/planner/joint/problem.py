@@ -110,7 +110,8 @@ class Demand:
     `replicas`: wanted in total. `current`: what it holds at sites that still serve (a lost site is left out, or is
     closed by `without`); their requests are not part of those sites' `free`. `tier`: 1 is the most important.
     `request`: of one replica, `pods` among it; without a request it is not placed, with a sentence. `may_give_up`:
-    replicas may be shed for a higher tier; those of a `whole` demand never are.
+    replicas may be shed for a higher tier; those of a `whole` demand never are. `freed`: what one replica that is given up
+    frees, at least, where that is less than its `request` (its objects differ from cluster to cluster); None: all of it.
     """
 
     key: str
@@ -120,6 +121,7 @@ class Demand:
     rules: Rules
     current: Mapping[str, int] = field(default_factory=dict)
     may_give_up: bool = True
+    freed: Mapping[str, int] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

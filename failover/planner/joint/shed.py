@@ -1,10 +1,13 @@
 """Shedding: a demand that finds no room takes that of lower tiers, from the lowest upward, and of no more than it needs.
 
 First the demand is placed as if the victims' room were free; then each site that gave too much takes it back from its
-victims, those furthest above their minimum first. What the victims lost is placed again in their own tier's turn.
+victims: inside a tier one replica after another from whoever is furthest above its minimum by then, and below a minimum only
+when nobody of that tier is above any. What the victims lost is placed again in their own tier's turn.
 """
 
 from dataclasses import dataclass
+from heapq import heapify, heappop, heappush
+from itertools import groupby
 
 import numpy as np
 
@@ -12,7 +15,7 @@ from failover.planner.joint.arrays import Ints
 from failover.planner.joint.phases import Plan, place_tier
 from failover.planner.joint.problem import Shed
 from failover.planner.joint.repair import SiteIndex
-from failover.planner.joint.state import State, places_in, rows_of_demands, segment_sums
+from failover.planner.joint.state import State, places_in, rows_of_demands
 
 
 @dataclass(slots=True)
@@ -41,67 +44,134 @@ def shed_for(plan: Plan, index: SiteIndex, demands: Ints) -> list[Given]:
         if not len(victims):
             continue
         trial = state.copy()
-        room = prepared.request[prepared.demand[victims]] * state.held[victims].astype(np.int64)[:, None]
+        room = prepared.freed[prepared.demand[victims]] * state.held[victims].astype(np.int64)[:, None]
         np.add.at(trial.free, prepared.site[victims], room)
         place_tier(Plan(trial, plan.spreads, plan.weight, plan.priced, plan.order), waiting)
         added = (trial.held[rows] - state.held[rows]).astype(np.int64)
-        took = added > 0
-        _apply(state, rows[took], added[took])
+        # Where a spread must hold, the better plan may hold fewer here and there than the one before it.
+        changed, took = added != 0, added > 0
+        state.take_away(rows[changed], -added[changed])
         given += _take_back(state, victims, rows[took], added[took])
     return given
-
-
-def _apply(state: State, rows: Ints, added: Ints) -> None:
-    state.take_away(rows, -added)
 
 
 def _take_back(state: State, victims: Ints, takers: Ints, added: Ints) -> list[Given]:
     """Victims give up what their site is short of."""
     prepared = state.prepared
+    ladder = _Ladder.of(state, victims)
     of = prepared.demand[victims]
-    affected = np.unique(of).astype(np.int64)
-    rows, offset = rows_of_demands(prepared, affected)
-    above = segment_sums(np.maximum(state.held[rows] - prepared.minimum[rows], 0), offset)
-    excess = above[np.searchsorted(affected, of)]
-    order = np.lexsort((prepared.luck[of], -excess, -prepared.tier[of], prepared.site[victims]))
-    victims = victims[order]
+    victims = victims[np.lexsort((prepared.luck[of], -prepared.tier[of], prepared.site[victims]))]
     first = np.searchsorted(prepared.site[victims], np.arange(len(prepared.sites) + 1))
     given: list[Given] = []
     for site in np.flatnonzero((state.free < 0).any(axis=1)).tolist():
         here = np.flatnonzero(prepared.site[takers] == site)
         if len(here):
-            taken = _take_at(state, site, victims[first[site] : first[site + 1]])
+            taken = _take_at(state, ladder, site, victims[first[site] : first[site + 1]])
             given += _match(state, taken, takers[here], added[here])
     return given
 
 
-def _take_at(state: State, site: int, victims: Ints) -> list[tuple[int, int]]:
-    """(row, replicas) in the order of the victims until nothing is short; what was too much goes back, last first."""
+@dataclass(slots=True)
+class _Ladder:
+    """How far each demand is above its minimums ([D], over all sites), and how far below; changes with what is taken."""
+
+    state: State
+    above: Ints
+    below: Ints
+
+    @classmethod
+    def of(cls, state: State, victims: Ints) -> "_Ladder":
+        prepared = state.prepared
+        rows, _ = rows_of_demands(prepared, np.unique(prepared.demand[victims]).astype(np.int64))
+        distance = (state.held[rows] - prepared.minimum[rows]).astype(np.int64)
+        of, number = prepared.demand[rows], len(prepared.demands)
+        return cls(
+            state,
+            np.bincount(of, weights=np.maximum(distance, 0), minlength=number).astype(np.int64),
+            np.bincount(of, weights=np.maximum(-distance, 0), minlength=number).astype(np.int64),
+        )
+
+    def give(self, row: int, number: int) -> None:
+        """So many replicas are given up at a row; negative: they come back."""
+        prepared = self.state.prepared
+        demand, before = prepared.demand[row], int(self.state.held[row] - prepared.minimum[row])
+        after = before - number
+        self.above[demand] += max(after, 0) - max(before, 0)
+        self.below[demand] += max(-after, 0) - max(-before, 0)
+        _give(self.state, row, number)
+
+
+def _take_at(state: State, ladder: _Ladder, site: int, victims: Ints) -> list[tuple[int, int]]:
+    """(row, replicas) that this site's victims give until nothing is short there; what was too much goes back, last first."""
     prepared = state.prepared
     free = [int(value) for value in state.free[site]]
     taken: list[tuple[int, int]] = []
-    for row in victims.tolist():
-        request = prepared.request[prepared.demand[row]].tolist()
-        needs = [-(value // asked) for value, asked in zip(free, request, strict=True) if value < 0 < asked]
-        if not needs:
-            if min(free) >= 0:
-                break
-            continue
-        number = min(int(state.held[row]), max(needs))
-        free = [value + number * asked for value, asked in zip(free, request, strict=True)]
-        taken.append((row, number))
-    kept: list[tuple[int, int]] = []
+    for _, tier in groupby(victims.tolist(), key=lambda row: int(prepared.tier[prepared.demand[row]])):
+        rows = list(tier)
+        for spare in (True, False):
+            if min(free) < 0:
+                _descend(state, ladder, free, rows, taken, spare=spare)
+    kept: dict[int, int] = {}
     for row, number in reversed(taken):
-        request = prepared.request[prepared.demand[row]].tolist()
-        back = min(
-            [number, *(value // asked for value, asked in zip(free, request, strict=True) if asked > 0)]
-        )
-        back = max(0, back)
-        free = [value - back * asked for value, asked in zip(free, request, strict=True)]
+        freed = prepared.freed[prepared.demand[row]].tolist()
+        fits = [value // each for value, each in zip(free, freed, strict=True) if each > 0]
+        back = max(0, min([number, *fits]))
+        for index, each in enumerate(freed):
+            free[index] -= back * each
+        ladder.give(row, -back)
         if number > back:
-            state.put(row, -(number - back))
-            kept.append((row, number - back))
-    return kept[::-1]
+            kept[row] = kept.get(row, 0) + number - back
+    return [*kept.items()][::-1]
+
+
+def _descend(
+    state: State,
+    ladder: _Ladder,
+    free: list[int],
+    rows: list[int],
+    taken: list[tuple[int, int]],
+    *,
+    spare: bool,
+) -> None:
+    """Rows of one tier and site give replicas, always the one of the demand that is furthest above its minimums (`spare`),
+    or least below them. Changes `free` and `taken`.
+    """
+    prepared = state.prepared
+    heap: list[tuple[int, float, int]] = []
+    left: dict[int, int] = {}
+    for row in rows:
+        held, floor = int(state.held[row]), int(prepared.minimum[row]) if spare else 0
+        if held > floor:
+            demand = int(prepared.demand[row])
+            left[row] = held - floor
+            level = -int(ladder.above[demand]) if spare else int(ladder.below[demand])
+            heap.append((level, float(prepared.luck[demand]), row))
+    heapify(heap)
+    while heap and min(free) < 0:
+        level, luck, row = heappop(heap)
+        demand = int(prepared.demand[row])
+        freed = prepared.freed[demand].tolist()
+        needs = [-(value // each) for value, each in zip(free, freed, strict=True) if value < 0 < each]
+        if not needs:
+            continue  # nothing that it could give is short, and nothing becomes short again
+        lead = max(1, heap[0][0] - level) if heap else left[row]
+        number = min(left[row], max(needs), lead)
+        for index, each in enumerate(freed):
+            free[index] += number * each
+        ladder.give(row, number)
+        taken.append((row, number))
+        left[row] -= number
+        if left[row]:
+            heappush(heap, (level + number, luck, row))
+
+
+def _give(state: State, row: int, number: int) -> None:
+    """A victim gives up so many replicas; negative: it has them back. They free what they ask for there, at least."""
+    prepared = state.prepared
+    demand = prepared.demand[row]
+    state.held[row] -= number
+    state.missing[demand] += number
+    state.free[prepared.site[row]] += prepared.freed[demand] * number
 
 
 def _match(state: State, taken: list[tuple[int, int]], takers: Ints, added: Ints) -> list[Given]:
@@ -121,14 +191,14 @@ def _match(state: State, taken: list[tuple[int, int]], takers: Ints, added: Ints
 
 
 def give_back(state: State, given: list[Given]) -> None:
-    """No victim that could be put back where it was stays away: the highest tier first."""
+    """No victim that could be put back where it was stays away: the highest tier first, there the last that gave."""
     prepared = state.prepared
-    for item in sorted(given, key=lambda item: int(prepared.demand[item.row])):
+    for item in sorted(reversed(given), key=lambda item: int(prepared.tier[prepared.demand[item.row]])):
         demand, site = int(prepared.demand[item.row]), int(prepared.site[item.row])
-        fits = int(places_in(state.free[site : site + 1], prepared.request[demand : demand + 1])[0])
+        fits = int(places_in(state.free[site : site + 1], prepared.freed[demand : demand + 1])[0])
         back = min(item.replicas, int(state.missing[demand]), fits)
         if back > 0 and state.takes[site]:
-            state.put(item.row, back)
+            _give(state, item.row, -back)
             item.replicas -= back
 
 

@@ -130,6 +130,65 @@ def test_shedding_takes_the_lowest_tier_and_only_what_is_needed() -> None:
     assert {shed.victim for shed in kept.shed} == {"mail"}
 
 
+def test_inside_a_tier_those_furthest_above_their_minimum_give_step_by_step() -> None:
+    """`rich` has 6 to spare, `poor` 2: it goes down to where `poor` stands before that one gives anything."""
+    pay = demand("pay", 6, anywhere("a1"), tier=1, on_shortage=OnShortage.SHED)
+    rich = demand("rich", 8, anywhere("a1", minimum=2), tier=2, current={"a1": 8})
+    poor = demand("poor", 8, anywhere("a1", minimum=6), tier=2, current={"a1": 8})
+    plan = solve(fleet([site("a1", 0)], [pay, rich, poor]))
+    assert {shed.victim: shed.replicas for shed in plan.shed} == {"rich": 5, "poor": 1}
+    few = solve(fleet([site("a1", 2)], [pay, rich, poor]))
+    assert {shed.victim: shed.replicas for shed in few.shed} == {"rich": 4}
+
+
+def test_a_minimum_is_given_up_only_when_nobody_of_the_tier_is_above_one() -> None:
+    pay = demand("pay", 6, anywhere("a1"), tier=1, on_shortage=OnShortage.SHED)
+    floor = demand("floor", 4, anywhere("a1", minimum=4), tier=2, current={"a1": 4})
+    small = demand("small", 3, anywhere("a1", minimum=1), tier=2, current={"a1": 3})
+    plan = solve(fleet([site("a1", 2)], [pay, floor, small]))
+    given = {shed.victim: shed.replicas for shed in plan.shed}
+    assert given == {"small": 2, "floor": 2} or given == {"small": 3, "floor": 1}
+    assert sum(given.values()) == 4
+    kept = solve(fleet([site("a1", 4)], [pay, floor, small]))
+    assert {shed.victim: shed.replicas for shed in kept.shed} == {"small": 2}
+
+
+def test_who_is_furthest_is_asked_anew_at_every_cluster() -> None:
+    """`wide` gives in both clusters; by the second it is no further above its minimums than `near`."""
+    pay = demand("pay", 8, anywhere("a1", "b1", maximum=4), tier=1, on_shortage=OnShortage.SHED)
+    wide = demand("wide", 8, anywhere("a1", "b1"), tier=2, current={"a1": 4, "b1": 4})
+    near = demand("near", 6, anywhere("b1"), tier=2, current={"b1": 6})
+    plan = solve(fleet([site("a1", 0), site("b1", 0)], [pay, wide, near]))
+    given = {(shed.victim, shed.site): shed.replicas for shed in plan.shed}
+    assert given == {("wide", "a1"): 4, ("near", "b1"): 3, ("wide", "b1"): 1}
+
+
+def test_what_a_victim_frees_is_what_it_asks_for_there() -> None:
+    """Its object there asks for less than the one elsewhere: two of them make room for one."""
+    pay = demand("pay", 1, anywhere("a1"), tier=1, cpu=2, on_shortage=OnShortage.SHED)
+    batch = replace(
+        demand("batch", 4, anywhere("a1"), tier=2, cpu=2, current={"a1": 4}), freed={"cpu": 1, "pods": 1}
+    )
+    plan = solve(fleet([site("a1", 0)], [pay, batch]))
+    assert plan.shed == (Shed(victim="batch", site="a1", replicas=2, made_room_for="pay"),)
+
+
+def test_a_spread_that_must_hold_holds_after_others_made_room_too() -> None:
+    """What the better plan holds fewer of in a2 is taken away there, and not only added in a1."""
+    limit = Spread(kind="region", at_most_percent=50, when_unsatisfiable=Unsatisfiable.DO_NOT_SCHEDULE)
+    rules = (anywhere("a1", weight=2), anywhere("a2", weight=3), anywhere("b1"))
+    web = demand("web", 9, *rules, tier=1, on_shortage=OnShortage.SHED, spread=(limit,))
+    others = [
+        demand("one", 2, anywhere("a2"), tier=2, current={"a2": 2}),
+        demand("two", 4, anywhere("a1"), tier=3, current={"a1": 4}),
+        demand("three", 1, anywhere("a2"), tier=2, current={"a2": 1}),
+    ]
+    plan = solve(fleet([site("a1", 0), site("a2", 1), site("b1", 2)], [web, *others]))
+    held = plan.placed("web")
+    assert sum(held.values()) == 5
+    assert held["a1"] + held["a2"] == 3, "a region holds at most half, rounded up"
+
+
 def test_a_victim_whose_spread_must_hold_gives_up_no_more_than_it_was_asked_for() -> None:
     """What runs is not cut back for a limit that it broke before; cutting it back again and again would never end."""
     pay = demand("pay", 4, anywhere("a1"), tier=1, on_shortage=OnShortage.SHED)
