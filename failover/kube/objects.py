@@ -134,7 +134,11 @@ def allocatable(item: dict[str, Any]) -> Resources:
 def free_nodes(nodes: dict[str, Resources], used: dict[str, Resources]) -> tuple[NodeState, ...]:
     """Allocatable less what the pods on each node request, never below nothing."""
     return tuple(
-        NodeState(name=name, free=minus(whole_node, used[name], 1) if name in used else whole_node)
+        NodeState(
+            name=name,
+            free=minus(whole_node, used[name], 1) if name in used else whole_node,
+            whole=whole_node,
+        )
         for name, whole_node in sorted(nodes.items())
     )
 

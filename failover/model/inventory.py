@@ -51,10 +51,19 @@ class WorkloadState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeState:
-    """One schedulable ready node's free resources (allocatable minus requested by its pods, never below 0)."""
+    """One schedulable ready node's free resources (allocatable minus requested by its pods, never below 0).
+
+    `whole`: its allocatable, the most that could ever be free there; None: nobody knows, so no more than what is free.
+    """
 
     name: str
     free: Resources
+    whole: Resources | None = None
+
+    @property
+    def most(self) -> Resources:
+        """What could be free there if everything made room."""
+        return self.free if self.whole is None else self.whole
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,9 @@ class _Room:
     """One cluster's nodes in the order of their names, and how many replicas of each size they still hold."""
 
     nodes: list[Resources]
+    whole: list[Resources]
     places: dict[Resources, int] = field(default_factory=dict)
+    places_at_most: dict[Resources, int] = field(default_factory=dict)
 
 
 class FreeCapacity:
@@ -36,6 +38,13 @@ class FreeCapacity:
         if requests not in room.places:
             room.places[requests] = sum(places_on(free, requests) for free in room.nodes)
         return room.places[requests]
+
+    def places_at_most(self, cluster: ClusterName, requests: Resources) -> int:
+        """How many replicas of these requests its nodes hold when nothing else runs on them."""
+        room = self._room(cluster)
+        if requests not in room.places_at_most:
+            room.places_at_most[requests] = sum(places_on(whole, requests) for whole in room.whole)
+        return room.places_at_most[requests]
 
     def take(self, cluster: ClusterName, requests: Resources, replicas: int) -> None:
         """Use up the room of `replicas`; the caller asked `places` before."""
@@ -60,11 +69,11 @@ class FreeCapacity:
 
     def largest(self, cluster: ClusterName) -> Resources:
         """Of each resource, the most that is left on any one node."""
-        most: dict[str, int] = {}
-        for node in self._room(cluster).nodes:
-            for name, amount in node.amounts():
-                most[name] = max(most.get(name, 0), amount)
-        return Resources.of(most)
+        return _largest(self._room(cluster).nodes)
+
+    def largest_node(self, cluster: ClusterName) -> Resources:
+        """Of each resource, the most that any one node has when nothing runs on it."""
+        return _largest(self._room(cluster).whole)
 
     def mark(self) -> int:
         """A point to come back to."""
@@ -83,8 +92,16 @@ class FreeCapacity:
         if room is None:
             inventory = self._inventories.get(cluster)
             nodes = sorted(inventory.nodes, key=lambda node: node.name) if inventory else []
-            free = [node.free for node in nodes]
+            free, whole = [node.free for node in nodes], [node.most for node in nodes]
             if inventory is not None and inventory.capacity_unknown and cluster in self._assumed:
-                free = [self._assumed[cluster]]
-            room = self._rooms[cluster] = _Room(nodes=free)
+                free = whole = [self._assumed[cluster]]
+            room = self._rooms[cluster] = _Room(nodes=[*free], whole=[*whole])
         return room
+
+
+def _largest(nodes: list[Resources]) -> Resources:
+    most: dict[str, int] = {}
+    for node in nodes:
+        for name, amount in node.amounts():
+            most[name] = max(most.get(name, 0), amount)
+    return Resources.of(most)

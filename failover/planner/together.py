@@ -15,7 +15,15 @@ from failover.model.policy import Application, ClusterEntry, Mode, OnShortage, W
 from failover.model.resources import MEMORY, Resources, places_on
 from failover.planner.capacity import FreeCapacity
 from failover.planner.joint import problem as joint
-from failover.planner.loss import Case, Targets, asked_by, candidates, demand_key, is_single_writer
+from failover.planner.loss import (
+    Case,
+    Targets,
+    asked_by,
+    candidates,
+    demand_key,
+    is_single_writer,
+    request_of,
+)
 from failover.planner.loss import Loss as Lost
 from failover.planner.world import World
 
@@ -53,7 +61,7 @@ def place_together(world: World, cases: Sequence[Case], free: FreeCapacity, targ
         case.key: {ClusterName(site): number for site, number in solution.placed(case.key).items()}
         for case in lost
     }
-    sheds = _sheds(solution, by_key)
+    sheds = _sheds(world, solution, by_key)
     return Together(
         totals=totals,
         sheds=sheds,
@@ -104,16 +112,17 @@ def site_of(
 ) -> joint.Site:
     """A cluster: what is free there less what unfinished runs are about to fill; closed where it is no target.
 
-    `yields`: what runs there may make room, so that its largest free node is no bound yet.
+    `yields`: what runs there may make room, so that its largest whole node is the bound.
     """
     seen, refusal = world.inventories.get(entry.name), targets.get(entry.name)
     known = refusal is None and seen is not None
+    largest = free.largest_node(entry.name) if yields else free.largest(entry.name)
     return joint.Site(
         name=entry.name,
         domains={str(domain.kind): domain.name for domain in entry.domains()},
         free=free.total(entry.name).by_name() if known else None,
         capacity=seen.allocatable.by_name() if seen is not None else {},
-        largest_free_node=free.largest(entry.name).by_name() if known and not yields else None,
+        largest_free_node=largest.by_name() if known else None,
         price={
             name: price / GIB if name == MEMORY else _per_unit(name, price) for name, price in entry.price
         },
@@ -131,7 +140,8 @@ def _per_unit(resource: str, price: float) -> float:
 class Room:
     """How many more replicas of a case fit in a cluster, node by node: the sum of what is free says nothing of fragments.
 
-    What others may give up for it, or move away in a rebalancing, may fit as well; on which nodes nobody knows before.
+    What others may give up for it, or move away in a rebalancing, may fit as well; on which nodes nobody knows before, but no
+    replica fits a node that is smaller than itself.
     """
 
     def __init__(self, world: World, cases: Sequence[Case], free: FreeCapacity, *, moving: bool) -> None:
@@ -140,24 +150,30 @@ class Room:
         self._sheds = world.may_shed
         tiers: dict[ClusterName, dict[int, dict[str, int]]] = {}
         for case in cases if moving or self._sheds else ():
-            for cluster, (_, state) in case.candidates.items():
-                sums = tiers.setdefault(cluster, {}).setdefault(case.application.tier, {})
+            for rule in case.workload.placement:
+                state = world.state(rule.cluster, case.workload.ref)
+                if state is None or not world.carries(rule.cluster):
+                    continue
+                sums = tiers.setdefault(rule.cluster, {}).setdefault(case.application.tier, {})
                 for name, amount in asked_by(case.workload, state).amounts():
                     sums[name] = sums.get(name, 0) + amount * state.wanted
         self._standing = tiers
 
-    def places(self, case: Case, cluster: ClusterName, state: WorkloadState) -> int:
-        """More replicas than it has."""
+    def places(self, case: Case, cluster: ClusterName, state: WorkloadState) -> tuple[int, int]:
+        """More replicas than it has: as it stands, and when others make room (never more than whole nodes hold)."""
         request = asked_by(case.workload, state)
         places = self._free.places(cluster, request)
         if not self._moving and not (self._sheds and case.application.on_shortage is OnShortage.SHED):
-            return places
+            return places, places
         yielding: dict[str, int] = {}
         for tier, sums in self._standing.get(cluster, {}).items():
             if self._moving or tier > case.application.tier:
                 for name, amount in sums.items():
                     yielding[name] = yielding.get(name, 0) + amount
-        return places + places_on(Resources.of(yielding), request)
+        aided = min(
+            places + places_on(Resources.of(yielding), request), self._free.places_at_most(cluster, request)
+        )
+        return places, max(places, aided)
 
 
 def held_there(world: World, case: Case, cluster: ClusterName, *, survey: bool) -> int:
@@ -177,24 +193,29 @@ def demand_of(world: World, case: Case, room: Room, *, survey: bool) -> joint.De
     on_shortage = case.application.on_shortage
     if on_shortage is OnShortage.HOLD and (not survey or case.application.floor < 100):
         on_shortage = OnShortage.PARTIAL
-    workload, request = case.workload, case.request()[0]
+    workload = case.workload
     current: dict[str, int] = {
         rule.cluster: held
         for rule in workload.placement
         if (held := held_there(world, case, rule.cluster, survey=survey))
     }
+    request, freed = _asked(world, case, current)
     choices = []
     for rule in workload.placement:
         if rule.cluster in case.candidates:
             state = case.candidates[rule.cluster][1]
-            fits = state.wanted + room.places(case, rule.cluster, state)
-            limit = fits if rule.max_replicas is None else min(fits, max(rule.max_replicas, state.wanted))
+            places, aided = room.places(case, rule.cluster, state)
+            most = state.wanted + aided
+            if rule.max_replicas is not None:
+                most = min(most, max(rule.max_replicas, state.wanted))
+            limit = min(most, state.wanted + places)
             choices.append(
                 joint.Choice(
                     sites=(rule.cluster,),
                     weight=rule.weight,
                     minimum=min(rule.min_replicas, limit),
                     maximum=limit,
+                    aided=most,
                     group=rule.group,
                 )
             )
@@ -205,11 +226,29 @@ def demand_of(world: World, case: Case, room: Room, *, survey: bool) -> joint.De
         key=case.key,
         tier=case.application.tier,
         replicas=sum(current.values()) + case.loss.replicas,
-        request={name: amount for name, amount in request.amounts() if amount},
+        request=request,
         rules=rules_of(workload, tuple(choices), case.single, on_shortage),
         current=current,
         may_give_up=may_give_up(world, case.application) and _may_shrink(world, workload),
+        freed=freed,
     )
+
+
+def _asked(
+    world: World, case: Case, current: Mapping[str, int]
+) -> tuple[dict[str, int], dict[str, int] | None]:
+    """(what one replica takes where it comes, what one frees where it goes): the most that any candidate's object asks for,
+    and the least that any object asks for that has some. Where it has no candidate it may still go.
+    """
+    states = [
+        state
+        for cluster in current
+        if (state := world.state(ClusterName(cluster), case.workload.ref)) is not None
+    ]
+    request = case.request()[0] if case.candidates else request_of(case.workload, states)[0]
+    asked = [asked_by(case.workload, state).by_name() for state in states]
+    freed = {name: min(one.get(name, 0) for one in asked) for name in asked[0]} if asked else None
+    return {name: amount for name, amount in request.amounts() if amount}, freed
 
 
 def rules_of(
@@ -286,7 +325,9 @@ def _may_shrink(world: World, workload: Workload) -> bool:
 # -- the answer --------------------------------------------------------------------------------------------------------
 
 
-def _sheds(solution: "Solution", by_key: Mapping[str, Case]) -> dict[ApplicationName, tuple[Shed, ...]]:
+def _sheds(
+    world: World, solution: "Solution", by_key: Mapping[str, Case]
+) -> dict[ApplicationName, tuple[Shed, ...]]:
     """Each object's replicas go down one beneficiary after the other: absolute numbers, in the order of the tiers."""
     rows = sorted(
         solution.shed,
@@ -297,7 +338,8 @@ def _sheds(solution: "Solution", by_key: Mapping[str, Case]) -> dict[Application
     for row in rows:
         victim, asking = by_key[row.victim], by_key[row.made_room_for]
         cluster = ClusterName(row.site)
-        wanted = victim.candidates[cluster][1].wanted
+        state = world.state(cluster, victim.workload.ref)
+        wanted = state.wanted if state is not None else 0
         before = standing.get((row.victim, row.site), wanted)
         standing[row.victim, row.site] = before - row.replicas
         found.setdefault(asking.application.name, []).append(

@@ -112,18 +112,23 @@ def state(workload: WorkloadRef, wanted: int, ready: int | None = None, **more: 
 
 
 def inventory(cluster: str, *states: WorkloadState, room: int = 100, age_s: float = 5.0) -> ClusterInventory:
-    """`room`: more replicas of REQUESTS that fit, on two nodes."""
+    """`room`: more replicas of REQUESTS that fit, on two nodes that are large enough for all that runs besides."""
     halves = (room // 2, room - room // 2)
+    runs = sum(item.wanted for item in states)
     return ClusterInventory(
         cluster=ClusterName(cluster),
         uid=f"uid-{cluster}",
         taken_mono=NOW.mono - age_s,
         nodes=tuple(
-            NodeState(name=f"n{i}", free=Resources(cpu_m=100 * half, memory=100 * half, pods=half))
+            NodeState(name=f"n{i}", free=_pieces(half), whole=_pieces(half + runs))
             for i, half in enumerate(halves)
         ),
         workloads=states,
     )
+
+
+def _pieces(number: int) -> Resources:
+    return Resources(cpu_m=100 * number, memory=100 * number, pods=number)
 
 
 def placed(

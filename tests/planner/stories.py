@@ -154,7 +154,14 @@ def gpus(free_in_east: int) -> World:
     for name in ("east", "north", "west"):
         free = free_in_east if name == "east" else 2
         seen = inventory(name, state(ref(), 6, requests=asks))
-        nodes = tuple(replace(node, free=replace(node.free, extended=((GPU, free),))) for node in seen.nodes)
+        nodes = tuple(
+            replace(
+                node,
+                free=replace(node.free, extended=((GPU, free),)),
+                whole=replace(node.most, extended=((GPU, free + 6),)),
+            )
+            for node in seen.nodes
+        )
         world.inventories[name] = replace(seen, nodes=nodes)
     return world
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from failover.model.ids import ApplicationName, RunId, StepId
-from failover.model.inventory import Autoscaler, Resources
+from failover.model.inventory import Autoscaler, ClusterInventory, NodeState, Resources
 from failover.model.plan import Phase, Plan, RunKind, ScaleStep
 from failover.model.policy import Mode, OnShortage, PlacementRule, Strategy, Window
 from failover.model.snapshot import Reservation
@@ -18,9 +18,11 @@ from tests.planner.fleet import (
     application,
     inventory,
     left_out,
+    placed,
     ref,
     state,
     totals,
+    verdict,
     workload,
 )
 
@@ -101,6 +103,64 @@ def test_what_nobody_may_take_is_not_taken() -> None:
     for name in ("east", "north", "west"):
         scaled.hold(name, state(ref(), 6), state(ref("batch"), 6, autoscaler=scaler), room=1)
     assert given_up(scaled.lose("west")) == 0, "its autoscaler would bring it back"
+
+
+def with_nodes(name: str, free: tuple[int, int], whole: int, *states: Any) -> ClusterInventory:
+    """Two nodes of `whole` millicores each, with so many free; nothing else is short."""
+    return replace(
+        inventory(name, *states),
+        nodes=tuple(
+            NodeState(
+                name=f"n{index}",
+                free=Resources(cpu_m=amount, memory=10**6, pods=100),
+                whole=Resources(cpu_m=whole, memory=10**6, pods=200),
+            )
+            for index, amount in enumerate(free)
+        ),
+    )
+
+
+def large_beside_small(free: tuple[int, int], whole: int) -> World:
+    """A replica of the shop asks for 600 millicores, one of `batch` for 100; the east has no place for the shop as it is."""
+    world = crowded(batch())
+    asks = Resources(cpu_m=600, memory=100)
+    states = (state(ref(), 1, requests=asks), state(ref("batch"), 12))
+    for name in ("east", "north", "west"):
+        world.inventories[name] = with_nodes(name, free, whole, *states)
+    return world.cordon("north")
+
+
+def test_nobody_makes_room_for_a_replica_that_is_larger_than_any_node() -> None:
+    assert given_up(large_beside_small((0, 0), whole=500).lose("west")) == 0
+    assert given_up(large_beside_small((0, 0), whole=1500).lose("west")) == 6
+
+
+def test_pieces_that_hold_no_replica_do_not_count_beside_what_is_given_up() -> None:
+    """500 and 500 are free, and no node has 600: what is given up has to be room for a whole one."""
+    made = large_beside_small((500, 500), whole=1500).lose("west")
+    assert totals(made)["east"] == (1, 2)
+    assert given_up(made) == 6
+
+
+def test_a_victim_s_room_is_what_it_asks_for_in_that_cluster() -> None:
+    """Its object in the north asks for twice as much; in the east, where it makes room, one frees one place."""
+    world = crowded(batch(), room=0)
+    for name, share in (("east", 1), ("north", 2), ("west", 1)):
+        asks = Resources(cpu_m=100 * share, memory=100)
+        states = (state(ref(), 6), state(ref("batch"), 8, requests=asks))
+        world.inventories[name] = with_nodes(name, (0, 0), 1500, *states)
+    only = workload(clusters=placed("east", "west"))
+    world.applications[0] = shop(workloads=(only,), dns=())
+    made = world.lose("west")
+    assert totals(made)["east"] == (6, 12)
+    assert given_up(made) == 6
+
+
+def test_a_victim_that_is_not_reached_where_it_runs_makes_room_there_all_the_same() -> None:
+    world = crowded(batch(), room=0)
+    for name in ("east", "north"):
+        world.application_verdicts.append(verdict(name, VerdictKind.DATA_PLANE_DOWN, "batch"))
+    assert given_up(world.lose("west")) == 6
 
 
 def test_a_drain_waits_for_room_and_takes_none() -> None:

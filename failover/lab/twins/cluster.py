@@ -144,7 +144,7 @@ class TwinCluster:
             nodes_total=world.nodes,
             nodes_ready=world.nodes,
             nodes=tuple(
-                NodeState(name=f"node-{number}", free=free)
+                NodeState(name=f"node-{number}", free=free, whole=world.node_size)
                 for number, free in enumerate(world.free(requested))
             ),
             allocatable=total([world.node_size] * world.nodes),

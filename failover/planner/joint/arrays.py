@@ -34,8 +34,8 @@ class Prepared:
     `idle` [S] (1 - utilisation), `takes` [S] (open and of known capacity). Demands: `tier`, `replicas`, `luck`
     (0 to 1, from the key), `strategy` (index of STRATEGIES), `whole`, `standby`, `may_shed`, `hold`, `gives` (may be shed),
     `request` [D, R], `freed` [D, R] (by one replica that is shed).
-    Rows: `site`, `demand`, `weight`, `minimum`, `maximum` (of the rules), `group`, `current`, `named` (by the rules), and `fits`: the site
-    takes replicas, the rules name it, and one replica is no larger than its largest node.
+    Rows: `site`, `demand`, `weight`, `minimum`, `maximum` (of the rules), `aided` (where others make room),
+    `group`, `current`, `named` (by the rules), and `fits`: the site takes replicas, the rules name it, and one replica is no larger than its largest node.
     """
 
     problem: Problem
@@ -67,6 +67,7 @@ class Prepared:
     weight: npt.NDArray[np.float32]
     minimum: Rows
     maximum: Rows
+    aided: Rows
     group: npt.NDArray[np.int8]
     current: Rows
     named: Bools
@@ -138,6 +139,7 @@ def prepare(problem: Problem) -> Prepared:
         weight=rows.weight,
         minimum=rows.minimum,
         maximum=rows.maximum,
+        aided=rows.aided,
         group=rows.group,
         current=rows.current,
         named=rows.named,
@@ -191,6 +193,7 @@ class _Gathered:
     weight: npt.NDArray[np.float32]
     minimum: Rows
     maximum: Rows
+    aided: Rows
     group: npt.NDArray[np.int8]
     current: Rows
     named: Bools
@@ -237,11 +240,16 @@ def _gather_rows(demands: tuple[Demand, ...], site_index: Mapping[str, int]) -> 
     order = np.lexsort((lines.first, owner))
     length = lines.length[order]
     maximum = [NO_MAXIMUM if choice.maximum is None else choice.maximum for choice in choices]
+    aided = [
+        most if choice.aided is None else max(most, choice.aided)
+        for most, choice in zip(maximum, choices, strict=True)
+    ]
     columns = (
         np.repeat(np.array([choice.weight for choice in choices], dtype=np.float32)[order], length),
         np.repeat(np.array([choice.minimum for choice in choices], dtype=np.int32)[order], length),
         np.repeat(np.array(maximum, dtype=np.int32)[order], length),
         np.repeat(np.array([choice.group for choice in choices], dtype=np.int8)[order], length),
+        None if aided == maximum else np.repeat(np.array(aided, dtype=np.int32)[order], length),
     )
     demand, site = np.repeat(owner[order].astype(np.int32), length), lines.joined(order)
     if not _in_order(demand, site):
@@ -250,7 +258,13 @@ def _gather_rows(demands: tuple[Demand, ...], site_index: Mapping[str, int]) -> 
         by_key = np.lexsort((np.repeat(order, length), key))
         by_key = by_key[np.concatenate(([True], np.diff(key[by_key]) > 0))]
         demand, site = demand[by_key], site[by_key]
-        columns = (columns[0][by_key], columns[1][by_key], columns[2][by_key], columns[3][by_key])
+        columns = (
+            columns[0][by_key],
+            columns[1][by_key],
+            columns[2][by_key],
+            columns[3][by_key],
+            None if columns[4] is None else columns[4][by_key],
+        )
     return _with_current(demands, site_index, demand, site, columns)
 
 
@@ -259,14 +273,15 @@ def _in_order(demand: Rows, site: Rows) -> bool:
     return bool(((site[1:] > site[:-1]) | (demand[1:] != demand[:-1])).all())
 
 
-_Columns = tuple[npt.NDArray[np.float32], Rows, Rows, npt.NDArray[np.int8]]
+_Columns = tuple[npt.NDArray[np.float32], Rows, Rows, npt.NDArray[np.int8], Rows | None]
+"""`weight`, `minimum`, `maximum`, `group`, and `aided` where any differs from `maximum`."""
 
 
 def _with_current(
     demands: tuple[Demand, ...], site_index: Mapping[str, int], demand: Rows, site: Rows, columns: _Columns
 ) -> _Gathered:
     """What runs; where no line of the rules names its site, that gets a row too."""
-    weight, minimum, maximum, group = columns
+    weight, minimum, maximum, group, aided = columns
     named, current = np.ones(len(site), dtype=bool), np.zeros(len(site), dtype=np.int32)
     held = [
         (index, site_index[name], number)
@@ -290,6 +305,7 @@ def _with_current(
             named, current = np.insert(named, at, False), np.insert(current, at, 0)
             weight, group = np.insert(weight, at, 0), np.insert(group, at, 0)
             minimum, maximum = np.insert(minimum, at, 0), np.insert(maximum, at, 0)
+            aided = None if aided is None else np.insert(aided, at, 0)
         current[np.searchsorted(key, running_key)] = running[:, 2]
     return _Gathered(
         start=np.concatenate(([0], np.cumsum(np.bincount(demand, minlength=len(demands))))).astype(np.int64),
@@ -298,6 +314,7 @@ def _with_current(
         weight=weight,
         minimum=minimum,
         maximum=maximum,
+        aided=maximum if aided is None else aided,
         group=group,
         current=current,
         named=named,

@@ -26,6 +26,7 @@ RULES = (
     "weight-zero",
     "spread",
     "full",
+    "pieces",
     "whole",
     "minimum",
     "kept",
@@ -66,20 +67,21 @@ class Binding:
         state, prepared = self._state, self._state.prepared
         demand, site = prepared.demand[rows], prepared.site[rows]
         held, kept = state.held[rows], state.kept[rows]
-        minimum, maximum = prepared.minimum[rows], prepared.maximum[rows]
+        minimum, aided = prepared.minimum[rows], prepared.aided[rows]
         no_weight, later = prepared.weight[rows] == 0, prepared.group[rows] > 0
         satisfied = (state.missing == 0)[demand]
         share = self.shares(rows)
         holds = {
             "no-request": (prepared.request.sum(axis=1) == 0)[demand],
-            "not-named": no_weight & (minimum == 0) & (maximum == 0),
+            "not-named": no_weight & (minimum == 0) & (aided == 0),
             "unknown-capacity": _unknown(prepared)[site],
             "closed": ~state.takes[site],
             "node-too-small": ~prepared.fits[rows],
             "shed": held < np.minimum(prepared.current[rows], kept),
-            "maximum": held >= maximum,
+            "maximum": held >= aided,
             "spread": self._spread_is_full(rows, len(demand)),
             "full": _full(state, demand, site) & (~satisfied | (held < share)),
+            "pieces": (held >= prepared.maximum[rows]) & ~satisfied,
             "minimum": (held == minimum) & (held > 0),
             "weight-zero": no_weight,
             "whole": prepared.whole[demand],
@@ -197,6 +199,10 @@ class Reasons:
                 f"holds {held}: {site.name} has no room for one more ({self._scarce(row)})",
                 self._lacks(row),
             ),
+            "pieces": (
+                f"holds {held}: no node of {site.name} has room for one more, and nobody makes room",
+                "a node with room for one more replica there",
+            ),
             "minimum": (f"holds {held}: its minimum there", "a higher minimum or weight"),
             "weight-zero": (f"holds {held}: weight 0 takes its minimum only", "a weight above 0"),
             "whole": (
@@ -218,9 +224,12 @@ class Reasons:
                 "more free capacity there",
             ),
         }
-        if rule in said:
-            return said[rule]
-        strategy = demand.rules.strategy
+        return said.get(rule) or self._by_strategy(row, held, kept)
+
+    def _by_strategy(self, row: int, held: int, kept: int) -> tuple[str, str]:
+        prepared = self._state.prepared
+        strategy = prepared.demands[prepared.demand[row]].rules.strategy
+        share, weight = float(self._binding.shares(np.array([row]))[0]), float(prepared.weight[row])
         how = (
             f"weight {weight:g}"
             if strategy is Strategy.BALANCE

@@ -37,22 +37,35 @@ def shed_for(plan: Plan, index: SiteIndex, demands: Ints) -> list[Given]:
         if not len(waiting):
             break
         rows, _ = rows_of_demands(prepared, waiting)
-        sites = np.unique(prepared.site[rows][state.room(rows) > 0])
+        trial = state.copy()
+        trial.most = prepared.aided
+        sites = np.unique(prepared.site[rows][trial.room(rows) > 0])
         victims = np.concatenate([index.at(int(site)) for site in sites]) if len(sites) else rows[:0]
         of = prepared.demand[victims]
         victims = victims[(prepared.tier[of] >= lowest) & prepared.gives[of] & (state.held[victims] > 0)]
         if not len(victims):
             continue
-        trial = state.copy()
+        pieces = _in_pieces(state, rows)
+        trial.free[pieces] = 0
         room = prepared.freed[prepared.demand[victims]] * state.held[victims].astype(np.int64)[:, None]
         np.add.at(trial.free, prepared.site[victims], room)
         place_tier(Plan(trial, plan.spreads, plan.weight, plan.priced, plan.order), waiting)
         added = (trial.held[rows] - state.held[rows]).astype(np.int64)
         # Where a spread must hold, the better plan may hold fewer here and there than the one before it.
         changed, took = added != 0, added > 0
+        state.free[pieces[np.isin(pieces, prepared.site[rows[took]])]] = 0
         state.take_away(rows[changed], -added[changed])
         given += _take_back(state, victims, rows[took], added[took])
     return given
+
+
+def _in_pieces(state: State, rows: Ints) -> Ints:
+    """Sites where a row holds what fits there as it stands, and only others can make more room: what is free there lies in
+    pieces, none of which holds a replica of it. It makes no room with what others give up either.
+    """
+    prepared = state.prepared
+    at_bound = (state.held[rows] >= prepared.maximum[rows]) & (prepared.aided[rows] > state.held[rows])
+    return np.unique(prepared.site[rows][at_bound]).astype(np.int64)
 
 
 def _take_back(state: State, victims: Ints, takers: Ints, added: Ints) -> list[Given]:
@@ -191,15 +204,24 @@ def _match(state: State, taken: list[tuple[int, int]], takers: Ints, added: Ints
 
 
 def give_back(state: State, given: list[Given]) -> None:
-    """No victim that could be put back where it was stays away: the highest tier first, there the last that gave."""
+    """No victim that could be put back where it was stays away: the highest tier first."""
     prepared = state.prepared
-    for item in sorted(reversed(given), key=lambda item: int(prepared.tier[prepared.demand[item.row]])):
+    for item in _last_first(state, given):
         demand, site = int(prepared.demand[item.row]), int(prepared.site[item.row])
         fits = int(places_in(state.free[site : site + 1], prepared.freed[demand : demand + 1])[0])
         back = min(item.replicas, int(state.missing[demand]), fits)
         if back > 0 and state.takes[site]:
             _give(state, item.row, -back)
             item.replicas -= back
+
+
+def _last_first(state: State, given: list[Given]) -> list[Given]:
+    """The highest tier first, and inside it the last that gave."""
+    prepared = state.prepared
+    order = range(len(given) - 1, -1, -1)
+    return [
+        given[at] for at in sorted(order, key=lambda at: int(prepared.tier[prepared.demand[given[at].row]]))
+    ]
 
 
 def as_sheds(state: State, given: list[Given]) -> tuple[Shed, ...]:

@@ -21,7 +21,8 @@ class Mark:
 @dataclass(slots=True, kw_only=True)
 class State:
     """Mutable, owned by one plan. `held` [P]: replicas by row. `kept` [P]: of them, those that ran before and may not
-    be moved. `missing` [D]: wanted and not placed. `free` [S, R]: left over. `takes` [S]: sites that take replicas.
+    be moved. `missing` [D]: wanted and not placed. `free` [S, R]: left over. `takes` [S]: sites that take replicas. `most` [P]:
+    what a row may hold.
     """
 
     prepared: Prepared
@@ -30,6 +31,7 @@ class State:
     missing: Ints
     free: Ints
     takes: Bools
+    most: Rows
 
     @classmethod
     def begin(cls, prepared: Prepared) -> "State":
@@ -48,6 +50,7 @@ class State:
             missing=np.zeros(len(prepared.demands), dtype=np.int64),
             free=prepared.free.copy(),
             takes=prepared.takes.copy(),
+            most=prepared.maximum,
         )
 
     def copy(self) -> "State":
@@ -59,6 +62,7 @@ class State:
             missing=self.missing.copy(),
             free=self.free.copy(),
             takes=self.takes,
+            most=self.most,
         )
 
     def mark(self, demands: Ints) -> "Mark":
@@ -81,7 +85,7 @@ class State:
     def room(self, rows: Ints) -> Ints:
         """How many more replicas each row may hold by its rules, whatever is free; 0 where its site takes none."""
         prepared = self.prepared
-        left = prepared.maximum[rows] - self.held[rows]
+        left = self.most[rows] - self.held[rows]
         np.maximum(left, 0, out=left)
         left[~(prepared.fits[rows] & self.takes[prepared.site[rows]])] = 0
         return left.astype(np.int64)
