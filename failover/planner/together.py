@@ -116,13 +116,13 @@ def site_of(
     """
     seen, refusal = world.inventories.get(entry.name), targets.get(entry.name)
     known = refusal is None and seen is not None
-    largest = free.largest_node(entry.name) if yields else free.largest(entry.name)
     return joint.Site(
         name=entry.name,
         domains={str(domain.kind): domain.name for domain in entry.domains()},
         free=free.total(entry.name).by_name() if known else None,
         capacity=seen.allocatable.by_name() if seen is not None else {},
-        largest_free_node=largest.by_name() if known else None,
+        largest_free_node=free.largest(entry.name).by_name() if known else None,
+        largest_node=free.largest_node(entry.name).by_name() if known and yields else None,
         price={
             name: price / GIB if name == MEMORY else _per_unit(name, price) for name, price in entry.price
         },

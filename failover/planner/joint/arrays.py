@@ -30,7 +30,8 @@ STRATEGIES = tuple(Strategy)
 class Prepared:
     """Everything about a problem that no plan changes.
 
-    Sites: `free` [S, R] after the headroom, `capacity` [S, R], `largest` [S, R] (of one node), `price` [S, R],
+    Sites: `free` [S, R] after the headroom, `capacity` [S, R], `largest` [S, R] (of one node), `loose` [S, R]
+    (most of each that is free on one node), `price` [S, R],
     `idle` [S] (1 - utilisation), `takes` [S] (open and of known capacity). Demands: `tier`, `replicas`, `luck`
     (0 to 1, from the key), `strategy` (index of STRATEGIES), `whole`, `standby`, `may_shed`, `hold`, `gives` (may be shed),
     `request` [D, R], `freed` [D, R] (by one replica that is shed).
@@ -47,6 +48,7 @@ class Prepared:
     free: Ints
     capacity: Ints
     largest: Ints
+    loose: Ints
     price: Floats
     idle: Floats
     takes: Bools
@@ -95,10 +97,14 @@ def prepare(problem: Problem) -> Prepared:
     resources = _resources(sites, demands)
     rows = _gather_rows(demands, site_index)
     request = _table([demand.request for demand in demands], resources)
-    largest = np.full((len(sites), len(resources)), np.iinfo(np.int64).max)
+    loose = np.full((len(sites), len(resources)), np.iinfo(np.int64).max)
+    largest = loose.copy()
     for index, site in enumerate(sites):
+        whole = site.largest_free_node if site.largest_node is None else site.largest_node
         if site.largest_free_node is not None:
-            largest[index] = [site.largest_free_node.get(resource, 0) for resource in resources]
+            loose[index] = [site.largest_free_node.get(resource, 0) for resource in resources]
+        if whole is not None:
+            largest[index] = [whole.get(resource, 0) for resource in resources]
     takes = np.array([site.open and site.free is not None for site in sites], dtype=bool)
     fits = takes[rows.site] & (request.sum(axis=1) > 0)[rows.demand] & rows.named
     for index in range(len(resources)):
@@ -117,6 +123,7 @@ def prepare(problem: Problem) -> Prepared:
         free=np.floor(free * (1 - problem.headroom)).astype(np.int64),
         capacity=capacity,
         largest=largest,
+        loose=loose,
         price=_prices(sites, resources),
         idle=np.array(
             [1.0 if site.utilisation is None else min(1.0, max(0.0, 1 - site.utilisation)) for site in sites]

@@ -43,7 +43,8 @@ class Site:
     `domains`: kind of failure domain (`provider`, `region`, ...) to the name of the one that it lies in; the cluster
     itself need not be named. `free`: allocatable less what is requested, by resource; None: unknown, so it takes
     nothing (never assumed infinite). `capacity`: allocatable, for shares and reports; empty: `free` stands for it.
-    `largest_free_node`: free resources of the largest node (all that it has, where others may make room); None: not known, not a bound. `price`: of one unit of
+    `largest_free_node`: of each resource, the most that is free on any node; None: not known, not a bound.
+    `largest_node`: all that any node has, the bound where others may make room; None: they may not. `price`: of one unit of
     each resource for one hour. `utilisation`: live use, 0 to 1. `open`: it may take replicas; a closed one keeps what
     it has. `closed_because`: the sentence that explanations give for a site that is not open.
     """
@@ -53,6 +54,7 @@ class Site:
     free: Mapping[str, int] | None = None
     capacity: Mapping[str, int] = field(default_factory=dict)
     largest_free_node: Mapping[str, int] | None = None
+    largest_node: Mapping[str, int] | None = None
     price: Mapping[str, float] = field(default_factory=dict)
     utilisation: float | None = None
     open: bool = True
@@ -64,8 +66,8 @@ class Choice:
     """Sites that one line of the rules names, all alike. The first line that names a site counts for it.
 
     `weight`: each site's part; 0: its minimum and what it has, no more. `minimum`, `maximum`: replicas at each site.
-    `aided`: a higher maximum for when others make room there, each replica above `maximum` out of their room alone: what is
-    free may lie in pieces that hold none. None: as `maximum`.
+    `aided`: a higher maximum for when others make room there. What no node has enough of for a replica above `maximum` has to
+    come from them alone: what is free of it lies in pieces. None: as `maximum`.
     `group`: ordered groups; one with a higher number takes only what those before it cannot.
     """
 

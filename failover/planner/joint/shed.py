@@ -11,7 +11,7 @@ from itertools import groupby
 
 import numpy as np
 
-from failover.planner.joint.arrays import Ints
+from failover.planner.joint.arrays import Bools, Ints
 from failover.planner.joint.phases import Plan, place_tier
 from failover.planner.joint.problem import Shed
 from failover.planner.joint.repair import SiteIndex
@@ -53,19 +53,24 @@ def shed_for(plan: Plan, index: SiteIndex, demands: Ints) -> list[Given]:
         added = (trial.held[rows] - state.held[rows]).astype(np.int64)
         # Where a spread must hold, the better plan may hold fewer here and there than the one before it.
         changed, took = added != 0, added > 0
-        state.free[pieces[np.isin(pieces, prepared.site[rows[took]])]] = 0
+        state.free[pieces & np.isin(np.arange(len(pieces)), prepared.site[rows[took]])[:, None]] = 0
         state.take_away(rows[changed], -added[changed])
         given += _take_back(state, victims, rows[took], added[took])
     return given
 
 
-def _in_pieces(state: State, rows: Ints) -> Ints:
-    """Sites where a row holds what fits there as it stands, and only others can make more room: what is free there lies in
-    pieces, none of which holds a replica of it. It makes no room with what others give up either.
+def _in_pieces(state: State, rows: Ints) -> Bools:
+    """[S, R]: what is free, and no node has enough of for one more replica of a row that holds all that fits as it stands:
+    it makes no room together with what others give up either. Where each node lacks something else, that is everything.
     """
     prepared = state.prepared
     at_bound = (state.held[rows] >= prepared.maximum[rows]) & (prepared.aided[rows] > state.held[rows])
-    return np.unique(prepared.site[rows][at_bound]).astype(np.int64)
+    site = prepared.site[rows[at_bound]]
+    lacks = prepared.request[prepared.demand[rows[at_bound]]] > prepared.loose[site]
+    lacks[~lacks.any(axis=1)] = True
+    result = np.zeros(state.free.shape, dtype=bool)
+    np.logical_or.at(result, site, lacks)
+    return result
 
 
 def _take_back(state: State, victims: Ints, takers: Ints, added: Ints) -> list[Given]:
