@@ -170,8 +170,8 @@ class Engine:
         give_back(state, given)
         if begun is not None and not given and state.missing.any():
             exact.place_exactly(state, begun)
-        if (by_cost := np.flatnonzero((self.prepared.strategy == COST) & ~self.spreads.with_hard)).size:
-            cheapen(state, self.index, by_cost)
+        if (by_cost := np.flatnonzero(self.prepared.strategy == COST)).size:
+            cheapen(state, self.spreads, self.index, by_cost)
         return given
 
     def _affords(self, demands: Ints, more: int) -> int:

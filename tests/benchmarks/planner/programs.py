@@ -9,6 +9,7 @@ from scipy.optimize import Bounds, LinearConstraint, linprog, milp
 from scipy.sparse import csr_matrix, vstack
 
 from failover.planner.joint.arrays import Prepared
+from failover.planner.joint.spread import Spreads
 
 SLACK = 1e-6
 """What a tier may lose to a lower one in the next program: more than the solver's own tolerance (1e-7), or that program may
@@ -63,21 +64,32 @@ def most_in_whole_replicas(prepared: Prepared, seconds: float) -> list[float]:
     return found
 
 
-def cheapest(prepared: Prepared, placed: np.ndarray) -> float:
-    """The least cost an hour of placing exactly `placed` [D] replicas of each demand."""
+def cheapest(prepared: Prepared, spreads: Spreads, held: np.ndarray) -> float:
+    """The least cost an hour of what a plan holds (`held` [P]), with what comes before the strategy kept: as many replicas of
+    each demand in each of its groups, its minimums, and no domain of a spread fuller than its bound (or than it is).
+    """
     rows, matrix, limits, upper = _program(prepared)
-    demands = len(prepared.demands)
     price = (prepared.price[prepared.site[rows]] * prepared.request[prepared.demand[rows]]).sum(axis=1)
-    owner = csr_matrix(
-        (np.ones(len(rows)), (prepared.demand[rows], np.arange(len(rows)))), shape=(demands, len(rows))
-    )
+    part = prepared.demand[rows].astype(np.int64) * 128 + prepared.group[rows]
+    parts, of = np.unique(part, return_inverse=True)
+    owner = csr_matrix((np.ones(len(rows)), (of, np.arange(len(rows)))), shape=(len(parts), len(rows)))
+    blocks, bounds = [matrix], [limits]
+    for table in spreads.tables:
+        inside = np.flatnonzero(table.slot[rows] >= 0)
+        full = np.bincount(table.slot[rows[inside]], weights=held[rows[inside]], minlength=len(table.of))
+        blocks.append(
+            csr_matrix(
+                (np.ones(len(inside)), (table.slot[rows[inside]], inside)), shape=(len(table.of), len(rows))
+            )
+        )
+        bounds.append(np.maximum(np.minimum(table.bound, 1e6), full))
     result = linprog(
         price,
-        A_ub=matrix,
-        b_ub=limits,
+        A_ub=vstack(blocks, format="csr"),
+        b_ub=np.concatenate(bounds),
         A_eq=owner,
-        b_eq=placed,
-        bounds=np.column_stack((np.zeros(len(rows)), upper)),
+        b_eq=np.bincount(of, weights=held[rows], minlength=len(parts)),
+        bounds=np.column_stack((np.minimum(prepared.minimum[rows], held[rows]), upper)),
         method="highs",
     )
     if result.status != 0:

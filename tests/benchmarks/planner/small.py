@@ -36,11 +36,11 @@ def placed_against(bounds: dict[str, list[float]], seeds: Iterable[str]) -> tupl
 
 
 def cost_of_plan(seed: int, strategy: Strategy = Strategy.COST) -> tuple[Engine, np.ndarray, float]:
-    """(engine, placed [D], cost an hour) of one fleet at up to 90 % load."""
+    """(engine, what each row holds [P], cost an hour) of one fleet at up to 90 % load."""
     engine = Engine.of(make_fleet(small_shape(seed, COST_LOADS, strategy)))
     prepared, state = engine.prepared, engine.solve().state
     price = (prepared.price[prepared.site] * prepared.request[prepared.demand]).sum(axis=1)
-    return engine, prepared.replicas - state.missing, float((price * state.held).sum())
+    return engine, state.held, float((price * state.held).sum())
 
 
 def worst_weight_class(workloads: int = 20_000, clusters: int = 60) -> float:

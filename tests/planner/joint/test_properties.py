@@ -5,11 +5,13 @@ from dataclasses import replace
 from itertools import product
 from typing import Any
 
+import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from failover.model.policy import OnShortage
 from failover.planner.joint.arrays import prepare
+from failover.planner.joint.cheapen import cheapen
 from failover.planner.joint.problem import (
     Choice,
     Demand,
@@ -20,8 +22,9 @@ from failover.planner.joint.problem import (
     Strategy,
     Unsatisfiable,
 )
+from failover.planner.joint.shortfalls import shortfalls
 from failover.planner.joint.solution import Placement
-from failover.planner.joint.solve import solve
+from failover.planner.joint.solve import Engine, solve
 from failover.planner.joint.spread import percent_of
 from tests.benchmarks.planner.programs import most_by_tier
 from tests.planner.joint.problems import REGIONS, fleet, problems
@@ -124,6 +127,37 @@ def test_a_spread_that_must_hold_holds(problem: Problem) -> None:
                 assert max(held.values(), default=0) <= percent_of(spread.at_most_percent, total)
             if spread.at_least is not None and total:
                 assert len(held) >= spread.at_least
+
+
+@few
+@given(problem=problems(running=True))
+def test_what_is_cheaper_keeps_what_comes_before_the_strategy(problem: Problem) -> None:
+    """Groups hold as many as before, minimums and spreads are no worse, and nothing costs more."""
+    engine = Engine.of(
+        replace(
+            problem,
+            demands=tuple(
+                replace(demand, rules=replace(demand.rules, strategy=Strategy.BALANCE))
+                for demand in problem.demands
+            ),
+        )
+    )
+    state, prepared = engine.solve().state, engine.prepared
+    before, short = state.held.copy(), shortfalls(state)
+    cheapen(state, engine.spreads, engine.index, np.arange(len(prepared.demands)))
+    price = np.einsum("ij,ij->i", prepared.price[prepared.site], prepared.request[prepared.demand])
+    assert (price * state.held).sum() <= (price * before).sum() + 1e-9
+    assert (state.free >= 0).all()
+    assert (state.held >= np.minimum(before, state.kept)).all()
+    for demand in range(len(prepared.demands)):
+        rows = prepared.rows_of(demand)
+        for group in (0, 1):
+            inside = prepared.group[rows] == group
+            assert state.held[rows][inside].sum() == before[rows][inside].sum()
+    told = {(item.subject, item.code, item.sentence.split(" are in ")[-1]): item.amount for item in short}
+    for item in shortfalls(state):
+        key = (item.subject, item.code, item.sentence.split(" are in ")[-1])
+        assert item.amount <= told.get(key, 0), item.sentence
 
 
 @few

@@ -110,6 +110,50 @@ def test_pack_fills_the_fullest_and_cost_the_cheapest() -> None:
     assert cheap.why("web", "a1").rule == "dearer"
 
 
+CHEAP_LATER = [site("a1", 100, price={"cpu": 3.0}), site("b1", 100, price={"cpu": 1.0})]
+
+
+def test_what_is_cheap_goes_before_no_group_and_no_standby() -> None:
+    """The second group costs a third: it holds its warm standby all the same, and no more."""
+    rules = (anywhere("a1"), anywhere("b1", group=1))
+    web = demand("web", 8, *rules, strategy=Strategy.COST, standby=2)
+    assert solve(fleet(CHEAP_LATER, [web])).placed("web") == {"a1": 6, "b1": 2}
+    dear_later = [replace(one, price={"cpu": 4 - one.price["cpu"]}) for one in CHEAP_LATER]
+    assert solve(fleet(dear_later, [web])).placed("web") == {"a1": 6, "b1": 2}
+
+
+def test_two_that_change_places_for_their_price_stay_in_their_groups() -> None:
+    """a1 is full; `web` (first group a1) and `job` (first group b1) would both be cheaper at the other's."""
+    sites = [site("a1", 4, price={"cpu": 1.0, "pods": 3.0}), site("b1", 4, price={"cpu": 3.0, "pods": 1.0})]
+    web = demand("web", 4, anywhere("a1"), anywhere("b1", group=1), strategy=Strategy.COST)
+    job = demand("job", 4, anywhere("b1"), anywhere("a1", group=1), strategy=Strategy.COST)
+    light = replace(web, request={"cpu": 0, "pods": 1, "disk": 1})
+    roomy = [replace(one, free={**(one.free or {}), "disk": 4, "pods": 4}) for one in sites]
+    plan = solve(fleet(roomy, [light, replace(job, request={"cpu": 1, "pods": 1, "disk": 1})]))
+    assert (plan.placed("web"), plan.placed("job")) == ({"a1": 4}, {"b1": 4})
+
+
+def test_what_is_cheap_breaks_no_spread() -> None:
+    sites = [site("a1", price={"cpu": 1.0}), site("b1", price={"cpu": 2.0}), site("c1", price={"cpu": 3.0})]
+    most = Spread(kind="region", at_most_percent=50)
+    web = demand("web", 8, anywhere("a1", "b1", "c1"), strategy=Strategy.COST, spread=(most,))
+    assert solve(fleet(sites, [web])).placed("web") == {"a1": 4, "b1": 4}
+    least = Spread(kind="region", at_least=3)
+    web = demand("web", 8, anywhere("a1", "b1", "c1"), strategy=Strategy.COST, spread=(least,))
+    assert solve(fleet(sites, [web])).placed("web") == {"a1": 6, "b1": 1, "c1": 1}
+
+
+def test_a_spread_that_must_hold_saves_inside_its_domains() -> None:
+    sites = [
+        site("a1", price={"cpu": 2.0}),
+        site("a2", 3, price={"cpu": 1.0}),
+        site("b1", price={"cpu": 3.0}),
+    ]
+    limit = Spread(kind="region", at_most_percent=50, when_unsatisfiable=Unsatisfiable.DO_NOT_SCHEDULE)
+    web = demand("web", 8, anywhere("a1", "a2", "b1"), strategy=Strategy.COST, spread=(limit,))
+    assert solve(fleet(sites, [web])).placed("web") == {"a1": 1, "a2": 3, "b1": 4}
+
+
 def test_live_utilisation_counts_as_used_for_most_free() -> None:
     sites = [site("a1", 100, utilisation=0.9), site("b1", 100, utilisation=0.1)]
     plan = solve(fleet(sites, [demand("web", 10, anywhere("a1", "b1"), strategy=Strategy.MOST_FREE)]))
