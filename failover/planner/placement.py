@@ -130,6 +130,8 @@ def _placements(
         if rule.cluster in case.candidates and rule.cluster not in given_up:
             after = max(state.wanted, totals.get(rule.cluster, state.wanted))
         reason, bound, change = _why(world, case, rule, state, after, together, targets)
+        if rule.cluster in case.candidates and case.loss.replicas and after < rule.min_replicas:
+            reason = f"{reason}; {rule.min_replicas - after} below its minimum of {rule.min_replicas}"
         rows.append(
             Placement(
                 workload=workload.ref,

@@ -146,7 +146,7 @@ class Room:
 
     def __init__(self, world: World, cases: Sequence[Case], free: FreeCapacity, *, moving: bool) -> None:
         self._free = free
-        self._moving = moving
+        self.moving = moving
         self._sheds = world.may_shed
         tiers: dict[ClusterName, dict[int, dict[str, int]]] = {}
         for case in cases if moving or self._sheds else ():
@@ -163,11 +163,11 @@ class Room:
         """More replicas than it has: as it stands, and when others make room (never more than whole nodes hold)."""
         request = asked_by(case.workload, state)
         places = self._free.places(cluster, request)
-        if not self._moving and not (self._sheds and case.application.on_shortage is OnShortage.SHED):
+        if not self.moving and not (self._sheds and case.application.on_shortage is OnShortage.SHED):
             return places, places
         yielding: dict[str, int] = {}
         for tier, sums in self._standing.get(cluster, {}).items():
-            if self._moving or tier > case.application.tier:
+            if self.moving or tier > case.application.tier:
                 for name, amount in sums.items():
                     yielding[name] = yielding.get(name, 0) + amount
         aided = min(
@@ -207,13 +207,14 @@ def demand_of(world: World, case: Case, room: Room, *, survey: bool) -> joint.De
             places, aided = room.places(case, rule.cluster, state)
             most = state.wanted + aided
             if rule.max_replicas is not None:
-                most = min(most, max(rule.max_replicas, state.wanted))
+                # What runs above a maximum stays, unless moving is what is asked for.
+                most = min(most, rule.max_replicas if room.moving else max(rule.max_replicas, state.wanted))
             limit = min(most, state.wanted + places)
             choices.append(
                 joint.Choice(
                     sites=(rule.cluster,),
                     weight=rule.weight,
-                    minimum=min(rule.min_replicas, limit),
+                    minimum=rule.min_replicas,
                     maximum=limit,
                     aided=most,
                     group=rule.group,

@@ -3,9 +3,21 @@
 from failover.model.ids import ApplicationName
 from failover.model.inventory import Autoscaler
 from failover.model.plan import ChangeRecordsStep, Phase, Plan, RunKind, ScaleStep, WaitReadyStep
-from failover.model.policy import Window
+from failover.model.policy import Strategy, Window
 from failover.model.verdict import VerdictKind
-from tests.planner.fleet import EAST, NORTH, WEST, World, address, application, ref, state, totals
+from tests.planner.fleet import (
+    EAST,
+    NORTH,
+    WEST,
+    World,
+    address,
+    application,
+    placed,
+    ref,
+    state,
+    totals,
+    workload,
+)
 
 
 def lopsided() -> World:
@@ -60,6 +72,40 @@ def test_a_cluster_that_ends_with_nothing_leaves_its_names_first() -> None:
     release = next(step for step in made.steps if isinstance(step, ScaleStep) and step.cluster == EAST)
     waits = {step.id: step for step in made.steps if step.kind == "wait"}
     assert set(release.needs) <= set(waits), "the old answer is gone before the cluster is emptied"
+
+
+def test_what_runs_above_a_maximum_moves_where_there_is_room() -> None:
+    rules = (*placed("east", high=7), *placed("north", "west"))
+    world = lopsided()
+    world.applications = [application(workloads=(workload(clusters=rules, strategy=Strategy.PACK),))]
+    assert totals(rebalance(world))["east"] == (12, 7)
+    full = lopsided()
+    full.applications = world.applications
+    full.hold("north", state(ref(), 3), room=1).hold("west", state(ref(), 3), room=0)
+    assert totals(rebalance(full)) == {"east": (12, 11), "north": (3, 4), "west": (3, 3)}
+
+
+def test_no_move_waits_for_the_room_that_another_leaves() -> None:
+    """`web` would be rather in the east and `api` in the north, and both clusters are full: nobody could add first."""
+    away = {"east": (1, 9), "north": (9, 1)}
+    apps = [
+        application(
+            name,
+            workloads=(workload(name, (*placed("east", weight=east), *placed("north", weight=north))),),
+            dns=(),
+        )
+        for name, (east, north) in (("api", away["east"]), ("web", away["north"]))
+    ]
+    world = World(applications=apps)
+    world.hold("east", state(ref("api"), 10), state(ref("web"), 0), room=0)
+    world.hold("north", state(ref("api"), 0), state(ref("web"), 10), room=2)
+    made = rebalance(world)
+    grown = {
+        step.cluster: step.after - step.before
+        for step in made.steps
+        if isinstance(step, ScaleStep) and step.after > step.before
+    }
+    assert grown == {"north": 2}
 
 
 def test_what_cannot_be_seen_is_not_moved() -> None:

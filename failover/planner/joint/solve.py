@@ -98,6 +98,7 @@ class Engine:
     def _ideal(self) -> State:
         """Everything placed from nothing, as if nothing ran: what survivors are moved towards."""
         state = State.begin(self.prepared)
+        state.most = self.prepared.aided
         rows = np.flatnonzero(state.held > 0)
         state.take_away(rows, state.held[rows].astype(np.int64))
         state.kept[:] = 0
