@@ -85,29 +85,6 @@ def test_what_runs_above_a_maximum_moves_where_there_is_room() -> None:
     assert totals(rebalance(full)) == {"east": (12, 11), "north": (3, 4), "west": (3, 3)}
 
 
-def test_no_move_waits_for_the_room_that_another_leaves() -> None:
-    """`web` would be rather in the east and `api` in the north, and both clusters are full: nobody could add first."""
-    away = {"east": (1, 9), "north": (9, 1)}
-    apps = [
-        application(
-            name,
-            workloads=(workload(name, (*placed("east", weight=east), *placed("north", weight=north))),),
-            dns=(),
-        )
-        for name, (east, north) in (("api", away["east"]), ("web", away["north"]))
-    ]
-    world = World(applications=apps)
-    world.hold("east", state(ref("api"), 10), state(ref("web"), 0), room=0)
-    world.hold("north", state(ref("api"), 0), state(ref("web"), 10), room=2)
-    made = rebalance(world)
-    grown = {
-        step.cluster: step.after - step.before
-        for step in made.steps
-        if isinstance(step, ScaleStep) and step.after > step.before
-    }
-    assert grown == {"north": 2}
-
-
 def test_what_cannot_be_seen_is_not_moved() -> None:
     world = lopsided().judge("north", VerdictKind.UNKNOWN)
     made = rebalance(world)

@@ -269,6 +269,14 @@ def test_what_runs_stays_and_moves_only_within_a_budget() -> None:
     assert solve(fleet(sites, [web], moves=100)).placed("web") == {"a1": 4, "b1": 4}
 
 
+def test_no_move_waits_for_the_room_that_another_leaves() -> None:
+    """`api` goes first and leaves two places in a1; `web` would have them, and could not be added before they are left."""
+    api = demand("api", 10, anywhere("b1"), current={"a1": 10})
+    web = demand("web", 10, anywhere("a1", weight=6), anywhere("b1", weight=4), current={"b1": 10})
+    plan = solve(fleet([site("a1", 0), site("b1", 2)], [api, web], moves=100))
+    assert (plan.placed("api"), plan.placed("web")) == ({"a1": 8, "b1": 2}, {"b1": 10})
+
+
 def test_unknown_capacity_and_small_nodes_take_nothing_and_say_so() -> None:
     sites = [
         site("a1", None),
