@@ -31,7 +31,7 @@ def simulate(
     Returns 1 where an oracle found a violation, or, if `marks` are asked for, something was met too seldom.
     """
     from failover.lab.simulation.faults import FAULTS
-    from failover.lab.simulation.sweep import sweep
+    from failover.lab.simulation.sweep import Sweep, sweep
 
     for name in faults:
         if name not in FAULTS:
@@ -47,9 +47,15 @@ def simulate(
         raise Stop(exits.USAGE, "--save keeps the story of one --seed")
     wanted = _range(seeds)
 
-    def progress(done: int, total: int, failed: int) -> None:
-        if done % max(1, total // 20) == 0 or done == total:
-            render.talk(f"{done} of {total} seeds, {failed} failed")
+    told = 0
+
+    def progress(so_far: Sweep, total: int) -> None:
+        nonlocal told
+        for one in so_far.failed[told:]:
+            render.talk(f"FAILED seed {one.seed}: {one.violations[0]}")
+        told = len(so_far.failed)
+        if so_far.seeds % max(1, total // 20) == 0 or so_far.seeds == total:
+            render.talk(f"{so_far.seeds} of {total} seeds, {told} failed")
 
     found = sweep(
         wanted, only=faults, least_s=_least_s(hours), processes=processes or None, progress=progress

@@ -13,8 +13,8 @@ from .faults import FAULTS
 from .oracles import ORACLES
 from .play import LEAST_S, Planned, Result, play, schedule_of
 
-Progress = Callable[[int, int, int], None]
-"""Called with (seeds done, seeds in all, failed so far)."""
+Progress = Callable[["Sweep", int], None]
+"""Called after each seed with what there is so far, and how many seeds there are in all."""
 
 
 @dataclass(slots=True)
@@ -92,7 +92,7 @@ def _gather(found: Sweep, results: Iterable[Result], total: int, progress: Progr
     for result in results:
         found.add(result)
         if progress is not None:
-            progress(found.seeds, total, len(found.failed))
+            progress(found, total)
 
 
 def _one(task: tuple[int, tuple[str, ...], float]) -> Result:
