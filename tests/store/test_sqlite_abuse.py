@@ -18,6 +18,7 @@ from failover.model.errors import StoreDoubt, StoreError, StoreUnavailable
 from failover.store.reader import NoStore, StatusReader
 from failover.store.schema import FILE_NAME
 from failover.store.sqlite import SQLiteStore
+from tests.servers.tiers import REQUIRE, servers_required
 from tests.store.worlds import HandClock, lead, said
 
 WAL = f"{FILE_NAME}-wal"
@@ -221,18 +222,25 @@ async def test_a_backup_below_a_newer_log_is_told(tmp_path: Path) -> None:
 # -- no room, no right -------------------------------------------------------------------------------------------------------
 
 
+def _cannot_mount(problem: str) -> None:
+    """In CI a full disk is tried, and not skipped in silence."""
+    if servers_required():
+        pytest.fail(f"{problem} ({REQUIRE} is set.)", pytrace=False)
+    pytest.skip(problem)
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 512 KiB, for real."""
     place = tmp_path / "disk"
     place.mkdir()
     if os.geteuid() != 0:
-        pytest.skip("only root may mount a small file system: run `make test` as root")
+        _cannot_mount("only root may mount a small file system: run `make test` as root")
     done = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", "size=512k,mode=0700", "tmpfs", str(place)], capture_output=True
     )
     if done.returncode:
-        pytest.skip(f"no file system can be mounted here: {done.stderr.decode().strip()}")
+        _cannot_mount(f"no file system can be mounted here: {done.stderr.decode().strip()}")
     try:
         yield place
     finally:
