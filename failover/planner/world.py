@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from ipaddress import ip_address
 
 from failover.model.ids import ApplicationName, ClusterName, ZoneName
@@ -187,6 +188,7 @@ def published_values(
     return values
 
 
+@lru_cache(maxsize=4096)
 def canonical(record_type: RecordType, value: str) -> str:
     """One text per value, so that spellings of an address or of a name compare equal."""
     if record_type is RecordType.CNAME:

@@ -31,7 +31,7 @@ from .twins import LifeClock, SimClusterPort, SimProber, SimStorePort, SimZonePo
 from .vantages import STEP_S, Probing, VantageState, probe_of
 
 PERSON = "ada@desk"
-PACE = Pace(tick_s=1.0, reconsider_s=2.0, status_every_s=30.0, save_every_s=20.0, meters_its_loop=False)
+PACE = Pace(tick_s=1.0, reconsider_s=2.0, status_every_s=60.0, save_every_s=20.0, meters_its_loop=False)
 """Coarser than the shipped one: simulated minutes are many, and a virtual loop is never late."""
 
 
