@@ -38,11 +38,15 @@ class Ears(Oracle):
     def judged(
         self, holder: str, vantage: str, cluster: str, application: str, at: float
     ) -> trace.Heard | None:
-        """The latest word of a vantage; a success that came in within the controller's turn was not judged yet."""
+        """The latest word of a vantage. A fault of its own neither extends nor breaks a series, and a success that came in
+        within the controller's turn was not judged yet.
+        """
         series = self.runs.ears.series(holder, (vantage, cluster, application, Signal.DATA_PLANE.value))
         for found in reversed(series):
-            if found.observation.outcome is not Outcome.OK or at - found.at > UNJUDGED_S:
-                return found
+            outcome = found.observation.outcome
+            if outcome is Outcome.LOCAL or (outcome is Outcome.OK and at - found.at <= UNJUDGED_S):
+                continue
+            return found
         return None
 
     def fresh(self, found: trace.Heard | None, at: float) -> bool:
