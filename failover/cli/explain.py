@@ -223,8 +223,10 @@ def _placement(placement: dict[str, Any]) -> None:
     if placement["why"]:
         render.line(f"  why it stands where it stands (run {placement['why_run']}):")
     for row in placement["why"]:
+        run = row.get("run", placement["why_run"])
+        other = f" (run {run})" if run != placement["why_run"] else ""
         render.line(
-            f"    {workload(row['workload'])} in {row['cluster']}: {row['before']} -> {row['after']}: {row['reason']}"
+            f"    {workload(row['workload'])} in {row['cluster']}: {row['before']} -> {row['after']}: {row['reason']}{other}"
         )
         if row["would_change"]:
             render.line(f"      what would change it: {row['would_change']}")

@@ -1,13 +1,15 @@
 """Where an application may run and why its replicas stand where they do: what `explain` tells of placement."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
 from failover.controller.surviving import survivability_row
 from failover.model.codec import to_plain
-from failover.model.journal import Run
-from failover.model.policy import Application, Workload
+from failover.model.ids import ClusterName
+from failover.model.journal import Run, RunState, StepState
+from failover.model.plan import ScaleStep
+from failover.model.policy import Application, Workload, WorkloadRef
 from failover.planner import Survivability
 from failover.planner.world import in_window
 
@@ -16,16 +18,16 @@ ROWS_MAX = 200
 
 
 def placement_of(application: Application, runs: Sequence[Run], window: str) -> dict[str, Any]:
-    """Rules in force now, and what the latest run that placed it said about each change."""
+    """Rules in force now, and what the latest run that placed each replica said about it."""
     held = in_window(application, window)
-    run = next((item for item in reversed(runs) if application.name in item.applications), None)
+    why = _why(application, runs)
     return {
         "tier": application.tier,
         "survives": str(application.survives) if application.survives else None,
         "window": window or None,
         "workloads": [_workload(workload) for workload in held.workloads[:ROWS_MAX]],
-        "why": _why(application, run) if run is not None else [],
-        "why_run": run.id if run is not None else None,
+        "why": why[:ROWS_MAX],
+        "why_run": why[0]["run"] if why else None,
     }
 
 
@@ -51,20 +53,82 @@ def _workload(workload: Workload) -> dict[str, Any]:
     }
 
 
-def _why(application: Application, run: Run) -> list[dict[str, Any]]:
-    part = next(part for part in run.plan.applications if part.application == application.name)
-    return [
-        {
-            "workload": to_plain(row.workload),
-            "cluster": row.cluster,
-            "before": row.before,
-            "after": row.after,
-            "reason": row.reason,
-            "would_change": row.would_change,
-        }
-        for row in part.placements[:ROWS_MAX]
-        if row.reason
-    ]
+def _why(application: Application, runs: Sequence[Run]) -> list[dict[str, Any]]:
+    """For each workload and cluster what the latest run said that has placed it, or that made it give something up. A run that
+    ended before it changed anything there explains nothing.
+    """
+    found: dict[tuple[WorkloadRef, ClusterName], dict[str, Any]] = {}
+    for run in reversed(runs):
+        for workload, cluster, row in (*_given(application, run), *_placed(application, run)):
+            found.setdefault((workload, cluster), {**row, "run": run.id})
+    return list(found.values())
+
+
+_Row = tuple[WorkloadRef, ClusterName, dict[str, Any]]
+
+
+def _placed(application: Application, run: Run) -> Iterator[_Row]:
+    for part in run.plan.applications:
+        if part.application != application.name or part.left_out is not None:
+            continue
+        for row in part.placements:
+            changes = row.before != row.after
+            if row.reason and (_landed(run, row.workload, row.cluster) if changes else not _undone(run)):
+                yield (
+                    row.workload,
+                    row.cluster,
+                    _row(row.workload, row.cluster, row.before, row.after, row.reason, row.would_change),
+                )
+
+
+def _given(application: Application, run: Run) -> Iterator[_Row]:
+    """What it gave up, or got back, in a run for another application."""
+    for part in run.plan.applications:
+        for row in part.sheds:
+            if row.owner != application.name or part.left_out is not None:
+                continue
+            if _landed(run, row.workload, row.cluster):
+                number = row.before - row.after
+                verb = (
+                    f"gave up {number} for" if number > 0 else f"got back {-number} that it had given up for"
+                )
+                reason = f"{verb} {part.application}"
+                yield (
+                    row.workload,
+                    row.cluster,
+                    _row(row.workload, row.cluster, row.before, row.after, reason, ""),
+                )
+
+
+def _row(
+    workload: WorkloadRef, cluster: ClusterName, before: int, after: int, reason: str, change: str
+) -> dict[str, Any]:
+    return {
+        "workload": to_plain(workload),
+        "cluster": cluster,
+        "before": before,
+        "after": after,
+        "reason": reason,
+        "would_change": change,
+    }
+
+
+def _landed(run: Run, workload: WorkloadRef, cluster: ClusterName) -> bool:
+    """It has scaled this object there."""
+    return any(
+        isinstance(step, ScaleStep)
+        and (step.workload, step.cluster) == (workload, cluster)
+        and run.steps[step.id].state in (StepState.EFFECTED, StepState.DONE)
+        for step in run.plan.steps
+    )
+
+
+def _undone(run: Run) -> bool:
+    """It did not get through, and ended without a single change of replicas."""
+    return run.state in (RunState.ABORTED, RunState.FAILED) and not any(
+        isinstance(step, ScaleStep) and run.steps[step.id].state in (StepState.EFFECTED, StepState.DONE)
+        for step in run.plan.steps
+    )
 
 
 def survives_row(asked: tuple[datetime, Survivability] | None) -> dict[str, Any] | None:

@@ -7,6 +7,7 @@ from failover.model.ids import ClusterName
 from failover.model.inventory import WorkloadState
 from failover.model.plan import Placement
 from failover.model.policy import Application, PlacementRule, Workload
+from failover.planner.eligibility import broken_there
 from failover.planner.loss import Case, Loss, Targets
 from failover.planner.together import Together
 from failover.planner.world import World
@@ -121,6 +122,12 @@ def _placements(
 ) -> tuple[Placement, ...]:
     """One row for every cluster that holds the object, sources included."""
     workload, totals = case.workload, together.totals.get(case.key, {})
+    regrown = {
+        cluster: total
+        for found in together.regrown.values()
+        for victim, cluster, total in found
+        if victim.key == case.key
+    }
     rows = []
     for rule in sorted(workload.placement, key=lambda rule: rule.cluster):
         state = world.state(rule.cluster, workload.ref)
@@ -128,7 +135,7 @@ def _placements(
             continue
         after = state.wanted - given_up.get(rule.cluster, 0)
         if rule.cluster in case.candidates and rule.cluster not in given_up:
-            after = max(state.wanted, totals.get(rule.cluster, state.wanted))
+            after = max(state.wanted, totals.get(rule.cluster, regrown.get(rule.cluster, state.wanted)))
         reason, bound, change = _why(world, case, rule, state, after, together, targets)
         if rule.cluster in case.candidates and case.loss.replicas and after < rule.min_replicas:
             reason = f"{reason}; {rule.min_replicas - after} below its minimum of {rule.min_replicas}"
@@ -162,11 +169,18 @@ def _why(
     refusal = targets.get(rule.cluster)
     if refusal is not None:
         return f"keeps {state.wanted}; no target: {refusal.sentence}", refusal.code, ""
-    if together.solution is None or case.key not in together.totals or rule.cluster not in case.candidates:
+    refusal = broken_there(world, case.application, rule.cluster)
+    if refusal is not None and after == state.wanted:
+        return f"keeps {state.wanted}; no target: {refusal.sentence}", refusal.code, ""
+    if case.closed:
+        return f"keeps {state.wanted}: it has a single writer, and no second is started", "single-writer", ""
+    if together.solution is None or (case.key not in together.totals and after == state.wanted):
+        # Nothing of it was lost, or nothing of it can be placed anywhere: nobody was asked.
         return f"keeps {state.wanted}", "", ""
     why = together.solution.why(case.key, rule.cluster)
     if after < state.wanted:
-        return f"gives up {state.wanted - after} for an earlier tier", "shed", why.would_change
+        takers = ", ".join(_takers(case, rule.cluster, together))
+        return f"gives up {state.wanted - after} for {takers}", "shed", why.would_change
     added = after - state.wanted
     what = f"keeps {state.wanted}, takes {added}" if added else f"keeps {state.wanted}"
     limit = None if rule.max_replicas is None else max(rule.max_replicas, state.wanted)
@@ -179,8 +193,20 @@ def _why(
     return told(what, why.sentence), why.rule, why.would_change
 
 
+def _takers(case: Case, cluster: ClusterName, together: Together) -> list[str]:
+    """Applications that it makes room for there."""
+    return sorted(
+        application
+        for application, rows in together.sheds.items()
+        if any(
+            (row.owner, row.workload, row.cluster) == (case.application.name, case.workload.ref, cluster)
+            for row in rows
+        )
+    )
+
+
 def told(what: str, sentence: str) -> str:
     """What a cluster does and why; the engine's sentences begin with the number that it holds, which is said already."""
-    if sentence.startswith(("keeps", "takes")):
+    if sentence.startswith(("keeps", "takes", "gives")):
         return sentence
     return f"{what}: {re.sub(r'^holds [0-9]+[:,] ', '', sentence)}"

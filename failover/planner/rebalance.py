@@ -12,7 +12,9 @@ from failover.model.plan import ApplicationPlan, Phase, Placement, Step
 from failover.model.policy import Application, Workload
 from failover.model.reasons import Refusal
 from failover.planner.capacity import FreeCapacity
+from failover.planner.eligibility import broken_there
 from failover.planner.forward import Part
+from failover.planner.joint.problem import Why
 from failover.planner.loss import Case, Loss, Targets, candidates, is_single_writer
 from failover.planner.placement import told
 from failover.planner.steps import WAIT_MARGIN_S, Builder, ids, old_ttl_s
@@ -104,19 +106,29 @@ def _changes(
             state = world.state(rule.cluster, case.workload.ref)
             if state is None or not world.carries(rule.cluster):
                 continue
-            why = solution.why(case.key, rule.cluster)
+            reason, bound, change = _why(
+                world, case, rule.cluster, solution.why(case.key, rule.cluster), targets
+            )
             found.setdefault(case.application.name, []).append(
                 Change(
                     workload=case.workload,
                     state=state,
                     cluster=rule.cluster,
                     after=totals.get(rule.cluster, 0),
-                    reason=why.sentence,
-                    rule=why.rule,
-                    would_change=why.would_change,
+                    reason=reason,
+                    rule=bound,
+                    would_change=change,
                 )
             )
     return {name: tuple(rows) for name, rows in found.items()}
+
+
+def _why(world: World, case: Case, cluster: ClusterName, why: Why, targets: Targets) -> tuple[str, str, str]:
+    """(sentence, rule, what would change it). Why something is no target is not the engine's to know."""
+    refusal = targets.get(cluster) or broken_there(world, case.application, cluster)
+    if refusal is not None and why.rule not in ("moved", "closed"):
+        return f"no target: {refusal.sentence}", refusal.code, ""
+    return why.sentence, why.rule, why.would_change
 
 
 def _left_out(application: Application, refusal: Refusal) -> Part:
@@ -149,8 +161,6 @@ def _row(change: Change) -> Placement:
     held = change.state.wanted
     word = f"keeps {held}, takes {change.more}" if change.more > 0 else f"keeps {held}"
     reason = told(word, change.reason)
-    if change.more < 0:
-        reason = f"gives {-change.more} to clusters that weights, groups or prices would rather have them in"
     return Placement(
         workload=change.workload.ref,
         cluster=change.cluster,

@@ -163,6 +163,42 @@ def test_a_victim_that_is_not_reached_where_it_runs_makes_room_there_all_the_sam
     assert given_up(world.lose("west")) == 6
 
 
+def reason_of(made: Plan, name: str, cluster: str) -> str:
+    return next(
+        row.reason
+        for part in made.applications
+        for row in part.placements
+        if (row.workload.name, row.cluster) == (name, cluster)
+    )
+
+
+def test_a_workload_that_lost_nothing_and_gives_up_says_so() -> None:
+    """`batch` is concerned because of its `web` in the west; its `index` runs in the east only, and makes room there."""
+    two = application(
+        "batch",
+        workloads=(workload("batch"), workload("index", placed("east"))),
+        dns=(),
+        tier=9,
+        mode=Mode.AUTO,
+        on_shortage=OnShortage.PARTIAL,
+    )
+    world = World(applications=[shop(), two])
+    for name in ("east", "north", "west"):
+        world.hold(name, state(ref(), 6), state(ref("batch"), 1), state(ref("index"), 9), room=1)
+    made = world.lose("west")
+    assert (totals(made, "index")["east"][0], given_up(made, "index") > 0) == (9, True)
+    assert reason_of(made, "index", "east") == f"gives up {given_up(made, 'index')} for shop"
+
+
+def test_where_clients_do_not_reach_it_it_keeps_what_it_has_and_says_why() -> None:
+    world = World()
+    world.application_verdicts.append(verdict("north", VerdictKind.DATA_PLANE_DOWN, "shop"))
+    made = world.lose("west")
+    assert reason_of(made, "web", "north") == (
+        "keeps 6; no target: clients do not reach shop in north although it runs there"
+    )
+
+
 def test_a_drain_waits_for_room_and_takes_none() -> None:
     made = crowded(batch()).plan(RunKind.DRAIN, "west", by_person=True)
     assert left_out(made) == "capacity-floor"

@@ -16,20 +16,21 @@ from failover.planner.joint.state import State
 
 RULES = (
     "weight",  # its part by its strategy
+    "shed",
+    "moved",
     "no-request",
     "not-named",
     "unknown-capacity",
     "closed",
     "node-too-small",
-    "shed",
     "maximum",
     "weight-zero",
     "spread",
     "full",
     "pieces",
     "whole",
-    "minimum",
     "kept",
+    "minimum",
     "group",
     "dearer",
     "made-room",
@@ -45,9 +46,12 @@ LEFT_SHARE = 0.75
 class Binding:
     """Which rule bound each row of one plan; what all rows share is found once."""
 
-    def __init__(self, state: State, spreads: Spreads) -> None:
+    def __init__(self, state: State, spreads: Spreads, gave: Sequence[int] = ()) -> None:
+        """`gave`: rows that gave something up for others."""
         self._state, self._spreads = state, spreads
         prepared = state.prepared
+        self._gave: Bools = np.zeros(len(prepared.site), dtype=bool)
+        self._gave[list(gave)] = True
         weight = np.where(prepared.fits & (prepared.group == 0), prepared.weight, np.float32(0))
         total = np.bincount(prepared.demand, weights=weight, minlength=len(prepared.demands))
         self._per_weight: Floats = prepared.replicas / np.where(total > 0, total, 1.0)
@@ -77,7 +81,8 @@ class Binding:
             "unknown-capacity": _unknown(prepared)[site],
             "closed": ~state.takes[site],
             "node-too-small": ~prepared.fits[rows],
-            "shed": held < np.minimum(prepared.current[rows], kept),
+            "shed": (held < np.minimum(prepared.current[rows], kept)) & self._gave[rows],
+            "moved": held < np.minimum(prepared.current[rows], kept),
             "maximum": held >= aided,
             "spread": self._spread_is_full(rows, len(demand)),
             "full": _full(state, demand, site) & (~satisfied | (held < share)),
@@ -190,6 +195,7 @@ class Reasons:
                 self._node_lacks(row),
             ),
             "shed": (self._shed_sentence(demand.key, site.name, kept - held), "more free capacity there"),
+            "moved": self._moved(row, kept - held),
             "maximum": (f"holds {held}: its maximum there is reached", "a higher maximum"),
             "spread": (
                 f"holds {held}: the spread over {self._spread_kinds(row)} is reached",
@@ -237,6 +243,19 @@ class Reasons:
         )
         before = f"keeps {kept}, takes {held - kept}" if kept else f"takes {held}"
         return f"{before} by {how} (a share of {share:.1f})", "another weight"
+
+    def _moved(self, row: int, number: int) -> tuple[str, str]:
+        prepared = self._state.prepared
+        most, site = int(prepared.aided[row]), prepared.sites[prepared.site[row]]
+        if not self._state.takes[prepared.site[row]]:
+            why = site.closed_because or f"{site.name} takes no replicas"
+            return f"gives {number}: {why}", f"{site.name} taking replicas again"
+        if int(self._state.kept[row]) > most:
+            return f"gives {number}: its maximum there is {most}", "a higher maximum"
+        return (
+            f"gives {number} that its weights, groups or prices would rather have elsewhere",
+            "other weights",
+        )
 
     def _lack_of(self, row: int) -> list[tuple[str, int]]:
         prepared, state = self._state.prepared, self._state

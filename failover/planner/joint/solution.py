@@ -95,7 +95,7 @@ class Placement:
 
     @cached_property
     def _binding(self) -> Binding:
-        return Binding(self.state, self.spreads)
+        return Binding(self.state, self.spreads, [item.row for item in self.given if item.replicas])
 
     @cached_property
     def _reasons(self) -> Reasons:

@@ -267,6 +267,11 @@ def test_what_runs_stays_and_moves_only_within_a_budget() -> None:
     assert solve(fleet(sites, [web])).placed("web") == {"a1": 8}
     assert solve(fleet(sites, [web], moves=3)).placed("web") == {"a1": 5, "b1": 3}
     assert solve(fleet(sites, [web], moves=100)).placed("web") == {"a1": 4, "b1": 4}
+    why = solve(fleet(sites, [web], moves=3)).why("web", "a1")
+    assert (why.rule, why.sentence) == (
+        "moved",
+        "gives 3 that its weights, groups or prices would rather have elsewhere",
+    )
 
 
 def test_no_move_waits_for_the_room_that_another_leaves() -> None:
