@@ -1,8 +1,8 @@
 """Record sets that hold something else than runs made of them: somebody edited the zone, or its provider was away while a run
-brought the others there. Told; put right by a repair only.
+brought the others there; and TTLs that are not the policy's. Told; put right by a repair only.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from failover.controller.context import Context
@@ -10,7 +10,7 @@ from failover.execution.moves import intended_records
 from failover.execution.ownership import not_ours
 from failover.model.ids import ZoneName
 from failover.model.journal import Run
-from failover.model.policy import Policy
+from failover.model.policy import DNSName, Policy
 from failover.model.records import OwnedName, RecordChange, RecordSet, ZoneState
 from failover.planner.traffic import not_adopted
 from failover.planner.world import absolute
@@ -35,17 +35,28 @@ def drifted(
             continue
         for name in application.dns:
             state = zones.get(name.zone)
-            intended = wanted.get((absolute(name.name), name.record_type.value))
-            if state is None or intended is None:
-                continue
-            held = state.find(intended.name, intended.record_type)
-            if held is None or (held.values, held.weights) != (intended.values, intended.weights):
+            if state is not None:
+                held = state.find(absolute(name.name), name.record_type)
+                intended = wanted.get((absolute(name.name), name.record_type.value))
                 said = (
-                    f"{absolute(name.name)} {name.record_type} ({application.name}) holds {_held(held)}, and the last run "
-                    f"made it {_held(intended)}: it was edited, or missed the change (`failover dns plan {name.zone}`)"
+                    f"{sentence} ({application.name}; `failover dns plan {name.zone}`)"
+                    for sentence in _of(name, held, intended)
                 )
-                found[name.zone] = (*found.get(name.zone, ()), said)
-    return found
+                found[name.zone] = (*found.get(name.zone, ()), *said)
+    return {zone: sentences for zone, sentences in found.items() if sentences}
+
+
+def _of(name: DNSName, held: RecordSet | None, intended: RecordSet | None) -> Iterator[str]:
+    """How one record set differs from what the last run made of it, if one did, and from the policy's TTL."""
+    what = f"{absolute(name.name)} {name.record_type}"
+    if intended is not None and (
+        held is None or (held.values, held.weights) != (intended.values, intended.weights)
+    ):
+        yield (
+            f"{what} holds {_held(held)}, and the last run made it {_held(intended)}: it was edited, or missed the change"
+        )
+    if held is not None and held.ttl != name.ttl:
+        yield f"{what} has a TTL of {held.ttl} s, not {name.ttl} s: clients hold the old answer for that long"
 
 
 def unadopted(

@@ -95,6 +95,28 @@ def test_a_record_set_that_somebody_edited_is_told_and_left_alone() -> None:
     run_virtual(story())
 
 
+def test_a_ttl_that_is_not_the_policys_is_told_before_a_failover_has_to_wait_for_it() -> None:
+    """No run ever touched the name: what it holds is nobody's decision yet, but clients would hold it for an hour."""
+
+    async def story() -> None:
+        fleet = await a_healthy_fleet()
+        controller = fleet.controller
+        assert controller is not None
+        zone = next(iter(fleet.zones.values()))
+        (held,) = zone.current.record_sets.values()
+        assert "TTL" not in shown(controller)
+        zone.set_records(replace(held, ttl=3600))
+        await fleet.until(lambda: "has a TTL of 3600 s, not 5 s" in shown(controller), seconds=60)
+        await fleet.clock.sleep(90)
+        told = [line for line in fleet.log.lines if " zone.drift " in line]
+        assert len(told) == 1
+        zone.set_records(held)
+        await fleet.until(lambda: "TTL" not in shown(controller), seconds=60)
+        await fleet.stop()
+
+    run_virtual(story())
+
+
 def test_a_number_that_another_manager_sets_back_after_a_failback_is_told_with_its_name() -> None:
     """GitOps brings back what the stand-ins had: nothing in the run waits for a scale-down any more."""
 

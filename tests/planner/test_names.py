@@ -20,7 +20,7 @@ from failover.model.records import (
 )
 from failover.model.snapshot import Displacement, Snapshot
 from failover.model.verdict import VerdictKind
-from failover.planner import drift, plan
+from failover.planner import plan
 from failover.planner.parts import in_parts
 from failover.planner.widen import widen
 from tests.planner.fleet import THREE, WALL, ZONE, World, address, application, dns, records
@@ -166,12 +166,6 @@ def test_a_provider_that_was_caught_up_by_a_repair_comes_home_by_the_same_stages
     assert by_zone[ZONE]
     assert by_zone[ZONE] == by_zone[SECOND]
     assert steps[-1].changes[0].after == HELD
-
-
-def test_drift_says_at_which_of_the_providers() -> None:
-    story = TwoProviders(HELD, replace(HELD, ttl=3600))
-    said = drift(story.snapshot, story.policy)
-    assert said == (f"{HELD.name} A (shop) at {SECOND} has a TTL of 3600 s, not 60 s",)
 
 
 def test_with_no_provider_readable_nothing_moves() -> None:

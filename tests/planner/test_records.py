@@ -6,7 +6,6 @@ from failover.model.plan import ChangeRecordsStep, RunKind
 from failover.model.policy import OnShortage, Publish
 from failover.model.records import RecordType
 from failover.model.verdict import VerdictKind
-from failover.planner import drift
 from tests.planner.fleet import (
     World,
     address,
@@ -68,7 +67,6 @@ def test_a_value_of_unknown_origin_is_kept_and_told() -> None:
     made = world.lose("west")
     assert "203.0.113.9" in made.after_records()[0].values
     assert any("203.0.113.9, which is no cluster's endpoint" in note for note in made.applications[0].notes)
-    assert any("203.0.113.9" in sentence for sentence in drift(world.snapshot, world.policy))
 
 
 def test_an_unread_zone_is_unknown_and_leaves_only_its_application_out() -> None:
@@ -161,28 +159,6 @@ def test_clients_are_not_sent_to_a_cluster_that_got_only_a_part_of_the_applicati
         )
     ]
     assert after(world, "west") == (address("north"),)
-
-
-def test_drift_is_told_in_sentences() -> None:
-    world = World().judge("west", VerdictKind.DOWN)
-    world.record_sets = [records(address("west"), address("north"), ttl=300)]
-    sentences = drift(world.snapshot, world.policy)
-    what = "shop.example.test. A (shop)"
-    assert sentences == (
-        f"{what} has a TTL of 300 s, not 60 s",
-        f"{what} publishes west, which is DOWN",
-        f"{what} lacks {address('east')} of east, which is healthy and carries it",
-    )
-    world.record_sets = []
-    assert drift(world.snapshot, world.policy) == (f"{what} does not exist",)
-    world.zone_read = False
-    assert drift(world.snapshot, world.policy) == (
-        "zone example-test could not be read: its record sets are unknown",
-    )
-
-
-def test_a_healthy_fleet_has_no_drift() -> None:
-    assert drift(World().snapshot, World().policy) == ()
 
 
 def test_a_drain_of_what_is_not_published_changes_no_record() -> None:
