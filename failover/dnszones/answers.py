@@ -127,7 +127,8 @@ def translate(error: WireError, *, target: str, key: str, sent_changes: bool) ->
         if unsigned and error.rcode in _KEY_RCODES:
             return LocalFault(
                 f"{target} answers {dns.rcode.to_text(error.rcode)} without a signature: it does not know the key "
-                f"{key}, or has another secret for it, or does not serve the zone",
+                f"{key}, or has another secret for it, or one of the clocks is off, or it does not serve the zone (PowerDNS "
+                "says no more; its own log does)",
                 target=target,
             )
         if isinstance(error.cause, dns.tsig.BadTime) and not sent_changes:

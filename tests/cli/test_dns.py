@@ -11,7 +11,8 @@ import yaml
 
 from failover.cli import exits, render
 from failover.cli.zones import prepare_checks, show_status, show_verification
-from failover.model.errors import UsageError
+from failover.dnszones.clouddns import CloudDNSZone
+from failover.model.errors import Unavailable, UsageError
 from tests.dnszones.worlds import APEX, CloudDNSWorld, Route53World
 
 POLICIES = Path(__file__).parents[2] / "policies"
@@ -113,6 +114,32 @@ async def test_a_provider_that_is_away_is_told_and_the_other_is_shown(
     assert any("500" in item["sentence"] for item in rows[0]["problems"])
     assert len(rows[1]["names"]) == len(desk.names)
     assert not any(row["differs"] for row in rows), "what was not read is unknown, and differs from nothing"
+
+
+async def test_a_zone_that_is_well_and_cannot_be_read_now_is_called_unread(
+    desk: Desk, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The check found nothing wrong, and a moment later the read failed: that is neither `ok` nor a zone without names."""
+    read = CloudDNSZone.read
+
+    async def away(self: CloudDNSZone, names: Any, applications: Any) -> Any:
+        if applications:  # the check asks for names only
+            raise Unavailable("zone google: Cloud DNS gave no usable answer: ReadTimeout")
+        return await read(self, names, applications)
+
+    monkeypatch.setattr(CloudDNSZone, "read", away)
+    code, rows = await said(show_status, desk, capsys)
+    assert code == exits.UNHEALTHY
+    assert [row["unread"] for row in rows] == [
+        "",
+        "could not be read: zone google: Cloud DNS gave no usable answer: ReadTimeout",
+    ]
+    assert rows[1]["names"] == []
+    assert not any(row["differs"] for row in rows)
+    await asyncio.to_thread(show_status, desk.policies, [], render.Format.TABLE)
+    shown = capsys.readouterr().out.splitlines()
+    assert [line.split()[-1] for line in shown[1:3]] == ["ok", "unread"]
+    assert "google: could not be read: zone google: Cloud DNS gave no usable answer: ReadTimeout" in shown
 
 
 async def test_verify_asks_every_server_and_names_the_one_that_lags(

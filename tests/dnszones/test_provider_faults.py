@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import threading
 import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -14,6 +15,7 @@ import pytest
 
 from failover.dnszones import open_zone
 from failover.dnszones.limits import AccountBudget, is_urgent, urgently
+from failover.dnszones.provider import ProviderZone
 from failover.dnszones.rehearsal import expiry
 from failover.dnszones.route53 import Route53Zone, _name
 from failover.model.errors import (
@@ -232,6 +234,57 @@ async def test_a_change_that_never_gets_there_is_told_as_under_way_and_the_same_
     await zone.change(who.permit(), again)
     await until_effective(zone, SHOP_WEST)
     assert not any(answer.pending for answer in await zone.verify([SHOP_WEST]))
+
+
+async def test_a_provider_that_is_done_with_a_change_is_not_asked_about_it_again(
+    provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    zone = provider.open()
+    assert isinstance(zone, ProviderZone)
+    asked: list[str] = []
+    settled = zone._is_settled
+    monkeypatch.setattr(zone, "_is_settled", lambda change: asked.append(change) or settled(change))
+    await create(zone, SHOP_EAST)
+    await until_effective(zone, SHOP_EAST)
+    assert len(set(asked)) == 1
+    count = len(asked)
+    await until_effective(zone, SHOP_EAST)
+    assert len(asked) == count, "its budget is for failovers"
+
+
+async def test_a_change_that_is_made_while_the_one_before_is_asked_about_is_not_forgotten(
+    provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The provider is done with the first, and says so when the second is under way: that says nothing of the second."""
+    zone, who = provider.open(timeout_s=1.0), Writer()
+    assert isinstance(zone, ProviderZone)
+    fence = await create(zone, SHOP_EAST)
+    first, go_on = zone._last_change, threading.Event()
+    settled = zone._is_settled
+    monkeypatch.setattr(
+        zone, "_is_settled", lambda change: settled(change) if change != first else go_on.wait(10)
+    )
+    asking = asyncio.create_task(zone.verify([SHOP_EAST]))
+    await asyncio.sleep(0.2)
+    provider.fake.faults.strand = 1
+    await zone.change(who.permit(), who.change("plan-1", (SHOP_EAST, SHOP_WEST), fence_before=fence))
+    second = zone._last_change
+    go_on.set()
+    await asking
+    assert zone._last_change == second != first
+    answers = await zone.verify([SHOP_WEST])
+    assert [answer.detail for answer in answers if answer.pending] == [f"change {second} is under way"]
+
+
+async def test_a_change_whose_outcome_is_unknown_leaves_nothing_to_ask_about(provider: Provider) -> None:
+    zone, who = provider.open(timeout_s=1.0), Writer()
+    assert isinstance(zone, ProviderZone)
+    fence = await create(zone, SHOP_EAST)
+    await until_effective(zone, SHOP_EAST)
+    provider.fake.faults.drop_changes = 1
+    with pytest.raises(OutcomeUnknown):
+        await zone.change(who.permit(), who.change("plan-1", (SHOP_EAST, SHOP_WEST), fence_before=fence))
+    assert zone._last_change == ""
 
 
 async def test_a_change_under_way_is_asked_for_often_at_first_and_ever_more_rarely(

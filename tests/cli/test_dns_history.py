@@ -1,0 +1,108 @@
+"""`failover dns history`: what became of each change of record sets, by the last word that the journal has on it."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from failover.cli import render
+from failover.cli.zones import show_history
+from failover.controller.clock import SystemClock
+from failover.model.ids import ApplicationName, Epoch, IntentId, RunId, StepId, ZoneName
+from failover.model.journal import EffectRecorded, EffectResult, Entry, Intent, IntentRecorded, RecordsChange
+from failover.model.records import FenceRecord, RecordChange, RecordSet, RecordType, ZoneChange
+from failover.store.sqlite import SQLiteStore
+
+SHOP, STEP = ApplicationName("shop"), StepId("records:shop")
+
+
+def changed(name: str, zone: str = "example-test") -> ZoneChange:
+    before = RecordSet(
+        name=f"{name}.example.test.", record_type=RecordType.A, ttl=60, values=("192.0.2.1", "192.0.2.2")
+    )
+    after = RecordSet(name=before.name, record_type=RecordType.A, ttl=60, values=("192.0.2.2",))
+    fence = FenceRecord(
+        owner="test", application=SHOP, plan="p", generation="g", epoch=Epoch(1), holder="controller"
+    )
+    return ZoneChange(
+        zone=ZoneName(zone),
+        application=SHOP,
+        changes=(RecordChange(before=before, after=after),),
+        fence_before=None,
+        fence_after=fence,
+    )
+
+
+def attempt(number: int, change: ZoneChange, *results: EffectResult) -> list[Entry]:
+    """An intent, and what was said of it, in turn."""
+    intent = Intent(
+        id=IntentId(f"run-1/{STEP}/{number}"),
+        run=RunId("run-1"),
+        step=STEP,
+        attempt=number,
+        epoch=Epoch(1),
+        change=RecordsChange(change=change),
+        actor="automation",
+        reason="a story",
+        evidence=("a",),
+        rules=(),
+    )
+    effects = [EffectRecorded(intent=intent.id, step=STEP, result=result) for result in results]
+    return [IntentRecorded(intent=intent), *effects]
+
+
+async def journal(state: Path, entries: Sequence[Entry]) -> None:
+    store = await SQLiteStore.open(state, SystemClock())
+    lease = await store.acquire("controller", boot_id="boot", process=1, seconds=30)
+    await store.append_batch(lease.epoch, [("run-1", entry) for entry in entries])
+    await store.close()
+
+
+async def test_each_change_is_shown_with_the_last_word_on_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shop, second = changed("shop"), changed("shop", "example-test-2")
+    entries = [
+        *attempt(1, shop, EffectResult.CONFLICT),
+        *attempt(
+            2, shop, EffectResult.UNKNOWN, EffectResult.APPLIED
+        ),  # its answer was lost, and the read-back told
+        *attempt(3, second, EffectResult.FENCED),
+        *attempt(4, changed("www")),  # the controller died before it knew
+    ]
+    await journal(tmp_path, entries)
+    show_history(tmp_path, "", 50, render.Format.JSON)
+    rows = json.loads(capsys.readouterr().out)
+    assert [(row["zone"], row["name"], row["result"]) for row in rows] == [
+        ("example-test", "shop.example.test.", "conflict"),
+        ("example-test", "shop.example.test.", "applied"),
+        ("example-test-2", "shop.example.test.", "fenced"),
+        ("example-test", "www.example.test.", "unknown"),
+    ]
+    assert rows[1]["before"] == ["192.0.2.1", "192.0.2.2"]
+    assert rows[1]["after"] == ["192.0.2.2"]
+    show_history(tmp_path, "", 50, render.Format.TABLE)
+    header, *lines = capsys.readouterr().out.splitlines()
+    assert header.split()[-1] == "RESULT"
+    assert [line.split()[-1] for line in lines] == ["conflict", "applied", "fenced", "unknown"]
+
+
+async def test_a_name_or_a_zone_is_shown_alone_and_the_newest_are_kept(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    entries = [
+        *attempt(1, changed("shop"), EffectResult.APPLIED),
+        *attempt(2, changed("www"), EffectResult.APPLIED),
+        *attempt(3, changed("shop", "example-test-2"), EffectResult.REJECTED),
+    ]
+    await journal(tmp_path, entries)
+    for asked, expected in (
+        ("shop.example.test", ["applied", "rejected"]),
+        ("example-test-2", ["rejected"]),
+        ("nobody.example.test", []),
+    ):
+        show_history(tmp_path, asked, 50, render.Format.JSON)
+        assert [row["result"] for row in json.loads(capsys.readouterr().out)] == expected
+    show_history(tmp_path, "", 1, render.Format.JSON)
+    assert [row["result"] for row in json.loads(capsys.readouterr().out)] == ["rejected"]
