@@ -62,6 +62,7 @@ class Leadership:
 
     def begin(self) -> None:
         """Act from now on: the runs, people's words and the journal's head are those of the store."""
+        self._forget_own_changes()
         self._knows_history = True
 
     async def keep(self, on_lost: Callable[[str], None]) -> None:
@@ -92,6 +93,12 @@ class Leadership:
         """Stop acting at once."""
         self.lease = None
         self.standby = sentence
+        self._forget_own_changes()
+
+    def _forget_own_changes(self) -> None:
+        """Whoever leads in between changes the zones too: our last change is no measure of what their servers have."""
+        for zone in self._ports.zones.values():
+            zone.forget()
 
     async def give_up(self) -> None:
         """Release, so that a successor need not wait for the expiry."""

@@ -197,6 +197,12 @@ class ProviderZone(ABC):
         """Everything that a failover would need of this zone, asked without changing anything."""
         return await survey(self.entry, names, read=self.read, describe=partial(self._call, self._describe))
 
+    def forget(self) -> None:
+        """Which change of ours was the last: another leader's may be under way by now."""
+        self._last_change = ""
+        self._told.clear()
+        self._seen.clear()
+
     async def close(self) -> None:
         """End the threads; the zone may be used again afterwards."""
         pool, self._pool = self._pool, None

@@ -147,7 +147,7 @@ class RFC2136Zone:
         """Ask every authoritative address at once, in the policy's order, each for at most the zone's timeout.
 
         Each must have the serial that the primary had after our last change; where none is known, after a restart or in a
-        standby, the one that it has now. A dead primary does not keep its secondaries from being asked.
+        standby, or since we lead anew, the one that it has now. A dead primary does not keep its secondaries from being asked.
         """
         wanted = tuple(canonical_record_set(item) for item in record_sets)
         serial = self._serial
@@ -175,6 +175,10 @@ class RFC2136Zone:
     async def check(self, names: Sequence[tuple[str, str]]) -> tuple[RightProblem, ...]:
         """Everything that a failover would need of this zone, asked without changing anything."""
         return await rehearse(self.entry, names, ask=self._ask, exchange=self._exchange_signed)
+
+    def forget(self) -> None:
+        """The serial of our last change: a server that has it may lack what another leader changed since."""
+        self._serial = None
 
     async def close(self) -> None:
         """Close the connection; the zone may be used again afterwards."""

@@ -107,6 +107,10 @@ class DNSZone(Protocol):
         """What a failover would need and this zone refuses (served, key good, updates allowed), changing nothing."""
         ...
 
+    def forget(self) -> None:
+        """Our own last change proves nothing any more: somebody else may have led, and changed the zone, since."""
+        ...
+
     async def close(self) -> None: ...
 
 

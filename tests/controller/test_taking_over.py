@@ -5,6 +5,7 @@ from typing import Any
 
 from failover.controller.app import Controller
 from failover.lab.fleet import TwinFleet
+from failover.lab.twins.zone import TwinZone
 from failover.lab.virtual import run_virtual
 from failover.model.errors import StoreUnavailable
 from failover.model.ids import ClusterName, VantageName
@@ -175,3 +176,29 @@ def test_a_leader_that_cannot_journal_that_it_leads_does_not_stay_half_a_leader(
         await fleet.stop()
 
     run_virtual(story())
+
+
+def test_a_leader_that_loses_the_lease_and_leads_again_forgets_its_own_last_change() -> None:
+    """In between somebody else may have led: what the servers must have by now is not what it left there itself."""
+
+    async def story() -> None:
+        fleet = await a_healthy_fleet()
+        leader = fleet.controller
+        assert leader is not None
+        fleet.kill_cluster(REGION)
+        await fleet.until(lambda: leader.context.runs and all_over(leader), seconds=60)
+        (zone,) = leader.ports.zones.values()
+        assert isinstance(zone, TwinZone)
+        assert zone._serial is not None, "else this shows nothing"
+        leader.context.leadership.lose("a pause of the whole machine")
+        assert zone._serial is None, "a standby does not go by it either"
+        zone._serial = 1  # what was under way when the lease was lost comes to an end
+        await fleet.until(lambda: leader.acting, seconds=60)
+        assert zone._serial is None
+        await fleet.stop()
+
+    run_virtual(story())
+
+
+def all_over(controller: Controller) -> bool:
+    return all(run.state.final for run in controller.context.runs.values())

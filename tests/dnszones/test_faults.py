@@ -181,6 +181,26 @@ async def test_a_secondary_that_still_serves_what_was_there_two_changes_ago_has_
         assert "lags" in secondary.detail
 
 
+async def test_who_leads_again_does_not_measure_servers_by_a_change_of_its_own_from_before(
+    faulty: FaultyWorld,
+) -> None:
+    """Another leader moved the name away and home since: a secondary that has neither gives the right address all the same."""
+    ours, theirs, who = faulty.open(), faulty.open(), Writer()
+    fence = await create(ours, SHOP_EAST)
+    await until_effective(ours, SHOP_EAST)
+    faulty.faults(1).frozen_content = True
+    await ours.verify([SHOP_EAST])
+    away = who.change("away", (SHOP_EAST, SHOP_WEST), fence_before=fence)
+    await theirs.change(who.permit(), away)
+    home = who.change("home", (SHOP_WEST, SHOP_EAST), fence_before=away.fence_after)
+    await theirs.change(who.permit(), home)
+    ours.forget()
+    primary, secondary = await ours.verify([SHOP_EAST])
+    assert primary.matches
+    assert not secondary.matches
+    assert "lags" in secondary.detail
+
+
 @pytest.mark.parametrize("how", ["silent", "stopped", "servfail"])
 async def test_a_silent_secondary_is_named_and_holds_nothing_up(faulty: FaultyWorld, how: str) -> None:
     zone = faulty.open()

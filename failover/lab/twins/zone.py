@@ -306,6 +306,10 @@ class TwinZone:
                 found.append(RightProblem(target=self.name, sentence=sentence, warning=True))
         return tuple(found)
 
+    def forget(self) -> None:
+        """The serial of our last change."""
+        self._serial = None
+
     async def close(self) -> None:
         """Nothing to close."""
 
