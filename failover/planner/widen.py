@@ -90,10 +90,16 @@ def _merged(former: ApplicationPlan, latest: ApplicationPlan) -> ApplicationPlan
         latest,
         placements=rows,
         records=tuple(change for _, change in records),
-        record_zones=tuple(zone for zone, _ in records if zone is not None) if latest.record_zones else (),
+        record_zones=_zones(records),
         lost=latest.lost + done,
         replaced=latest.replaced + done,
     )
+
+
+def _zones(records: Sequence[tuple[ZoneName | None, RecordChange]]) -> tuple[ZoneName, ...]:
+    """One for each record set; none at all where a plan of an older version did not say it of each."""
+    found = tuple(zone for zone, _ in records if zone is not None)
+    return found if len(found) == len(records) else ()
 
 
 def _from_the_start(

@@ -147,6 +147,20 @@ def test_what_one_provider_was_brought_to_stays_in_a_wider_plan_that_finds_only_
     assert {zone for zone, _ in part.zoned_records()} == {ZONE, SECOND}
 
 
+def test_a_run_that_widens_again_and_again_knows_the_zone_of_each_record_set() -> None:
+    """In between nobody could be read: what was changed before is carried on, each with its zone."""
+    story = TwoProviders(HELD, HELD)
+    plan = story.lose_west()
+    kept = frozenset(step.id for step in changes(plan))
+    for unread in ({ZONE, SECOND}, {SECOND}):
+        story.unread = unread
+        plan = widen(plan, kept, story.lose_west())
+        part = plan.applications[0]
+        assert {zone for zone, _ in part.zoned_records()} == {ZONE, SECOND}
+        assert len(part.record_zones) == len(part.records)
+        assert plan.hash
+
+
 def test_a_provider_that_was_caught_up_by_a_repair_comes_home_by_the_same_stages() -> None:
     """It was silent during the evacuation, so that only the other one's record set was moved by it."""
     story = TwoProviders(HELD, HELD)
