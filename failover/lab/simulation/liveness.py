@@ -5,7 +5,7 @@ refusal with its reason stands in `status`; and nothing hangs.
 from failover.controller.context import Context
 from failover.model.policy import WorkloadRef
 
-from .fleet import API, REPLICAS, WEB, ZONE
+from .fleet import API, REPLICAS, TTL_S, WEB, ZONE
 from .oracles.base import Violation
 from .world import World
 
@@ -14,7 +14,7 @@ REFS = {"shop": WEB, "ledger": API}
 
 
 def check_liveness(world: World) -> list[Violation]:
-    """Violations of liveness, judged by the world; the controller's own words are only taken for a reason."""
+    """Violations of liveness, judged by the world and by what clients are told; the controller's own words are only reasons."""
     found: list[Violation] = []
 
     def missing(sentence: str) -> None:
@@ -36,8 +36,7 @@ def check_liveness(world: World) -> list[Violation]:
     for name, application in NAMES.items():
         if everything or _excused(context, application):
             continue
-        published = world.zones[ZONE].current.record_sets[name, "A"].values
-        dead = [value for value in published if world.cluster_at(value) in lost]
+        dead = sorted(value for value in _answered(world, name) if world.cluster_at(value) in lost)
         if dead and len(lost) < len(world.clusters):
             missing(f"{name} still names {dead}, and status gives no reason")
         ready = sum(
@@ -47,6 +46,14 @@ def check_liveness(world: World) -> list[Violation]:
         if lost and ready < demand and not _tried(world, application):
             missing(f"{application} has {ready} of {demand} replicas ready, and status gives no reason")
     return found
+
+
+def _answered(world: World, name: str) -> set[str]:
+    """Every address that a client may have now: from any server that answers, or kept by its resolver for the TTL."""
+    zone = world.zones[ZONE]
+    versions = [zone.seen_by(server) for server in zone.servers if not server.stopped]
+    versions += zone.versions_since(world.mono - TTL_S)
+    return {value for version in versions for value in version.record_sets[name, "A"].values}
 
 
 def _excused(context: Context, application: str) -> bool:
