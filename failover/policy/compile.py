@@ -106,7 +106,7 @@ def compile_policy(parsed: Sequence[Parsed]) -> Policy:
     schedules = tuple(
         sorted((_schedule(item) for item in documents_of(parsed, ScheduleDocument)), key=lambda one: one.name)
     )
-    if not any(one.job is JobKind.SURVIVABILITY or one.name == ASKED_ANYWAY.name for one in schedules):
+    if not any(one.job is JobKind.SURVIVABILITY for one in schedules):
         schedules = (*schedules, ASKED_ANYWAY)
     guards = _guards(documents_of(parsed, GuardsDocument), fleet.timing.profile)
     made = Policy(

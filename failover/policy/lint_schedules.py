@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from failover.model.reasons import Problem
-from failover.policy.compile import Parsed
+from failover.policy.compile import ASKED_ANYWAY, Parsed
 from failover.policy.cron import CronError, translated, trigger_of, zone_of
 from failover.policy.fields import shown
 from failover.policy.lint_names import Known, unknown
@@ -11,7 +11,12 @@ from failover.policy.lint_names import Known, unknown
 
 def check_schedule(item: Parsed, known: Known) -> Iterator[Problem]:
     """Every problem of one schedule."""
-    spec = item.document.spec
+    spec, name = item.document.spec, item.document.metadata.name
+    if name == ASKED_ANYWAY.name and spec.job != ASKED_ANYWAY.job:
+        yield item.marked.problem(
+            ("metadata", "name"),
+            f"is the calendar's own name for the job {ASKED_ANYWAY.job}; give this {spec.job} another",
+        )
     yield from _times(item)
     if spec.job in ("drain", "failback"):
         yield from _domain(item, known)

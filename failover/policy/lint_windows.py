@@ -9,8 +9,9 @@ from failover.policy.compile import Parsed
 from failover.policy.cron import CronError, translated, zone_of
 from failover.policy.lint_names import Known
 from failover.policy.lint_placement import no_domain
+from failover.policy.overlaps import overlap
 from failover.policy.placing import rules_of, window_of
-from failover.policy.windows import in_gap, overlap
+from failover.policy.windows import in_gap
 
 DURATION_MIN_S, DURATION_MAX_S = 60.0, 7 * 86400.0
 
@@ -30,7 +31,7 @@ def check_windows(item: Parsed, known: Known) -> Iterator[Problem]:
             sound.append((number, made))
             if known.fleet is not None:
                 yield from _leaves_nothing(item, path, made, known.fleet)
-    found = overlap([window for _, window in sound])
+    found = overlap(tuple(window for _, window in sound))
     if found is not None:
         first, second, at = found
         number = next(number for number, window in sound if window is second)

@@ -1,36 +1,30 @@
-"""Time windows: which hold at a moment, when one next begins or ends, and where a calendar makes nonsense of them.
+"""Time windows: which hold at a moment, on which days they begin, and where the clocks skip a beginning.
 
 A window begins each time that its cron expression comes due in its time zone, and holds for its duration (real seconds, so
 that a change of the clocks in the middle makes it neither longer nor shorter).
 """
 
 import zoneinfo
-from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
-from itertools import pairwise
 from typing import Any
 
 from failover.model.policy import Application, Window
 from failover.policy.cron import translated, trigger_of, zone_of
 
-LOOKED_AT_DAYS = 366
-LOOKED_AT_FROM = datetime(2024, 1, 1, tzinfo=UTC)
-"""A leap year: every expression that ever comes due does so in it."""
 GAP_YEARS = range(2024, 2031)
-STARTS_MAX = 800
 
 
 def holding(window: Window, at: datetime) -> datetime | None:
     """When the window that holds at this moment began; None where none does. Raises CronError."""
     after = at.astimezone(UTC) - timedelta(seconds=window.duration_s) + timedelta(microseconds=1)
-    began = _trigger(window.cron, window.timezone).get_next_fire_time(None, after)
+    began = trigger_for(window.cron, window.timezone).get_next_fire_time(None, after)
     return began.astimezone(UTC) if began is not None and began <= at else None
 
 
 @lru_cache(maxsize=1024)
-def _trigger(cron: str, timezone: str) -> Any:
-    """It keeps no state: one for all questions about the same times."""
+def trigger_for(cron: str, timezone: str) -> Any:
+    """The calendar's trigger of a window. It keeps no state: one for all questions about the same times. Raises CronError."""
     return trigger_of(cron, timezone)
 
 
@@ -39,59 +33,40 @@ def active(application: Application, at: datetime) -> Window | None:
     return next((window for window in application.windows if holding(window, at) is not None), None)
 
 
-def starts(window: Window) -> Iterator[datetime]:
-    """When it begins within a year, at most `STARTS_MAX` times. Raises CronError."""
-    at, end = LOOKED_AT_FROM, LOOKED_AT_FROM + timedelta(days=LOOKED_AT_DAYS)
-    trigger = _trigger(window.cron, window.timezone)
-    for _ in range(STARTS_MAX):
-        found = trigger.get_next_fire_time(None, at)
-        if found is None or found > end:
-            return
-        yield found.astimezone(UTC)
-        at = found.astimezone(UTC) + timedelta(microseconds=1)
-
-
-def overlap(windows: Sequence[Window]) -> tuple[Window, Window, datetime] | None:
-    """The first two windows that hold at once, and when the later one begins: the same twice where one runs into itself."""
-    rows = sorted(((start, number) for number, one in enumerate(windows) for start in starts(one)))
-    for (start, number), (later, other) in pairwise(rows):
-        if later < start + timedelta(seconds=windows[number].duration_s):
-            return windows[number], windows[other], later
-    return None
-
-
 def in_gap(window: Window) -> datetime | None:
     """A local time (without zone) at which it would begin and that the clocks skip; None where there is none."""
-    fields = {name: _numbers(text) for name, text in translated(window.cron).items()}
     for begin, end in _gaps(zone_of(window.timezone)):
         at = begin
         while at < end:
-            if _due(at, fields, window.cron):
+            if due_on(at.date(), window.cron) and _due_at(at, window.cron):
                 return at
             at += timedelta(minutes=1)
     return None
 
 
-def _numbers(text: str) -> frozenset[str] | None:
-    """Values of a field, or None for every one."""
-    return None if text == "*" else frozenset(text.split(","))
+@lru_cache(maxsize=1024)
+def _fields(cron: str) -> dict[str, frozenset[str] | None]:
+    """Values of each field, None for every one."""
+    return {
+        name: None if text == "*" else frozenset(text.split(",")) for name, text in translated(cron).items()
+    }
 
 
-def _due(at: datetime, fields: dict[str, frozenset[str] | None], cron: str) -> bool:
-    def fits(name: str, value: str) -> bool:
-        allowed = fields[name]
-        return allowed is None or value in allowed
+def _fits(cron: str, field: str, value: str) -> bool:
+    allowed = _fields(cron)[field]
+    return allowed is None or value in allowed
 
-    weekday = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")[at.weekday()]
-    days = (fits("day", str(at.day)), fits("day_of_week", weekday))
+
+def due_on(day: date, cron: str) -> bool:
+    """It comes due on this local day, at whatever time. Raises CronError."""
+    weekday = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")[day.weekday()]
+    days = (_fits(cron, "day", str(day.day)), _fits(cron, "day_of_week", weekday))
     either = not any(part.startswith("*") for part in cron.split()[2::2])
-    on_day = any(days) if either else all(days)
-    return (
-        on_day
-        and fits("minute", str(at.minute))
-        and fits("hour", str(at.hour))
-        and fits("month", str(at.month))
-    )
+    return (any(days) if either else all(days)) and _fits(cron, "month", str(day.month))
+
+
+def _due_at(at: datetime, cron: str) -> bool:
+    return _fits(cron, "minute", str(at.minute)) and _fits(cron, "hour", str(at.hour))
 
 
 @lru_cache(maxsize=64)

@@ -53,6 +53,7 @@ CASES = [
     ("no A address", edit("applications.yaml", "type: A, ttl", "type: AAAA, ttl"), "has no ipv6 that an AAAA record could publish"),
     ("private endpoint", edit("fleet.yaml", "198.51.100.11", "10.0.0.11"), "10.0.0.11 is private or loopback; name its range in spec.probes.allowCidrs"),
     ("cron", edit("schedules.yaml", "15 3 * * *", "15 25 * * *"), "'25' is no hour (0-23)"),
+    ("the calendar's own name", edit("schedules.yaml", "name: nightly-check", "name: survivability"), "metadata.name: is the calendar's own name for the job survivability; give this validate another"),
     ("time zone", edit("schedules.yaml", "Europe/Berlin", "Europe/Berln"), "there is no time zone 'Europe/Berln'"),
     ("scheduled domain", edit("schedules.yaml", "cluster/eu-west-b1", "cluster/eu-west-b9"), "there is no domain 'cluster/eu-west-b9'; did you mean 'cluster/eu-west-b1'?"),
     ("kind", edit("guards.yaml", "kind: Guards", "kind: Guard"), "'Guard' is no kind; did you mean 'Guards'?"),
