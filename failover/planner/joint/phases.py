@@ -130,18 +130,34 @@ def place_first(plan: Plan, demands: Ints) -> Limits | None:
 
 
 def _place_minimums(plan: Plan, demands: Ints, limits: Limits | None) -> None:
-    """As far as they go: a minimum that finds no room is a shortfall, not a refusal."""
-    state = plan.state
-    prepared = state.prepared
+    """As far as they go: a minimum that finds no room is a shortfall, not a refusal. Where there are fewer replicas than
+    minimums, those of earlier groups come first.
+    """
+    prepared = plan.state.prepared
     rows, offset = rows_of_demands(prepared, demands)
-    owed = np.maximum(prepared.minimum[rows] - state.held[rows], 0)
+    owed = np.maximum(prepared.minimum[rows] - plan.state.held[rows], 0)
     sums = segment_sums(owed, offset)
     some = (sums > 0) & ~prepared.whole[demands]
     if not some.any():
         return
-    quota = np.minimum(sums, state.missing[demands])[some]
-    ask = ask_for(state, demands[some], quota, plan.priced, limits=limits)
-    ask.weight = np.maximum(prepared.minimum[ask.rows] - state.held[ask.rows], 0).astype(np.float64)
+    too_many = some & (sums > plan.state.missing[demands])
+    for group in np.unique(prepared.group[rows[owed > 0]]) if too_many.any() else ():
+        _place_owed(plan, demands[too_many], limits, int(group))
+    _place_owed(plan, demands[some & ~too_many], limits, None)
+
+
+def _place_owed(plan: Plan, demands: Ints, limits: Limits | None, group: int | None) -> None:
+    """What the rows of these demands (of one group of theirs) hold less than their minimums."""
+    state = plan.state
+    prepared = state.prepared
+    rows, offset = rows_of_demands(prepared, demands)
+    owed = np.maximum(prepared.minimum[rows] - state.held[rows], 0)
+    if group is not None:
+        owed[prepared.group[rows] != group] = 0
+    quota = np.minimum(segment_sums(owed, offset), state.missing[demands])
+    ask = ask_for(state, demands, quota, plan.priced, limits=limits)
+    kept = np.repeat(quota > 0, np.diff(offset))
+    ask.weight = owed[kept].astype(np.float64)
     ask.cap = np.minimum(ask.cap, ask.weight.astype(np.int64))
     ask.single = np.zeros(len(ask.demands), dtype=bool)
     fill(state, ask, fresh=True)

@@ -141,7 +141,7 @@ def _table(prepared: Prepared, place: list[tuple[int, Spread]], domains: dict[st
 def seed_domains(
     state: State, spreads: Spreads, demands: Ints, weight: Floats, limits: Limits | None
 ) -> None:
-    """One replica in each of `at_least` domains, the heaviest first, before the rest of the tier is placed."""
+    """One replica in each of `at_least` domains, by group and then the heaviest first, before the rest of the tier is placed."""
     prepared = state.prepared
     demands = demands[spreads.with_seeds[demands] & ~prepared.whole[demands]]
     for place, table in enumerate(spreads.tables):
@@ -159,7 +159,7 @@ def seed_domains(
                 open_ &= limits.open(rows)
             if not open_.any():
                 break
-            best = np.lexsort((-weight[rows[open_]], owner[open_]))
+            best = np.lexsort((-weight[rows[open_]], prepared.group[rows[open_]], owner[open_]))
             chosen = np.flatnonzero(open_)[best]
             chosen = chosen[np.concatenate(([True], owner[chosen][1:] != owner[chosen][:-1]))]
             placed = state.accept(rows[chosen], np.ones(len(chosen), dtype=np.int64))

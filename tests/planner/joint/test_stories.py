@@ -92,6 +92,20 @@ def test_at_least_so_many_domains_hold_one() -> None:
     assert plan.placed("web") == {"a1": 1, "b1": 1, "c1": 1}
 
 
+def test_the_one_replica_of_a_domain_stands_in_its_earliest_group() -> None:
+    """a2 is heavier and of a later group: the domain's replica is a1's all the same."""
+    rules = (anywhere("a1"), anywhere("a2", weight=9, group=1), anywhere("b1"))
+    spread = (Spread(kind="region", at_least=2),)
+    plan = solve(fleet([site("a1"), site("a2"), site("b1")], [demand("web", 2, *rules, spread=spread)]))
+    assert plan.placed("web") == {"a1": 1, "b1": 1}
+
+
+def test_fewer_replicas_than_minimums_go_to_earlier_groups() -> None:
+    rules = (anywhere("a1", minimum=2, group=1), anywhere("b1", minimum=2))
+    plan = solve(fleet([site("a1"), site("b1")], [demand("web", 3, *rules)]))
+    assert plan.placed("web") == {"a1": 1, "b1": 2}
+
+
 def test_a_single_writer_is_placed_whole_or_not_at_all() -> None:
     database = demand("database", 3, anywhere("a1", "b1"), whole=True)
     assert solve(fleet([site("a1", 2), site("b1", 5)], [database])).placed("database") == {"b1": 3}
