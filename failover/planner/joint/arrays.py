@@ -32,7 +32,8 @@ class Prepared:
 
     Sites: `free` [S, R] after the headroom, `capacity` [S, R], `largest` [S, R] (of one node), `loose` [S, R]
     (most of each that is free on one node), `price` [S, R],
-    `idle` [S] (1 - utilisation), `takes` [S] (open and of known capacity). Demands: `tier`, `replicas`, `luck`
+    `idle` [S] (1 - utilisation), `takes` [S] (open and of known capacity). Demands: `tier`, `levels` (the tiers that there
+    are), `replicas`, `luck`
     (0 to 1, from the key), `strategy` (index of STRATEGIES), `whole`, `standby`, `may_shed`, `hold`, `gives` (may be shed),
     `request` [D, R], `freed` [D, R] (by one replica that is shed).
     Rows: `site`, `demand`, `weight`, `minimum`, `maximum` (of the rules), `aided` (where others make room),
@@ -53,6 +54,7 @@ class Prepared:
     idle: Floats
     takes: Bools
     tier: Ints
+    levels: Ints
     replicas: Ints
     luck: Floats
     strategy: npt.NDArray[np.int8]
@@ -130,6 +132,7 @@ def prepare(problem: Problem) -> Prepared:
         ),
         takes=takes,
         tier=tiers[order],
+        levels=np.unique(tiers),
         replicas=np.array([max(0, demand.replicas) for demand in demands], dtype=np.int64),
         luck=chance[order],
         strategy=np.array([STRATEGIES.index(rule.strategy) for rule in rules], dtype=np.int8),

@@ -184,7 +184,7 @@ def _place_groups(plan: Plan, demands: Ints, limits: Limits | None) -> None:
     prepared = state.prepared
     demands = demands[state.missing[demands] > 0]
     rows, offset = rows_of_demands(prepared, demands)
-    for group in np.unique(prepared.group[rows]):
+    for group in np.flatnonzero(np.bincount(prepared.group[rows])).tolist():
         has = demands[segment_sums(prepared.group[rows] == group, offset) > 0]
         ask = ask_for(state, has, state.missing[has], plan.priced, limits=limits, order=plan.order)
         ask.weight = np.where(prepared.group[ask.rows] == group, ask.weight, 0.0)

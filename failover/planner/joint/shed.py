@@ -32,31 +32,42 @@ def shed_for(plan: Plan, index: SiteIndex, demands: Ints) -> list[Given]:
     state, prepared = plan.state, plan.state.prepared
     given: list[Given] = []
     tier = int(prepared.tier[demands[0]])
-    for lowest in [int(value) for value in np.unique(prepared.tier)[::-1] if value > tier]:
+    for lowest in [int(value) for value in prepared.levels[::-1] if value > tier]:
         waiting = demands[(state.missing[demands] > 0) & prepared.may_shed[demands]]
         if not len(waiting):
             break
         rows, _ = rows_of_demands(prepared, waiting)
-        trial = state.copy()
-        trial.most = prepared.aided
-        sites = np.unique(prepared.site[rows][trial.room(rows) > 0])
+        state.most = prepared.aided
+        sites = np.unique(prepared.site[rows][state.room(rows) > 0])
+        state.most = prepared.maximum
         victims = np.concatenate([index.at(int(site)) for site in sites]) if len(sites) else rows[:0]
         of = prepared.demand[victims]
         victims = victims[(prepared.tier[of] >= lowest) & prepared.gives[of] & (state.held[victims] > 0)]
         if not len(victims):
             continue
         pieces = _in_pieces(state, rows)
-        trial.free[pieces] = 0
-        room = prepared.freed[prepared.demand[victims]] * state.held[victims].astype(np.int64)[:, None]
-        np.add.at(trial.free, prepared.site[victims], room)
-        place_tier(Plan(trial, plan.spreads, plan.weight, plan.priced, plan.order), waiting)
-        added = (trial.held[rows] - state.held[rows]).astype(np.int64)
+        added = _tried(plan, waiting, rows, victims, pieces)
         # Where a spread must hold, the better plan may hold fewer here and there than the one before it.
         changed, took = added != 0, added > 0
         state.free[pieces & np.isin(np.arange(len(pieces)), prepared.site[rows[took]])[:, None]] = 0
         state.take_away(rows[changed], -added[changed])
         given += _take_back(state, victims, rows[took], added[took])
     return given
+
+
+def _tried(plan: Plan, waiting: Ints, rows: Ints, victims: Ints, pieces: Bools) -> Ints:
+    """What these demands would hold more (or less) at their rows if the victims' room were free. Leaves the state as it was."""
+    state, prepared = plan.state, plan.state.prepared
+    before = state.mark(waiting)
+    state.free[pieces] = 0
+    room = prepared.freed[prepared.demand[victims]] * state.held[victims].astype(np.int64)[:, None]
+    np.add.at(state.free, prepared.site[victims], room)
+    state.most = prepared.aided
+    place_tier(plan, waiting)
+    state.most = prepared.maximum
+    added: Ints = (state.held[rows] - before.held).astype(np.int64)
+    state.back_to(before)
+    return added
 
 
 def _in_pieces(state: State, rows: Ints) -> Bools:

@@ -72,18 +72,26 @@ class Engine:
             move_survivors(state, self._ideal(), self.prepared.problem.moves, self.spreads.with_hard)
         return Placement(self.prepared, self.spreads, state, tuple(given), check(self.prepared))
 
-    def lose(self, sites: Iterable[str]) -> Placement:
-        """The plan if these sites were gone: what they hold is placed on others; what runs elsewhere stays."""
-        state = self._without(sites)
+    def lose(self, sites: Iterable[str], *, passing: bool = False) -> Placement:
+        """The plan if these sites were gone: what they hold is placed on others; what runs elsewhere stays.
+
+        `passing`: the placement is looked at before the next loss is asked for, which writes over it: a big fleet's arrays are
+        then not made anew for each of a thousand losses.
+        """
+        state = self._without(sites, self._scratch if passing else State.standing(self.prepared))
         # A thousand losses are asked for at once: here it is the fleet that must be small.
         more = more_rounds(len(self.prepared.site))
         given = self._place(state, ATTEMPTS_LOSS, ITERATIONS_LOSS, 0, more=more)
         return Placement(self.prepared, self.spreads, state, tuple(given), ())
 
-    def _without(self, sites: Iterable[str]) -> State:
+    @cached_property
+    def _scratch(self) -> State:
+        return State.standing(self.prepared)
+
+    def _without(self, sites: Iterable[str], state: State) -> State:
         prepared = self.prepared
         gone = np.array(sorted(prepared.site_index[name] for name in sites), dtype=np.int64)
-        state = State.standing(prepared)
+        state.stand()
         rows = np.concatenate([self.index.at(int(site)) for site in gone]) if len(gone) else gone
         rows = rows[state.held[rows] > 0]
         state.missing += np.bincount(
@@ -144,7 +152,7 @@ class Engine:
         begun = state.copy() if exact.may_apply(state) else None
         prices: Floats | None = None
         tier = self.prepared.tier
-        for level in np.unique(tier):
+        for level in self.prepared.levels:
             # Shedding makes demands of lower tiers miss some, so who misses any is asked anew for each tier.
             demands = np.flatnonzero((tier == level) & (state.missing > 0))
             if not len(demands):

@@ -188,29 +188,35 @@ def _cut_back_one(state: State, spreads: Spreads, index: int) -> None:
     ]
     if not hard:
         return
+    group, minimum = prepared.group[rows].astype(np.int64), prepared.minimum[rows].astype(np.int64)
     while True:
         held = state.held[rows].astype(np.int64)
+        # From what is above a minimum first, from later groups before earlier, from the fullest.
+        above = held - minimum
+        order = np.lexsort((-above, -group, above <= 0))
         # A victim of shedding holds less than it kept: it has nothing loose, and nothing more is taken from it here.
         loose = np.maximum(held - state.kept[rows], 0)
-        excess = _excess(hard, held, loose)
+        excess = _excess(hard, held, loose, order)
         if excess is None:
             return
         state.put(int(rows[excess]), -1)
 
 
-def _excess(hard: list[tuple[Spread, Rows]], held: Ints, loose: Ints) -> int | None:
-    """A row that must give up a replica for a limit to hold, the fullest of the offending domain; None: all hold."""
+def _excess(hard: list[tuple[Spread, Rows]], held: Ints, loose: Ints, order: Ints) -> int | None:
+    """A row that must give up a replica for a limit to hold, the first in `order` of the fullest offending domain; None: all
+    hold.
+    """
     total = int(held.sum())
     for spread, slot in hard:
         group = slot - slot.min()
         sums = np.bincount(group, weights=held).astype(np.int64)
         if spread.at_least is not None and 0 < int((sums > 0).sum()) < spread.at_least and loose.any():
-            return int(np.argmax(np.where(loose > 0, held, -1)))
+            return int(order[np.argmax(loose[order] > 0)])
         if spread.at_most_percent is None:
             continue
         over = np.flatnonzero(sums > percent_of(spread.at_most_percent, total))
         for domain in over[np.argsort(-sums[over], kind="stable")]:
             inside = (group == domain) & (loose > 0)
             if inside.any():
-                return int(np.argmax(np.where(inside, held, -1)))
+                return int(order[np.argmax(inside[order])])
     return None

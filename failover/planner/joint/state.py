@@ -53,6 +53,16 @@ class State:
             most=prepared.maximum,
         )
 
+    def stand(self) -> None:
+        """Back to what `standing` gives, in the same arrays."""
+        prepared = self.prepared
+        np.copyto(self.held, prepared.current)
+        np.copyto(self.kept, prepared.current)
+        np.copyto(self.free, prepared.free)
+        np.copyto(self.takes, prepared.takes)
+        self.missing[:] = 0
+        self.most = prepared.maximum
+
     def copy(self) -> "State":
         """The same, to try something on."""
         return State(
@@ -143,7 +153,10 @@ class State:
         placed[prepared.whole[demand] & (placed < wanted)] = 0
         self.held[rows] += placed.astype(np.int32)
         self.free[site[first]] -= np.add.reduceat(request * placed[:, None], first, axis=0)
-        self.missing -= np.bincount(demand, weights=placed, minlength=len(self.missing)).astype(np.int64)
+        if len(demand) < len(self.missing):
+            np.subtract.at(self.missing, demand, placed)
+        else:
+            self.missing -= np.bincount(demand, weights=placed, minlength=len(self.missing)).astype(np.int64)
         result = np.empty_like(placed)
         result[by_site] = placed
         return result

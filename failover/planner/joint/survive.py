@@ -25,7 +25,7 @@ def lose_domain(engine: Engine, domain: Domain) -> Survival:
     lost = np.bincount(
         prepared.demand[rows], weights=prepared.current[rows], minlength=len(prepared.demands)
     ).astype(np.int64)
-    placement = engine.lose(sites)
+    placement = engine.lose(sites, passing=True)
     missing = placement.state.missing
     unplaced = np.minimum(missing, lost)
     shed = missing - unplaced
