@@ -106,8 +106,10 @@ def survivability(
 
     problem = problem_of(world, list(cases.values()), free_room(world, ()), targets, survey=True)
     losses = [_loss(item, policy) for item in asked]
+    singles = any(case.single for case in cases.values())
     outcomes = [
-        _outcome(world, item, found, cases) for item, found in zip(asked, ask(problem, losses), strict=True)
+        _outcome(world, item, found, cases)
+        for item, found in zip(asked, ask(problem, losses, losses=singles), strict=True)
     ]
     return Survivability(outcomes=tuple(outcomes), unknown=unknown)
 

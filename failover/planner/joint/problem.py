@@ -210,7 +210,8 @@ class Survival:
     `lost`: replicas that run there. `replaced`: of them placed again. `unplaced`: of them not. `shed`: replicas of
     lower tiers given up for them. `tightest`: the resource with the least headroom afterwards over the sites left;
     `headroom`: its free share, 0 to 1, of what those sites can hold. `victims`: keys of demands that end below what
-    they had, with how many replicas. `losses`: keys of demands that run there, with how many replicas.
+    they had, with how many replicas. `losses`: keys of demands that run there, with how many replicas,
+    where somebody asked for them.
     """
 
     domain: Domain

@@ -32,6 +32,8 @@ MORE_ROUNDS = 6
 ATTEMPTS = 400
 ATTEMPTS_LOSS = 100
 DEPTH = 2
+LITTLE = 0.03
+"""A loss that asks for less than this part of what is free is first placed without prices."""
 TIGHT = 0.005
 """A tier that misses more than this share is placed again with its small replicas first."""
 
@@ -44,9 +46,11 @@ class Engine:
     spreads: Spreads
     weight: Floats
     priced: Floats = field(init=False)
+    _touched: Ints = field(init=False)
 
     def __post_init__(self) -> None:
         self.priced = self.weight.copy()
+        self._touched = np.zeros(0, dtype=np.int64)
 
     @cached_property
     def index(self) -> SiteIndex:
@@ -72,36 +76,84 @@ class Engine:
             move_survivors(state, self._ideal(), self.prepared.problem.moves, self.spreads.with_hard)
         return Placement(self.prepared, self.spreads, state, tuple(given), check(self.prepared))
 
-    def lose(self, sites: Iterable[str], *, passing: bool = False) -> Placement:
-        """The plan if these sites were gone: what they hold is placed on others; what runs elsewhere stays.
+    def lose(self, sites: Iterable[str]) -> Placement:
+        """The plan if these sites were gone: what they hold is placed on others; what runs elsewhere stays."""
+        state = State.standing(self.prepared)
+        self._take_sites(sites, state)
+        return self._lost(state)
 
-        `passing`: the placement is looked at before the next loss is asked for, which writes over it: a big fleet's arrays are
-        then not made anew for each of a thousand losses.
+    def lose_in_passing(self, sites: Iterable[str]) -> Placement:
+        """The same for a thousand losses one after the other: each writes over the one before, so that a big fleet's arrays are
+        not made anew. Where little is lost and all of it fits by the weights alone, that is the answer: who finds no place, and
+        what is left over fleet-wide, is what a plan with prices would say.
         """
-        state = self._without(sites, self._scratch if passing else State.standing(self.prepared))
+        sites, state = tuple(sites), self._scratch
+        self._restore()
+        self._touched = self._take_sites(sites, state)
+        if self._is_little(state):
+            if self._fits_plainly(state):
+                return Placement(self.prepared, self.spreads, state, (), ())
+            self._restore()
+            self._take_sites(sites, state)
+        found = self._lost(state)
+        of = self.prepared.demand[[item.row for item in found.given]].astype(np.int64)
+        self._touched = np.union1d(self._touched, of)
+        return found
+
+    def _lost(self, state: State) -> Placement:
         # A thousand losses are asked for at once: here it is the fleet that must be small.
         more = more_rounds(len(self.prepared.site))
         given = self._place(state, ATTEMPTS_LOSS, ITERATIONS_LOSS, 0, more=more)
         return Placement(self.prepared, self.spreads, state, tuple(given), ())
 
+    def _is_little(self, state: State) -> bool:
+        """What is missing is so little of what is free that the weights alone may well find room for it."""
+        missing = np.flatnonzero(state.missing)
+        asked = (self.prepared.request[missing] * state.missing[missing][:, None]).sum(axis=0)
+        return bool((asked <= LITTLE * state.free.sum(axis=0)).all())
+
+    def _fits_plainly(self, state: State) -> bool:
+        """Place by the weights, tier after tier, until something finds no place."""
+        plan = Plan(state, self.spreads, self.weight, self.weight)
+        for begin, end in self._tiers:
+            demands = begin + np.flatnonzero(state.missing[begin:end] > 0)
+            place_tier(plan, demands)
+            if state.missing[demands].any():
+                return False
+        return True
+
+    @cached_property
+    def _tiers(self) -> list[tuple[int, int]]:
+        """Where each tier's demands begin and end."""
+        tier, levels = self.prepared.tier, self.prepared.levels
+        begins, ends = np.searchsorted(tier, levels), np.searchsorted(tier, levels, side="right")
+        return list(zip(begins.tolist(), ends.tolist(), strict=True))
+
     @cached_property
     def _scratch(self) -> State:
         return State.standing(self.prepared)
 
-    def _without(self, sites: Iterable[str], state: State) -> State:
+    def _restore(self) -> None:
+        """The scratch as nothing were lost: only demands that lost something, or gave something up, hold anything else."""
+        state, prepared = self._scratch, self.prepared
+        rows, _ = rows_of_demands(prepared, self._touched)
+        state.held[rows] = state.kept[rows] = prepared.current[rows]
+        np.copyto(state.free, prepared.free)
+        np.copyto(state.takes, prepared.takes)
+        state.missing[:] = 0
+
+    def _take_sites(self, sites: Iterable[str], state: State) -> Ints:
+        """Change a standing state into one without these sites. Returns the demands that lose replicas."""
         prepared = self.prepared
         gone = np.array(sorted(prepared.site_index[name] for name in sites), dtype=np.int64)
-        state.stand()
         rows = np.concatenate([self.index.at(int(site)) for site in gone]) if len(gone) else gone
         rows = rows[state.held[rows] > 0]
-        state.missing += np.bincount(
-            prepared.demand[rows], weights=state.held[rows], minlength=len(state.missing)
-        ).astype(np.int64)
+        np.add.at(state.missing, prepared.demand[rows], state.held[rows].astype(np.int64))
         state.held[rows] = 0
         state.kept[rows] = 0
         state.free[gone] = 0
         state.takes[gone] = False
-        return state
+        return np.flatnonzero(state.missing)
 
     def _ideal(self) -> State:
         """Everything placed from nothing, as if nothing ran: what survivors are moved towards."""
@@ -151,16 +203,15 @@ class Engine:
         given: list[Given] = []
         begun = state.copy() if exact.may_apply(state) else None
         prices: Floats | None = None
-        tier = self.prepared.tier
-        for level in self.prepared.levels:
+        for begin, end in self._tiers:
             # Shedding makes demands of lower tiers miss some, so who misses any is asked anew for each tier.
-            demands = np.flatnonzero((tier == level) & (state.missing > 0))
+            demands = begin + np.flatnonzero(state.missing[begin:end] > 0)
             if not len(demands):
                 continue
             if not iterations:
                 place_guided(plan, demands, self.size)
             else:
-                later = np.flatnonzero((tier >= level) & (state.missing > 0))
+                later = begin + np.flatnonzero(state.missing[begin:] > 0)
                 rounds = iterations if prices is None else again
                 if rounds or prices is None:
                     prices = shadow_prices(state, weight, later, rounds * self._affords(later, more), prices)

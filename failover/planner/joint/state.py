@@ -53,16 +53,6 @@ class State:
             most=prepared.maximum,
         )
 
-    def stand(self) -> None:
-        """Back to what `standing` gives, in the same arrays."""
-        prepared = self.prepared
-        np.copyto(self.held, prepared.current)
-        np.copyto(self.kept, prepared.current)
-        np.copyto(self.free, prepared.free)
-        np.copyto(self.takes, prepared.takes)
-        self.missing[:] = 0
-        self.most = prepared.maximum
-
     def copy(self) -> "State":
         """The same, to try something on."""
         return State(

@@ -10,13 +10,15 @@ from failover.planner.joint.solution import Placement
 from failover.planner.joint.solve import Engine
 
 
-def survivability(problem: Problem, domains: Iterable[Domain]) -> tuple[Survival, ...]:
-    """One result for each domain, in their order. What runs now (`current`) is what would be lost."""
+def survivability(
+    problem: Problem, domains: Iterable[Domain], *, losses: bool = False
+) -> tuple[Survival, ...]:
+    """One result for each domain, in their order. What runs now (`current`) is what would be lost. `losses`: told by demand."""
     engine = Engine.of(problem)
-    return tuple([lose_domain(engine, domain) for domain in domains])
+    return tuple([lose_domain(engine, domain, losses=losses) for domain in domains])
 
 
-def lose_domain(engine: Engine, domain: Domain) -> Survival:
+def lose_domain(engine: Engine, domain: Domain, *, losses: bool = False) -> Survival:
     """What the loss of this domain would mean. Sites that the problem does not hold count for nothing."""
     prepared = engine.prepared
     sites = [name for name in domain.sites if name in prepared.site_index]
@@ -25,7 +27,7 @@ def lose_domain(engine: Engine, domain: Domain) -> Survival:
     lost = np.bincount(
         prepared.demand[rows], weights=prepared.current[rows], minlength=len(prepared.demands)
     ).astype(np.int64)
-    placement = engine.lose(sites, passing=True)
+    placement = engine.lose_in_passing(sites)
     missing = placement.state.missing
     unplaced = np.minimum(missing, lost)
     shed = missing - unplaced
@@ -39,7 +41,7 @@ def lose_domain(engine: Engine, domain: Domain) -> Survival:
         tightest=tightest,
         headroom=headroom,
         victims=_by_key(prepared, missing),
-        losses=_by_key(prepared, lost),
+        losses=_by_key(prepared, lost) if losses else (),
     )
 
 

@@ -161,6 +161,24 @@ def test_what_is_cheaper_keeps_what_comes_before_the_strategy(problem: Problem) 
 
 
 @few
+@given(problem=problems(running=True), order=st.lists(st.integers(0, 4), min_size=1, max_size=4))
+def test_a_loss_in_passing_leaves_nothing_behind(problem: Problem, order: list[int]) -> None:
+    """One engine asked for one loss after the other says of each what a new engine says, and whoever finds no place by the
+    weights alone is placed with prices.
+    """
+    names = [site.name for site in problem.sites]
+    engine = Engine.of(problem)
+    for at in order:
+        lost = names[: 1 + at % len(names)]
+        again, fresh = engine.lose_in_passing(lost), Engine.of(problem).lose_in_passing(lost)
+        assert (again.state.held == fresh.state.held).all()
+        assert (again.state.free == fresh.state.free).all()
+        assert again.unplaced == fresh.unplaced
+        assert again.shed == fresh.shed
+        assert sum(again.unplaced.values()) <= sum(Engine.of(problem).lose(lost).unplaced.values())
+
+
+@few
 @given(problem=problems(), factor=st.integers(2, 5))
 def test_where_everything_fits_more_capacity_places_no_fewer(problem: Problem, factor: int) -> None:
     roomy = replace(
