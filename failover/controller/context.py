@@ -178,8 +178,10 @@ class Context:
                 run = apply(self.runs.get(RunId(entry.run)), entry)
                 if run is not None:
                     self.runs[run.id] = run
-                    if isinstance(entry.entry, EffectRecorded):
-                        self.owned |= owned_by(run, entry.entry)
+                    if isinstance(entry.entry, EffectRecorded) and not self.owned >= (
+                        written := owned_by(run, entry.entry)
+                    ):
+                        self.owned |= written
         self.world.demand.away = moved_away(list(self.runs.values()))
         self.world.demand.surplus = surplus(list(self.runs.values()))
         self.world.demand.owed = owed(list(self.runs.values()))

@@ -15,8 +15,8 @@ from failover.lab.nameserver.faults import Faults
 from failover.lab.nameserver.messages import Responder
 from failover.lab.refusals import OnRefused, nobody
 
-TCP_IDLE_S = 30.0
-"""As long as BIND keeps a silent connection."""
+TCP_IDLE_S = 120.0
+"""Longer than a scenario lets a controller sleep: what it sends when it wakes is to be answered."""
 
 UDP_PAYLOAD_MAX = 1232
 
