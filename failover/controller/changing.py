@@ -113,6 +113,19 @@ async def change_all(
     await _record(context, run, [intent for intent, _ in permitted], effects, completed)
 
 
+async def change_one(
+    context: Context, run: Run, step: StepId, change: Change
+) -> tuple[Intent, Effect] | Refusal:
+    """Carry out one change whose effect the caller journals; the refusal where it may not go now."""
+    run = context.runs.get(run.id, run)
+    intent = compose(context, run, step, change)
+    answer = grant(intent, run, context.situation(evidence=run.citations))
+    if not isinstance(answer, Permit):
+        return answer
+    await context.append([(run.id, IntentRecorded(intent=intent))])
+    return intent, await _send_one(context, intent, answer, asyncio.Semaphore(1))
+
+
 def _patient(context: Context, run: Run, step: StepId) -> bool:
     """Whether a step that may not go yet may wait on. Neither the waits before it nor a halt count; raising a fence has no
     step, and no deadline.
@@ -138,7 +151,7 @@ async def _record(
     entries: list[Entry] = []
     fenced = ""
     for intent, effect in zip(intents, effects, strict=True):
-        entries.append(_recorded(context, intent, effect))
+        entries.append(recorded(context, intent, effect))
         if effect.result.landed:
             entries += completed(intent, effect)
         elif effect.result is EffectResult.REJECTED:
@@ -160,7 +173,8 @@ async def _record(
         )
 
 
-def _recorded(context: Context, intent: Intent, effect: Effect) -> EffectRecorded:
+def recorded(context: Context, intent: Intent, effect: Effect) -> EffectRecorded:
+    """The journal's line of an effect, with when it may be tried again."""
     retry = effect.result in (EffectResult.CONFLICT, EffectResult.UNAVAILABLE, EffectResult.THROTTLED)
     wait = back_off(intent.attempt, effect.retry_after_s) if retry else timedelta()
     if effect.result is EffectResult.UNKNOWN:

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from failover.controller.changing import change_all, settled
+from failover.controller.changing import change_all, change_one, recorded, settled
 from failover.controller.context import Context
 from failover.controller.effects import Effect
 from failover.controller.retries import Retries
 from failover.dnszones.fences import fence_text
 from failover.dnszones.limits import urgently
-from failover.execution.machine import Attempt, Observe, ReadBack, could_go_since
+from failover.execution.machine import ATTEMPTS_MAX, Attempt, Observe, ReadBack, could_go_since
 from failover.execution.ownership import not_ours
 from failover.execution.rules import refuse
 from failover.model.errors import TargetError
@@ -82,7 +82,10 @@ class RecordSteps:
         intent = run.steps[step.id].intent
         if settling and intent is not None:
             landed, note = _became(intent, step, state)
-            await context.append([(run.id, settled(intent, landed=landed, note=note))])
+            if not landed and _is_last_word(run, step):
+                intent, note = await self._shut_out(run, step, state, intent, note)
+            if intent is not None:
+                await context.append([(run.id, settled(intent, landed=landed, note=note))])
         elif self._done_before(run, step, state):
             await self._unchanged(run, step)
         elif stale := _stale(step, state) or self._unowned(step, state):
@@ -90,6 +93,38 @@ class RecordSteps:
         else:
             # Record sets that are as intended already get our fence: an older plan must not be applied over them later.
             await self._change(run, step, state, again=_as_intended(step, state))
+
+    async def _shut_out(
+        self, run: Run, step: ChangeRecordsStep, state: ZoneState, intent: Intent, note: str
+    ) -> tuple[Intent | None, str]:
+        """Keep a change that has not landed, and that nobody will make again, from landing later: by a newer fence over what
+        stands. Whoever sent it may only be asleep. The intent to settle, and what is known; None where that is not known yet.
+        """
+        epoch, standing = self._context.leadership.epoch, state.fence(step.application)
+        held = [item for change in step.changes if (item := state.find(*_key(change))) is not None]
+        if epoch is None:
+            return None, ""
+        fence = self._fence(run, step, epoch)
+        if not held or fence_text(standing) == FenceRecord.parse(fence.text).text:
+            return intent, note
+        change = ZoneChange(
+            zone=step.zone,
+            application=step.application,
+            changes=tuple(RecordChange(before=item, after=item) for item in held),
+            fence_before=standing,
+            fence_after=fence,
+            adopt=step.adopt,
+        )
+        sent = await change_one(self._context, run, step.id, RecordsChange(change=change))
+        if isinstance(sent, Refusal):
+            return intent, f"{note}; it may land yet, for no newer fence could be raised: {sent.sentence}"
+        intent, effect = sent
+        if effect.result.landed:
+            return intent, f"{note}; a newer fence keeps it from landing later"
+        if effect.result is EffectResult.UNKNOWN:
+            await self._context.append([(run.id, recorded(self._context, intent, effect))])
+            return None, ""  # read back like any other
+        return intent, f"{note}; no newer fence could be raised: {effect.detail}"
 
     async def _read(self, run: Run, step: ChangeRecordsStep, zone: DNSZone) -> ZoneState | None:
         """What stands at the step's names; None, told and after a wait, where the zone cannot be read now."""
@@ -239,6 +274,8 @@ def _became(intent: Intent, step: ChangeRecordsStep, state: ZoneState) -> tuple[
     """
     change, found = intent.change, state.fence(step.application)
     assert isinstance(change, RecordsChange)
+    if not _alters(change.change) and not _as_intended(step, state):
+        return False, "read back: what stands was to get a newer fence, and no more"
     if found is None or found.text != FenceRecord.parse(change.change.fence_after.text).text:
         equal = " the records stand as intended, but" if _as_intended(step, state) else ""
         stands = "no fence stands" if found is None else f"the fence is another's ({found.text})"
@@ -251,6 +288,11 @@ def _became(intent: Intent, step: ChangeRecordsStep, state: ZoneState) -> tuple[
     if not _as_intended(step, state):
         return True, "read back: our fence stands, so it was applied; the records were edited since"
     return True, "read back: it had been applied"
+
+
+def _is_last_word(run: Run, step: ChangeRecordsStep) -> bool:
+    """What is settled as not landed now is not made again: somebody aborts the run, or it was tried often enough."""
+    return run.abort is not None or run.steps[step.id].attempts >= ATTEMPTS_MAX
 
 
 def _alters(change: ZoneChange) -> bool:

@@ -140,7 +140,7 @@ def _on_plan(intent: Intent, run: Run) -> Iterator[Refusal]:
         yield refuse("off-plan", f"{intent.step} is no open step of run {run.id}")
         return
     if not _same(change, step):
-        yield refuse("off-plan", f"the change is not what {intent.step} says")
+        yield refuse("off-plan", f"the change is not what {intent.step} says, and more than a raised fence")
     missing = [needed for needed in step.needs if run.steps[needed].state is not StepState.DONE]
     if missing:
         yield refuse("order", f"{intent.step} needs {', '.join(missing)} done before it")
@@ -157,11 +157,15 @@ def _same(change: ScaleChange | RecordsChange, step: object) -> bool:
         ) == (step.cluster, step.workload, step.field, step.after, step.autoscaler_max)
     if not isinstance(step, ChangeRecordsStep):
         return False
-    planned = [item.after for item in step.changes]
+    planned = {item.after.key: item.after for item in step.changes}
     return (
         (change.change.zone, change.change.application) == (step.zone, step.application)
         and bool(change.change.changes)
-        and all(item.after in planned for item in change.change.changes)
+        and all(
+            item.after.key in planned
+            and (item.after == planned[item.after.key] or item.after.same_data(item.before))
+            for item in change.change.changes
+        )
     )
 
 

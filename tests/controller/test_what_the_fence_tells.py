@@ -11,7 +11,7 @@ from failover.model.ids import ApplicationName, Epoch, IntentId, RunId, StepId, 
 from failover.model.journal import EffectRecorded, EffectResult, Intent, RecordsChange, RunState, StepProgress
 from failover.model.plan import ChangeRecordsStep, Phase
 from failover.model.records import FenceRecord, RecordChange, RecordSet, RecordType, ZoneChange, ZoneState
-from tests.controller.test_region_loss_in_virtual_time import a_healthy_fleet, runs
+from tests.controller.test_region_loss_in_virtual_time import PERSON, a_healthy_fleet, runs
 from tests.support.policies import NAME
 
 SHOP, ZONE = ApplicationName("shop"), ZoneName("example-test")
@@ -168,3 +168,47 @@ def test_anothers_work_that_looks_like_ours_is_not_taken_for_ours() -> None:
         await fleet.stop()
 
     run_virtual(story())
+
+
+@pytest.mark.parametrize("lost", [0, 1], ids=["answered", "answer lost"])
+def test_a_change_that_an_abort_leaves_behind_cannot_land_afterwards(lost: int) -> None:
+    """Its sender may only be asleep: the data and the fence that it compares would still be there when it wakes."""
+
+    async def story() -> None:
+        fleet = await a_healthy_fleet()
+        zone, controller = fleet.zones[ZONE], fleet.controller
+        assert controller is not None
+        zone.primary.faults.drop_updates = 1
+        fleet.kill_cluster("north-1")
+        await fleet.until(lambda: zone.primary.faults.drop_updates == 0, seconds=60)
+        (run,) = runs(fleet)
+        (sent,) = [
+            item.intent for item in run.steps.values() if item.intent and item.intent.change.kind == "records"
+        ]
+        zone.primary.faults.lose_answers = (
+            lost  # of the newer fence as well: it is read back like any other change
+        )
+        answer = {**PERSON, "verb": "abort", "run": run.id, "reason": "the region is back"}
+        await controller.command(answer)
+        await fleet.until(lambda: runs(fleet)[0].state.final, seconds=60)
+        (run,) = runs(fleet)
+        assert run.state is RunState.ABORTED
+        assert "DNS was not changed" in run.sentence
+        assert zone.current.record_sets[ALL.key].values == ALL.values
+        assert zone.current.fences[SHOP].plan == run.plan.short_hash
+        assert zone.apply(sent.change.change) == "the fence", "it wakes, and sends what it had in its hand"
+        (note,) = {item.note for item in run.steps.values() if "newer fence" in item.note}
+        assert note.endswith(
+            "was to get a newer fence, and no more" if lost else "a newer fence keeps it from landing later"
+        )
+        await fleet.stop()
+
+    run_virtual(story())
+
+
+def test_raising_a_fence_over_what_stands_is_read_back_as_no_change() -> None:
+    kept = RecordChange(before=ALL, after=ALL)
+    state = ZoneState(zone=ZONE, record_sets=(ALL,), fences=(OURS,))
+    landed, note = _became(intent(kept, fence_before=replace(OURS, epoch=Epoch(1))), STEP, state)
+    assert not landed
+    assert "newer fence" in note
