@@ -189,8 +189,11 @@ class World:
         names, applications = zone_names(policy.applications, name)
         try:
             state = await zone.read(names, applications)
-        except TargetError as error:
-            self.zone_errors[name] = str(error)
+        except (
+            Exception
+        ) as error:  # whatever an adapter breaks on, the other zones and what they carry must not stop
+            known = isinstance(error, TargetError)
+            self.zone_errors[name] = str(error) if known else f"a defect of ours: {error!r}"
             self.zones.pop(name, None)
             return None
         self.zone_errors.pop(name, None)

@@ -43,6 +43,8 @@ from failover.model.records import (
     ZoneState,
 )
 
+MALFORMED = (KeyError, IndexError, TypeError, ValueError, AttributeError)
+"""What taking an answer apart raises that is JSON or XML and still not what the API says."""
 THREADS = 4
 PATIENCE_S = 30.0
 """How long a change that is refused as too many, or as one too early, is offered again. Nothing was changed by it."""
@@ -136,7 +138,7 @@ class ProviderZone(ABC):
         pairs = [item.key if isinstance(item, RecordSet) else item for item in names]
         asked = list(dict.fromkeys((self._own(name), kind) for name, kind in pairs if rdata_type(kind)))
         fences = [fence_key(item, self.apex) for item in applications]
-        held = await self._fetch([*asked, *fences], urgent=self._is_urgent())
+        held = await self._held([*asked, *fences], urgent=self._is_urgent())
         for key in [*asked, *fences]:
             self._seen.pop(key, None)
         self._seen.update(held)
@@ -146,6 +148,23 @@ class ProviderZone(ABC):
             fences=fences_of(held, applications, self.apex),
             serial=0,
             read_mono=self._mono(),
+        )
+
+    async def _held(self, keys: Sequence[Key], *, urgent: bool) -> dict[Key, Held]:
+        """What stands there. An answer that is not what this API says is no answer, and a record set without values is none
+        that a zone can hold: Unavailable, never an empty set.
+        """
+        try:
+            held = await self._fetch(keys, urgent=urgent)
+        except MALFORMED as error:
+            raise self._nonsense(repr(error)[:80]) from None
+        if empty := next((item for item in held.values() if not item.values), None):
+            raise self._nonsense(f"{empty.name} {empty.kind} without any value")
+        return held
+
+    def _nonsense(self, what: str) -> Unavailable:
+        return Unavailable(
+            f"{self.where}: the answer is no listing of record sets ({what})", target=self.name
         )
 
     async def change(self, permit: Permit, change: ZoneChange) -> None:
@@ -312,7 +331,7 @@ class ProviderZone(ABC):
                 found.append(f"change {change} is under way")
             elif self._last_change == change:  # and not one that was made meanwhile
                 self._last_change = ""
-            held = await self._fetch([item.key for item in weighted], urgent=True) if weighted else {}
+            held = await self._held([item.key for item in weighted], urgent=True) if weighted else {}
             found += [
                 f"{item.name} {item.record_type} has other weights"
                 for item in weighted

@@ -53,8 +53,8 @@ def plan_traffic(
     notes: dict[str, None] = {}
     stuck: list[Refusal] = []
     for name in application.dns:
-        if not (world.sources | added) & set(name.clusters) and not _publishes_source(world, name):
-            continue
+        if not added & set(name.clusters) and not _publishes_source(world, name):
+            continue  # no client of it is sent to what is lost, and what else somebody made of it is drift, not ours to plan
         if name.zone not in world.zones:
             note = unreadable_beside(world, application, name)
             if note is None:

@@ -105,7 +105,12 @@ async def test_a_throttled_read_says_so_and_is_nobodys_outage(provider: Provider
 
 @pytest.mark.parametrize(
     ("fault", "sentence"),
-    [("down", "answer|reached"), ("hang", "answer"), ("garbage", "answer|unreadable"), ("errors", "50[03]")],
+    [
+        ("down", "answer|reached"),
+        ("hang", "answer"),
+        ("garbage", "answer|unreadable"),
+        ("errors", "50[03]"),
+    ],
 )
 async def test_what_cannot_be_read_is_an_error_and_never_empty(
     provider: Provider, fault: str, sentence: str
@@ -118,6 +123,20 @@ async def test_what_cannot_be_read_is_an_error_and_never_empty(
     change = who.change("plan-1", (SHOP_EAST, SHOP_WEST), fence_before=fence)
     with pytest.raises((OutcomeUnknown, Unavailable)):  # unknown where it was sent, else it never left
         await zone.change(who.permit(), change)
+    problems = await zone.check([(SHOP_EAST.name, "A")])
+    assert [problem.warning for problem in problems] == [False]
+    setattr(provider.fake.faults, fault, False)
+    assert await values_at(zone, [SHOP_EAST]) == {SHOP_EAST.name: (EAST,)}
+
+
+@pytest.mark.parametrize("fault", ["untyped", "empty"])
+async def test_an_answer_that_is_not_what_the_api_says_is_no_answer(provider: Provider, fault: str) -> None:
+    """Well formed, and still nonsense: it is unknown what stands there, and a name without values is no name at all."""
+    zone = provider.open()
+    await create(zone, SHOP_EAST)
+    setattr(provider.fake.faults, fault, True)
+    with pytest.raises(Unavailable, match="no listing of record sets"):
+        await zone.read([SHOP_EAST], [SHOP])
     problems = await zone.check([(SHOP_EAST.name, "A")])
     assert [problem.warning for problem in problems] == [False]
     setattr(provider.fake.faults, fault, False)

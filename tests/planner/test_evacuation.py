@@ -17,6 +17,7 @@ from tests.planner.fleet import (
     kinds,
     left_out,
     placed,
+    records,
     ref,
     state,
     totals,
@@ -306,3 +307,17 @@ def test_what_a_neighbour_lost_is_its_own_plans_and_a_source_is_lost_once() -> N
     world.finished(beside, run="run-2")
     for source, kind in (("west", RunKind.EVACUATION), ("north", RunKind.STEERING)):
         assert not any(isinstance(step, ScaleStep) for step in world.plan(kind, source).steps)
+
+
+def test_what_somebody_edits_after_an_evacuation_is_no_part_of_it_any_more() -> None:
+    """The region is still down, and its clients are away: another edit is drift, told and repaired as the policy says."""
+    world = World(demands=[Demand(application="shop", workload=ref(), replicas=18)])
+    done = world.lose("west")
+    world.finished(done)
+    assert not [step for step in world.lose("west").steps if isinstance(step, ChangeRecordsStep)]
+    world.record_sets = [records(address("north"))]
+    again = world.lose("west")
+    assert not [step for step in again.steps if isinstance(step, ChangeRecordsStep)]
+    world.record_sets = [records(address("north"), address("west"))]
+    back = [step for step in world.lose("west").steps if isinstance(step, ChangeRecordsStep)]
+    assert back, "who publishes the lost region again sends clients into nothing"

@@ -22,6 +22,7 @@ class ProviderFaults:
     """Switches of a stand-in, all off at first.
 
     `down`: connections are closed unanswered; `hang`: requests get no answer; `garbage`: 200 and nonsense; `errors`: 500;
+    `untyped`, `empty`: record sets are listed without their types, or without values.
     `denied`: the credentials may not change the zone; `expired`: they were good once. `throttle`: the next N requests are
     refused; `busy`: the next N changes meet one that is not complete. `lose_answers`: the next N changes are applied and
     not answered; `drop_changes`: the next N are neither. `frozen`: what is accepted never reaches the name servers;
@@ -31,6 +32,8 @@ class ProviderFaults:
     down: bool = False
     hang: bool = False
     garbage: bool = False
+    untyped: bool = False
+    empty: bool = False
     errors: bool = False
     denied: bool = False
     expired: bool = False

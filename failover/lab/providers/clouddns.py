@@ -148,7 +148,11 @@ class CloudDNSFake(StandIn):
         start = int(request.query.get("pageToken", 0))
         limit = min(int(request.query.get("maxResults", 100)), PAGE_MAX)
         answer: dict[str, Any] = {"kind": "dns#resourceRecordSetsListResponse"}
-        answer["rrsets"] = listed[start : start + limit]
+        missing = {"type"} if self.faults.untyped else {"rrdatas"} if self.faults.empty else set()
+        answer["rrsets"] = [
+            {key: value for key, value in item.items() if key not in missing}
+            for item in listed[start : start + limit]
+        ]
         if start + limit < len(listed):
             answer["nextPageToken"] = str(start + limit)
         return web.json_response(answer)

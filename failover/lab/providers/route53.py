@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import re
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -214,11 +215,21 @@ class Route53Fake(StandIn):
                 following += element("NextRecordIdentifier", rest[0].identifier)
         return _answer(
             "ListResourceRecordSetsResponse",
-            f"<ResourceRecordSets>{''.join(one.xml() for one in page)}</ResourceRecordSets>",
+            f"<ResourceRecordSets>{''.join(self._listed(one) for one in page)}</ResourceRecordSets>",
             element("IsTruncated", "true" if rest else "false"),
             following,
             element("MaxItems", limit),
         )
+
+    def _listed(self, one: RRSet) -> str:
+        whole = one.xml()
+        if self.faults.untyped:
+            return re.sub("<Type>.*?</Type>", "", whole)
+        if self.faults.empty:
+            return re.sub(
+                "<ResourceRecords>.*?</ResourceRecords>", "<ResourceRecords></ResourceRecords>", whole
+            )
+        return whole
 
     def _zone(self) -> web.Response:
         servers = "".join(element("NameServer", name.rstrip(".")) for name in self.behind.names)
