@@ -26,7 +26,7 @@ from failover.model.policy import Fleet, Timing
 from failover.model.records import RecordSet, RecordType, Verification
 from failover.model.verdict import SignalState, Vote
 
-from . import twins, world
+from . import places, twins, world
 
 Patch = tuple[Any, str, Any]
 
@@ -224,7 +224,7 @@ def delete_then_create() -> list[Patch]:
 
 
 def neighbours_record() -> list[Patch]:
-    real = world.SimZone.apply
+    real = places.SimZone.apply
 
     def apply(self: Any, change: Any) -> str:
         different = real(self, change)
@@ -236,7 +236,7 @@ def neighbours_record() -> list[Patch]:
             self._hand = ""
         return different
 
-    return [(world.SimZone, "apply", apply)]
+    return [(places.SimZone, "apply", apply)]
 
 
 def never_verified() -> list[Patch]:

@@ -13,7 +13,7 @@ from failover.model.verdict import VerdictKind
 
 from . import trace
 from .faults import FAULTS, Fault
-from .fleet import Shape, shape_of
+from .fleet import TTL_S, Shape, shape_of
 from .homecoming import answer_what_waits, ask_for_balance, bring_home
 from .layers import Undo
 from .liveness import check_liveness
@@ -29,6 +29,8 @@ TROUBLE_S = 170.0
 """How long faults come and go; then everything that does not last is mended."""
 PEACE_S = 45.0
 """Within this time after the last fault the world must have come to rest."""
+AWAKE_S = 100.0
+"""A controller that slept for long needs so much: to warm up, to see, to be sure, to act."""
 IMPATIENCE_S = 60.0
 """How long people try that at once, before anything is stable."""
 HOMECOMING_S = 45.0
@@ -268,15 +270,15 @@ async def _mend(world: World) -> None:
 
 
 async def come_to_rest(world: World, peace_s: float = PEACE_S) -> None:
-    """Let what goes on come to its end; a controller that slept through all of it gets the same time."""
+    """Let what goes on come to its end: also for a controller that slept through all of it, and in clients' caches."""
     began = world.mono
     await world.clock.sleep(peace_s)
     await answer_what_waits(world)
     while world.mono - began < PATIENCE_S:
         life = world.acting
         controller = life.controller if life is not None else None
-        awake = world.mono - world.thawed >= peace_s
-        if awake and controller is not None and controller.acting and not controller.context.open_runs():
+        settled = world.mono - world.thawed >= AWAKE_S and world.mono - world.names_changed >= TTL_S
+        if settled and controller is not None and controller.acting and not controller.context.open_runs():
             return
         await world.clock.sleep(1.0)
 

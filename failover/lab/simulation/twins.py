@@ -22,7 +22,8 @@ from failover.model.time import Now
 from . import trace
 
 if TYPE_CHECKING:
-    from .world import Life, SimCluster, SimZone, World
+    from .places import SimCluster, SimZone
+    from .world import Life, World
 
 
 class LifeClock:

@@ -11,100 +11,26 @@ from failover.controller.app import Controller, build
 from failover.controller.clock import InlineCompute
 from failover.controller.pace import Pace
 from failover.controller.ports import ApiServer, Identity, Ports
-from failover.lab.twins.cluster import ClusterWorld, TwinCluster
 from failover.lab.twins.store import StoreDisk
-from failover.lab.twins.zone import ZoneWorld
 from failover.lab.virtual import VirtualClock
 from failover.model.errors import FailoverError, Refused
-from failover.model.ids import ClusterName, IntentId, RegionName, Subject, VantageName
-from failover.model.inventory import WorkloadState
+from failover.model.ids import ClusterName, RegionName, Subject, VantageName
 from failover.model.journal import IntentRecorded
 from failover.model.observation import Observation, Outcome, ProbeDefinition, Signal
-from failover.model.policy import Policy, WorkloadRef, Zone
-from failover.model.records import RecordSet, RecordType, ZoneChange
+from failover.model.policy import Policy, WorkloadRef
+from failover.model.records import RecordSet, RecordType
 from failover.model.telemetry import TelemetryEvent
 
 from . import trace
 from .fleet import API, BOOKS, REPLICAS, SHELVES, TTL_S, WEB, WHOLE, ZONE, Shape, build_policy
 from .layers import Layers
+from .places import SimCluster, SimZone
 from .twins import LifeClock, SimClusterPort, SimProber, SimStorePort, SimZonePort
 from .vantages import STEP_S, Probing, VantageState, probe_of
 
 PERSON = "ada@desk"
 PACE = Pace(tick_s=1.0, reconsider_s=2.0, status_every_s=60.0, save_every_s=20.0, meters_its_loop=False)
 """Coarser than the shipped one: simulated minutes are many, and a virtual loop is never late."""
-
-
-class SimCluster(ClusterWorld):
-    """One cluster's truth. `api`: what is wrong with its API server, above the twin's own faults."""
-
-    def __init__(self, name: str, clock: Any, **rest: Any) -> None:
-        super().__init__(name, clock, **rest)
-        self.api = Layers()
-        self.stood: defaultdict[WorkloadRef, deque[tuple[float, int]]] = defaultdict(lambda: deque(maxlen=16))
-        """What was wanted of each workload until when, newest last."""
-
-    def set_replicas(self, ref: WorkloadRef, replicas: int, manager: str) -> None:
-        self.stood[ref].append((self.clock.now().mono, self.workloads[ref].wanted))
-        super().set_replicas(ref, replicas, manager)
-
-    def wanted_since(self, ref: WorkloadRef, since: float) -> set[int]:
-        """Every number of replicas that was wanted at some moment since then."""
-        there = {self.workloads[ref].wanted} if ref in self.workloads else set()
-        return there | {wanted for until, wanted in self.stood[ref] if until >= since}
-
-    def as_it_stands(self) -> dict[WorkloadRef, WorkloadState]:
-        """What a read gives now, to be given again by a server that reads from an old cache."""
-        twin = TwinCluster(self)
-        return {state.ref: state for state in twin.states(tuple(self.workloads))}
-
-
-class SimZone(ZoneWorld):
-    """One zone's truth, which tells of every version. `in_flight`: whose permit a change travels under."""
-
-    def __init__(self, world: "World", zone: Zone) -> None:
-        super().__init__(zone, world.clock)
-        self._sim = world
-        self.in_flight: dict[int, tuple[Any, str]] = {}
-        self._hand = ""
-        self.blind_writes = False
-
-    def apply(self, change: ZoneChange) -> str:
-        permit, holder = self.in_flight.get(id(change), (None, ""))
-        seen = tuple(
-            self.current.record_sets.get((item.after.name, item.after.record_type)) for item in change.changes
-        )
-        self._hand = holder or "?"
-        try:
-            different = super().apply(change)
-        finally:
-            self._hand = ""
-        if not different:
-            intent = IntentId(permit.intent if permit else "")
-            self._sim.note(
-                trace.Applied(
-                    at=self._sim.mono,
-                    holder=holder,
-                    target=str(self.zone.name),
-                    kind="records",
-                    intent=intent,
-                    epoch=int(change.fence_after.epoch),
-                    expected=tuple(item.before for item in change.changes),
-                    seen=seen,
-                    after=tuple(item.after for item in change.changes),
-                    change=change,
-                    permit_until=permit.expires_mono if permit else float("-inf"),
-                    kept=self._sim.is_kept(intent),
-                )
-            )
-        return different
-
-    def _publish(self, record_sets: Any, fences: Any) -> None:
-        super()._publish(record_sets, fences)
-        sets = tuple(self.current.record_sets.values())
-        self._sim.note(
-            trace.Published(at=self._sim.mono, zone=str(self.zone.name), record_sets=sets, by=self._hand)
-        )
 
 
 @dataclass(eq=False)
@@ -192,6 +118,11 @@ class World:
         )
 
     # -- truth -----------------------------------------------------------------------------------------------------------
+
+    @property
+    def names_changed(self) -> float:
+        """When a zone last got another version."""
+        return max(zone.current.since_mono for zone in self.zones.values())
 
     @property
     def mono(self) -> float:
