@@ -8,6 +8,7 @@ the answer and no workload is first in every queue.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
+from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
@@ -287,24 +288,30 @@ _Columns = tuple[npt.NDArray[np.float32], Rows, Rows, npt.NDArray[np.int8], Rows
 """`weight`, `minimum`, `maximum`, `group`, and `aided` where any differs from `maximum`."""
 
 
+def _running(demands: tuple[Demand, ...], site_index: Mapping[str, int]) -> tuple[Ints, Ints, Ints]:
+    """(demand, site, replicas) of everything that runs at a site of the problem; flat, for a big fleet has millions."""
+    counts = [len(one.current) for one in demands]
+    total = sum(counts)
+    owner = np.repeat(np.arange(len(demands)), counts)
+    names = chain.from_iterable(one.current for one in demands)
+    where = np.fromiter((site_index.get(name, -1) for name in names), dtype=np.int64, count=total)
+    numbers = chain.from_iterable(one.current.values() for one in demands)
+    number_of = np.fromiter(numbers, dtype=np.int64, count=total)
+    real = (number_of > 0) & (where >= 0)
+    return owner[real], where[real], number_of[real]
+
+
 def _with_current(
     demands: tuple[Demand, ...], site_index: Mapping[str, int], demand: Rows, site: Rows, columns: _Columns
 ) -> _Gathered:
     """What runs; where no line of the rules names its site, that gets a row too."""
     weight, minimum, maximum, group, aided = columns
     named, current = np.ones(len(site), dtype=bool), np.zeros(len(site), dtype=np.int32)
-    held = [
-        (index, site_index[name], number)
-        for index, one in enumerate(demands)
-        if one.current
-        for name, number in one.current.items()
-        if number > 0 and name in site_index
-    ]
-    if held:
-        running = np.array(held, dtype=np.int64)
+    owner, where, number_of = _running(demands, site_index)
+    if len(owner):
         sites = len(site_index)
         key = demand.astype(np.int64) * sites + site
-        running_key = running[:, 0] * sites + running[:, 1]
+        running_key = owner * sites + where
         # Not by setdiff1d: it would hash millions of keys that are in order already.
         at = np.minimum(np.searchsorted(key, running_key), max(0, len(key) - 1))
         missing = np.sort(running_key[key[at] != running_key] if len(key) else running_key)
@@ -316,7 +323,7 @@ def _with_current(
             weight, group = np.insert(weight, at, 0), np.insert(group, at, 0)
             minimum, maximum = np.insert(minimum, at, 0), np.insert(maximum, at, 0)
             aided = None if aided is None else np.insert(aided, at, 0)
-        current[np.searchsorted(key, running_key)] = running[:, 2]
+        current[np.searchsorted(key, running_key)] = number_of
     return _Gathered(
         start=np.concatenate(([0], np.cumsum(np.bincount(demand, minlength=len(demands))))).astype(np.int64),
         site=site,

@@ -7,7 +7,6 @@ when nobody of that tier is above any. What the victims lost is placed again in 
 
 from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
-from itertools import groupby
 
 import numpy as np
 
@@ -135,11 +134,11 @@ def _take_at(state: State, ladder: _Ladder, site: int, victims: Ints) -> list[tu
     prepared = state.prepared
     free = [int(value) for value in state.free[site]]
     taken: list[tuple[int, int]] = []
-    for _, tier in groupby(victims.tolist(), key=lambda row: int(prepared.tier[prepared.demand[row]])):
-        rows = list(tier)
+    ends = np.flatnonzero(np.diff(prepared.tier[prepared.demand[victims]])) + 1
+    for tier in np.split(victims, ends):
         for spare in (True, False):
             if min(free) < 0:
-                _descend(state, ladder, free, rows, taken, spare=spare)
+                _descend(state, ladder, free, tier, taken, spare=spare)
     kept: dict[int, int] = {}
     for row, number in reversed(taken):
         freed = prepared.freed[prepared.demand[row]].tolist()
@@ -157,7 +156,7 @@ def _descend(
     state: State,
     ladder: _Ladder,
     free: list[int],
-    rows: list[int],
+    rows: Ints,
     taken: list[tuple[int, int]],
     *,
     spare: bool,
@@ -166,15 +165,12 @@ def _descend(
     or least below them. Changes `free` and `taken`.
     """
     prepared = state.prepared
-    heap: list[tuple[int, float, int]] = []
-    left: dict[int, int] = {}
-    for row in rows:
-        held, floor = int(state.held[row]), int(prepared.minimum[row]) if spare else 0
-        if held > floor:
-            demand = int(prepared.demand[row])
-            left[row] = held - floor
-            level = -int(ladder.above[demand]) if spare else int(ladder.below[demand])
-            heap.append((level, float(prepared.luck[demand]), row))
+    more = state.held[rows] - (prepared.minimum[rows] if spare else 0)
+    rows, more = rows[more > 0], more[more > 0]
+    of = prepared.demand[rows]
+    levels = -ladder.above[of] if spare else ladder.below[of]
+    heap = list(zip(levels.tolist(), prepared.luck[of].tolist(), rows.tolist(), strict=True))
+    left: dict[int, int] = dict(zip(rows.tolist(), more.tolist(), strict=True))
     heapify(heap)
     while heap and min(free) < 0:
         level, luck, row = heappop(heap)
