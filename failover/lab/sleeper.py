@@ -24,6 +24,8 @@ from failover.model.ports import DNSZone
 from failover.model.records import ZoneChange
 
 STOPS_WITHIN_S = 0.5
+"""A stop takes effect within the next instructions."""
+
 LOOK_EVERY_S = 0.01
 
 
@@ -74,9 +76,8 @@ class Sleep:
             task = asyncio.ensure_future(change(drowsy, wanted))
             self._sent.add(task)
             task.add_done_callback(lambda done: self._note(name, done, asleep=any(slept)))
-            await asyncio.shield(
-                task
-            )  # whoever learns that it lost the lease stops waiting: the answer is noted all the same
+            # Whoever learns that it lost the lease stops waiting: what became of the change is noted all the same.
+            await asyncio.shield(task)
 
         zone.change = changing  # type: ignore[method-assign, assignment]
 
@@ -108,9 +109,7 @@ class Sleep:
         self._file.touch()
         asleep_at = time.monotonic()
         os.kill(os.getpid(), signal.SIGSTOP)
-        while (
-            time.monotonic() - asleep_at < STOPS_WITHIN_S
-        ):  # a stop takes effect within the next instructions
+        while time.monotonic() - asleep_at < STOPS_WITHIN_S:
             time.sleep(LOOK_EVERY_S)
         self._awake.set()
         return True
