@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Executor
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ STOPS_WITHIN_S = 0.5
 """A stop takes effect within the next instructions."""
 
 LOOK_EVERY_S = 0.01
+STORE_WITHIN_S = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,11 +55,30 @@ class Sleep:
 
     def __init__(self, file: Path) -> None:
         self._file = file
+        self._writer: Executor | None = None
         self._sent: set[asyncio.Task[None]] = set()
         self._awake = threading.Event()
         self._rest_waits = asyncio.Event()
         self._waiting: set[str] = set()
         self._threaded: set[str] = set()
+
+    def spare(self, store: Any) -> None:
+        """Nothing of the store's is to be half written while we sleep: its lock would keep every other controller out, and that
+        would be another story than this one.
+        """
+        self._writer = store._writing  # its one thread that writes
+
+    def _finish_writing(self) -> None:
+        if self._writer is None:
+            return
+        idle = threading.Event()
+
+        def hold() -> None:
+            idle.set()
+            self._awake.wait()
+
+        self._writer.submit(hold)
+        idle.wait(STORE_WITHIN_S)
 
     def watch(self, zone: DNSZone) -> None:
         """Let the zone's changes come into it."""
@@ -106,6 +127,7 @@ class Sleep:
             self._loop.call_soon_threadsafe(self._waits, name)
             self._awake.wait()
             return True
+        self._finish_writing()
         self._file.touch()
         asleep_at = time.monotonic()
         os.kill(os.getpid(), signal.SIGSTOP)
@@ -130,6 +152,7 @@ def main() -> None:
 
     async def open_ports(*given: Any, **named: Any) -> wiring.OpenPorts:
         opened = await real(*given, **named)
+        sleep.spare(opened.ports.store)
         for zone in opened.ports.zones.values():
             sleep.watch(zone)
         return opened
