@@ -232,7 +232,10 @@ def test_where_nothing_is_scarce_the_plan_is_the_best_there_is(problem: Problem)
     for one in roomy.demands:
         ways = list(_ways(one.rules, one.replicas, open_))
         best = max(_rank(one.rules, way) for way in ways)
-        assert _rank(one.rules, dict(plan.placed(one.key))) == best, one.key
+        found = _rank(one.rules, dict(plan.placed(one.key)))
+        # Which minimums are kept where not all can be is nobody's promise, and decides what can be said of the rest.
+        all_kept = best[1] == sum(choice.minimum for choice in one.rules.choices)
+        assert (found if all_kept else found[:2]) == (best if all_kept else best[:2]), one.key
 
 
 def _ways(rules: Rules, replicas: int, open_: set[str]) -> list[dict[str, int]]:
