@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from failover.dnszones.conflicts import explain_conflict
-from failover.dnszones.fences import fence_text
+from failover.dnszones.fences import UNREADABLE_OWNER, fence_text
 from failover.dnszones.held import Held, Key, fence_key, fences_of, record_sets_of
 from failover.dnszones.limits import AccountBudget, is_urgent
 from failover.dnszones.names import absolute_name, canonical_record_set, fence_rdata, rdata_type
@@ -36,6 +36,7 @@ from failover.model.permit import Permit
 from failover.model.policy import Zone
 from failover.model.records import (
     CAPABILITIES,
+    FenceRecord,
     RecordSet,
     ServerAnswer,
     ZoneCapabilities,
@@ -86,6 +87,9 @@ class ProviderZone(ABC):
         self._seen: dict[Key, Held] = {}
         self._changed_at = float("-inf")
         self._last_change = ""
+        self._changes = 0
+        self._whose: dict[Key, ApplicationName] = {}
+        self._fences: dict[ApplicationName, FenceRecord] = {}
         self._told: dict[tuple[str, tuple[RecordSet, ...]], tuple[float, tuple[ServerAnswer, ...]]] = {}
 
     @property
@@ -138,14 +142,20 @@ class ProviderZone(ABC):
         pairs = [item.key if isinstance(item, RecordSet) else item for item in names]
         asked = list(dict.fromkeys((self._own(name), kind) for name, kind in pairs if rdata_type(kind)))
         fences = [fence_key(item, self.apex) for item in applications]
+        changes = self._changes
         held = await self._held([*asked, *fences], urgent=self._is_urgent())
         for key in [*asked, *fences]:
             self._seen.pop(key, None)
         self._seen.update(held)
+        standing = fences_of(held, applications, self.apex)
+        if (
+            changes == self._changes and not self._writing.locked()
+        ):  # else it may be from before a change of ours
+            self._stand(asked if len(applications) == 1 else (), applications, standing)
         return ZoneState(
             zone=self.name,
             record_sets=record_sets_of(held, asked),
-            fences=fences_of(held, applications, self.apex),
+            fences=standing,
             serial=0,
             read_mono=self._mono(),
         )
@@ -187,22 +197,39 @@ class ProviderZone(ABC):
 
         async with self._writing:
             self._changed_at = self._mono()
+            self._fences.pop(change.application, None)  # which one stands is not known until this has ended
             try:
                 self._last_change = await self._offer(delta, permitted)
+                keys = [canonical_record_set(item.after).key for item in change.changes]
+                self._stand(keys, (change.application,), (FenceRecord.parse(change.fence_after.text),))
             except Conflict as error:
                 raise await self._why_not(change, str(error)) from None
             finally:
+                self._changes += 1
                 for item in change.changes:
                     self._seen.pop(item.after.key, None)
                 self._seen.pop(fence_key(change.application, self.apex), None)
 
     async def verify(self, record_sets: Sequence[RecordSet]) -> tuple[ServerAnswer, ...]:
-        """Ask every authoritative address, and the provider where it alone can tell: weights, and what is under way."""
+        """Ask every authoritative address, and the provider where it alone can tell: weights, and what is under way.
+
+        Serials say nothing here, so each must have the fence too that travelled with the last change of these record sets,
+        ours or the one that was read since. Of a record set that neither told us whose it is, only the data is asked for.
+        """
         wanted = tuple(canonical_record_set(item) for item in record_sets)
         apex = absolute_name(self.entry.apex)
+        whose = dict.fromkeys(self._whose[item.key] for item in wanted if item.key in self._whose)
+        fences = tuple(self._fences[item] for item in whose if item in self._fences)
         answers = await asyncio.gather(
             *(
-                verify_server(server, wanted, apex, timeout_s=self.entry.timeout_s, expected_serial=None)
+                verify_server(
+                    server,
+                    wanted,
+                    apex,
+                    timeout_s=self.entry.timeout_s,
+                    expected_serial=None,
+                    expected_fences=fences,
+                )
                 for server in self.entry.authoritative
             )
         )
@@ -221,6 +248,7 @@ class ProviderZone(ABC):
         self._last_change = ""
         self._told.clear()
         self._seen.clear()
+        self._fences.clear()
 
     async def close(self) -> None:
         """End the threads; the zone may be used again afterwards."""
@@ -229,6 +257,17 @@ class ProviderZone(ABC):
             pool.shutdown(wait=False, cancel_futures=True)
 
     # -- how it is done ------------------------------------------------------------------------------------------------
+
+    def _stand(
+        self, keys: Iterable[Key], applications: Iterable[ApplicationName], fences: Iterable[FenceRecord]
+    ) -> None:
+        """Keep what the API holds now of these applications' fences, and whose these record sets are."""
+        applications = tuple(applications)
+        self._whose.update((key, applications[0]) for key in keys)
+        found = {item.application: item for item in fences if item.owner != UNREADABLE_OWNER}
+        for application in applications:
+            self._fences.pop(application, None)
+        self._fences.update(found)
 
     def _own(self, name: str) -> str:
         absolute = absolute_name(name)

@@ -14,11 +14,12 @@ import dns.tsig
 from failover.dnszones.answers import WIRE_ERRORS, read_found
 from failover.dnszones.connection import Connection, open_connection
 from failover.dnszones.datagrams import Datagrams, open_datagrams
-from failover.dnszones.names import absolute_name, rdata_type, record_set_of
+from failover.dnszones.fences import fence_text
+from failover.dnszones.names import absolute_name, fence_name, fence_of, rdata_type, record_set_of
 from failover.dnszones.quick import QuickQuestion
 from failover.model.errors import TargetError
 from failover.model.policy import NameServer
-from failover.model.records import RecordSet, ServerAnswer
+from failover.model.records import FenceRecord, RecordSet, ServerAnswer
 
 PARALLEL_PER_SERVER = 64
 WEIGHTED_LOOKS = 6
@@ -48,18 +49,20 @@ async def verify_server(
     *,
     timeout_s: float,
     expected_serial: int | None,
+    expected_fences: Sequence[FenceRecord] = (),
 ) -> ServerAnswer:
     """Whether a server answers every wanted (canonical) record set with AA, exact values and TTL. Never raises.
 
     One whose serial is older than `expected_serial` does not serve the change, whatever it answers: it may hold the same
-    values from before two changes, of which it has yet to pass through the first.
+    values from before two changes, of which it has yet to pass through the first. Where serials say nothing, neither does
+    one that has not each of `expected_fences`, or one of a newer epoch in its place.
     It is silent unless it answers for all of them; one that answers something else is wrong even if half silent.
     `timeout_s`: of each question; once one got no answer in its time, no further ones are asked.
     """
     name = f"{server.address} port {server.port}"
     asker = Asker(server, timeout_s=timeout_s)
     try:
-        return await _verify(asker, name, wanted, apex, expected_serial)
+        return await _verify(asker, name, wanted, apex, expected_serial, expected_fences)
     except Silent as error:
         return ServerAnswer(server=name, answered=False, matches=False, detail=str(error))
     except TargetError as error:
@@ -74,11 +77,15 @@ async def _verify(
     wanted: Sequence[RecordSet],
     apex: dns.name.Name,
     expected_serial: int | None,
+    expected_fences: Sequence[FenceRecord],
 ) -> ServerAnswer:
     serial = await read_serial(asker, apex)
     if expected_serial is not None and serial_before(serial, expected_serial):
         lags = f"it lags: serial {serial}, the primary had {expected_serial}"
         return ServerAnswer(server=name, answered=True, matches=False, serial=serial, detail=lags)
+    for fence in expected_fences:
+        if lags := await _lags_behind(asker, fence, apex):
+            return ServerAnswer(server=name, answered=True, matches=False, serial=serial, detail=lags)
     at_least, sample = "", (*wanted[:SAMPLE], *wanted[-SAMPLE:])
     differences, unanswered = await _looked(asker, sample if len(wanted) > len(sample) else (), apex)
     if differences or unanswered:
@@ -90,6 +97,17 @@ async def _verify(
     problems = differences or unanswered
     detail = f"{at_least}{len(problems)} of {len(wanted)} record sets {'differ' if differences else 'unanswered'}: {problems[0]}"
     return ServerAnswer(server=name, answered=bool(differences), matches=False, serial=serial, detail=detail)
+
+
+async def _lags_behind(asker: "Asker", expected: FenceRecord, apex: dns.name.Name) -> str:
+    """How the server lags behind the change that left this fence, "" if it does not. Raises Silent, TargetError."""
+    name, kind = fence_name(expected.application, apex), dns.rdatatype.TXT
+    answer = await asker.ask(name, kind)
+    rrset = read_found(answer, name, kind, apex, target=asker.target).rrset
+    found = fence_of(rrset, expected.application) if rrset is not None else None
+    if found is not None and (found.text == expected.text or found.epoch > expected.epoch):
+        return ""
+    return f"it lags: its fence is {fence_text(found) or 'absent'}, and the last change left {expected.text}"
 
 
 async def _looked(

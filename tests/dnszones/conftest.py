@@ -1,4 +1,4 @@
-"""One world per test: `world` on everything that speaks the contract, `faulty` on what can be made to fail."""
+"""One world per test: `world` on everything that speaks the contract, `faulty` and `lagging` on what can be made to."""
 
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -12,6 +12,7 @@ from .worlds import (
     CloudDNSWorld,
     FaultyWorld,
     LabWorld,
+    LaggingWorld,
     PairWorld,
     Route53World,
     TwinWorld,
@@ -59,6 +60,18 @@ async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
 @pytest.fixture(params=["twin", "lab"])
 async def faulty(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[FaultyWorld]:
     made = TwinWorld() if request.param == "twin" else LabWorld(tmp_path)
+    await made.start()
+    yield made
+    await made.close()
+
+
+@pytest.fixture(params=["twin", "lab", "route53", "clouddns"])
+async def lagging(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[LaggingWorld]:
+    made: TwinWorld | LabWorld | Route53World | CloudDNSWorld
+    if request.param in ("route53", "clouddns"):
+        made = (Route53World if request.param == "route53" else CloudDNSWorld)(tmp_path)
+    else:
+        made = TwinWorld() if request.param == "twin" else LabWorld(tmp_path)
     await made.start()
     yield made
     await made.close()

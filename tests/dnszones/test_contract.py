@@ -9,7 +9,7 @@ from failover.model.errors import Conflict, FencedOff, Rejected, Unavailable
 from failover.model.ids import ApplicationName
 from failover.model.records import CAPABILITIES, RecordSet, RecordType
 
-from .worlds import SHOP, World, Writer, create, record, until_effective, values_at
+from .worlds import SHOP, LaggingWorld, World, Writer, create, record, until_effective, values_at
 
 EAST, WEST, NORTH = "192.0.2.10", "198.51.100.10", "203.0.113.10"
 
@@ -307,6 +307,39 @@ async def test_weights_are_kept_where_there_are_any_and_refused_where_not(world:
     assert any("other weights" in answer.detail for answer in answers)
     await zone.change(who.permit(), who.change("plan-3", (moved, plain), fence_before=who.fence("plan-2")))
     assert (await zone.read([plain], [SHOP])).record_sets == (plain,)
+
+
+@pytest.mark.parametrize("known", ["by the writer", "by a reader"])
+async def test_a_server_that_has_yet_to_pass_through_another_change_does_not_serve_the_one_after(
+    lagging: LaggingWorld, known: str
+) -> None:
+    """There and back: a lagging server still gives what is wanted, and will give the other for a while."""
+    zone, who = lagging.open(), Writer()
+    home, away = record("shop", EAST), record("shop", WEST)
+    first = await create(zone, home)
+    await until_effective(zone, home)
+    lagging.set_lag(1.5)
+    await zone.change(who.permit(), who.change("plan-1", (home, away), fence_before=first))
+    await zone.change(who.permit(), who.change("plan-2", (away, home), fence_before=who.fence("plan-1")))
+    if known == "by a reader":  # a standby that takes over, or our own process, started again
+        zone = lagging.open()
+        assert (await zone.read([home], [SHOP])).fences == (who.fence("plan-2"),)
+    last = (await zone.verify([home]))[1]
+    assert last.answered
+    assert not last.matches, "it gives the other address next"
+    assert "lags" in last.detail
+    lagging.set_lag(0.0)
+    await until_effective(zone, home)
+
+
+async def test_a_fence_of_a_newer_epoch_at_the_servers_is_no_lag(lagging: LaggingWorld) -> None:
+    zone, other = lagging.open(), lagging.open()
+    shop, old, new = record("shop", EAST), Writer(epoch=1), Writer(epoch=2, holder="controller-b")
+    first = await create(zone, shop, writer=old)
+    await until_effective(zone, shop)
+    await other.change(new.permit(), new.change("plan-1", (shop, shop), fence_before=first))
+    await until_effective(other, shop)
+    assert all(answer.matches for answer in await zone.verify([shop]))
 
 
 async def test_capabilities_are_those_that_a_policy_is_checked_against(world: World) -> None:

@@ -59,12 +59,16 @@ class World(Protocol):
     async def outside(self, name: str, kind: str, ttl: int, *values: str) -> None: ...
 
 
-class FaultyWorld(World, Protocol):
+class LaggingWorld(World, Protocol):
+    """A world in which a server may serve a change later than it was accepted."""
+
+    def set_lag(self, lag_s: float) -> None: ...
+
+
+class FaultyWorld(LaggingWorld, Protocol):
     """A world whose servers can be made to fail."""
 
     def faults(self, server: int) -> Faults: ...
-
-    def set_lag(self, lag_s: float) -> None: ...
 
     async def stop_server(self, server: int) -> None: ...
 
@@ -258,6 +262,9 @@ class ProviderWorld:
 
     async def outside(self, name: str, kind: str, ttl: int, *values: str) -> None:
         self.fake.set_records(name, kind, ttl, *values)
+
+    def set_lag(self, lag_s: float) -> None:
+        self.fake.behind.lag_s = lag_s
 
 
 class Route53World(ProviderWorld):
