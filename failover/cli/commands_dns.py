@@ -27,19 +27,35 @@ Zones = Annotated[list[str] | None, typer.Argument(metavar="[ZONE]...", help="Al
 
 
 @dns_app.command("status")
-def dns_status(zones: Zones = None, policies: Policies = None, output: Output = render.Format.TABLE) -> None:
-    """Each zone at its provider: what it can do, whose fences, drift between providers, lame servers, keys, quota."""
+def dns_status(
+    zones: Zones = None,
+    state: State = None,
+    policies: Policies = None,
+    output: Output = render.Format.TABLE,
+) -> None:
+    """Each zone at its provider: what it can do, whose fences, drift from what runs made and between providers, lame servers,
+    keys, quota.
+    """
     from failover.cli.zones import show_status
 
-    raise Stop(show_status(policy_directory(policies), list(zones or ()), output))
+    raise Stop(show_status(policy_directory(policies), state_directory(state), list(zones or ()), output))
 
 
 @dns_app.command("verify")
-def dns_verify(zones: Zones = None, policies: Policies = None, output: Output = render.Format.TABLE) -> None:
-    """Ask every authoritative server, and the resolvers that the policy names, for what each zone holds. Exit 3 if any differs."""
+def dns_verify(
+    zones: Zones = None,
+    state: State = None,
+    policies: Policies = None,
+    output: Output = render.Format.TABLE,
+) -> None:
+    """Ask every authoritative server, and the resolvers that the policy names, for what each zone's primary holds, and compare
+    that with what runs made of it. Exit 3 if any differs.
+    """
     from failover.cli.zones import show_verification
 
-    raise Stop(show_verification(policy_directory(policies), list(zones or ()), output))
+    raise Stop(
+        show_verification(policy_directory(policies), state_directory(state), list(zones or ()), output)
+    )
 
 
 @dns_app.command("history")

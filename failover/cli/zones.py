@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from failover.cli import exits, render
+from failover.cli.intended import decided_by_runs, drift_since
 from failover.controller.clock import SystemClock
 from failover.controller.world import zone_names
 from failover.dnszones import open_zones
 from failover.dnszones.delegation import servers_of
 from failover.model.codec import to_plain
 from failover.model.errors import TargetError, UsageError
+from failover.model.ids import ZoneName
 from failover.model.journal import EffectRecorded
 from failover.model.policy import Policy, Zone
 from failover.model.ports import DNSZone
@@ -19,14 +21,23 @@ from failover.model.records import RecordSet, ZoneState
 from failover.policy import load_directory
 
 
-def show_status(policies: Path, zones: Sequence[str], output: render.Format) -> int:
-    """One row a zone, then every problem. Exit 3 where something is wrong."""
-    policy = load_directory(policies)
+def show_status(policies: Path, state: Path, zones: Sequence[str], output: render.Format) -> int:
+    """One row a zone, then every problem. Exit 3 where something is wrong. `state`: whose journal says what runs decided."""
+    policy, decided = load_directory(policies), decided_by_runs(state)
     found = asyncio.run(_each(policy, _chosen(policy, zones), _status))
     differing = _differences(policy, found)
+    drift = drift_since(policy, _states(found), decided, state)
     for row in found:
         row.pop("state")
-    rows = [{**row, "differs": differing.get(row["zone"], [])} for row in found]
+    rows = [
+        {
+            **row,
+            "differs": differing.get(row["zone"], []),
+            "drift": list(drift.get(row["zone"], ())),
+            "drift_unknown": decided.unknown,
+        }
+        for row in found
+    ]
     if not render.data(rows, output):
         render.table(
             ["ZONE", "PROVIDER", "APEX", "NAMES", "FENCES", "CAN", "STATE"],
@@ -47,20 +58,31 @@ def show_status(policies: Path, zones: Sequence[str], output: render.Format) -> 
             for item in row["problems"]:
                 word = "warning: " if item["warning"] else ""
                 render.line(f"{row['zone']}: {word}{render.bare(item['sentence'], row['zone'])}")
-            for sentence in row["differs"]:
+            for sentence in (*row["drift"], *row["differs"]):
                 render.line(f"{row['zone']}: {sentence}")
             if row["unread"]:
                 render.line(f"{row['zone']}: {row['unread']}")
+        if decided.unknown:
+            render.talk(decided.unknown)
     wrong = any(
-        row["differs"] or row["unread"] or any(not item["warning"] for item in row["problems"])
+        row["drift"]
+        or row["differs"]
+        or row["unread"]
+        or any(not item["warning"] for item in row["problems"])
         for row in rows
     )
     return exits.UNHEALTHY if wrong else exits.DONE
 
 
+def _states(found: Sequence[dict[str, Any]]) -> dict[ZoneName, ZoneState]:
+    return {ZoneName(row["zone"]): row["state"] for row in found if row["state"] is not None}
+
+
 def _word(row: dict[str, Any]) -> str:
     if any(not item["warning"] for item in row["problems"]):
         return "cannot be changed"
+    if row["drift"]:
+        return "drifted"
     if row["differs"]:
         return "differs"
     if row["unread"]:
@@ -103,16 +125,13 @@ def _row(
 
 
 def _differences(policy: Policy, found: Sequence[dict[str, Any]]) -> dict[str, list[str]]:
-    """By zone: record sets that another provider of the same apex holds otherwise, and TTLs other than the policy's."""
-    states: dict[str, ZoneState] = {row["zone"]: row["state"] for row in found if row["state"] is not None}
+    """By zone: record sets that another provider of the same apex holds otherwise."""
+    states = _states(found)
     differing: dict[str, list[str]] = {}
     for application in policy.applications:
         for name in application.dns:
             state = states.get(name.zone)
             held = state.find(name.name, name.record_type) if state else None
-            if held is not None and held.ttl != name.ttl:
-                sentence = f"{name.name} {name.record_type} has a TTL of {held.ttl} s, not {name.ttl} s"
-                differing.setdefault(name.zone, []).append(sentence)
             for other in application.dns:
                 if (other.name, other.record_type) != (
                     name.name,
@@ -161,10 +180,17 @@ def prepare_checks(policies: Path, zone: str) -> list[str]:
     return asyncio.run(make())
 
 
-def show_verification(policies: Path, zones: Sequence[str], output: render.Format) -> int:
-    """One row a server. Exit 3 where one that answers differs, or none answers."""
-    policy = load_directory(policies)
+def show_verification(policies: Path, state: Path, zones: Sequence[str], output: render.Format) -> int:
+    """One row a server, asked for what the primary holds, and where that is not what runs made (the journal of `state`).
+
+    Exit 3 where one that answers differs, or none answers, or the primary has drifted.
+    """
+    policy, decided = load_directory(policies), decided_by_runs(state)
     found = asyncio.run(_each(policy, _chosen(policy, zones), _verify))
+    drift = drift_since(policy, _states(found), decided, state)
+    for row in found:
+        row.pop("state")
+        row |= {"drift": list(drift.get(row["zone"], ())), "drift_unknown": decided.unknown}
     if not render.data(found, output):
         rows = []
         for row in found:
@@ -172,27 +198,35 @@ def show_verification(policies: Path, zones: Sequence[str], output: render.Forma
             rows += [(row["zone"], item["server"], _said(item), item["detail"]) for item in row["resolvers"]]
         render.table(["ZONE", "SERVER", "ANSWERS", "DETAIL"], rows)
         for row in found:
-            for sentence in row["sentences"]:
+            for sentence in (*row["drift"], *row["sentences"]):
                 render.line(f"{row['zone']}: {sentence}")
-    fine = all(row["effective"] and not row["sentences"] for row in found)
+        if decided.unknown:
+            render.talk(decided.unknown)
+    fine = all(row["effective"] and not row["sentences"] and not row["drift"] for row in found)
     return exits.DONE if fine else exits.UNHEALTHY
 
 
 def _said(item: dict[str, Any]) -> str:
     if not item["answered"]:
         return "silent"
-    return "as intended" if item["matches"] else "differs"
+    return "as the primary" if item["matches"] else "differs"
 
 
 async def _verify(policy: Policy, entry: Zone, zone: DNSZone) -> dict[str, Any]:
     names, applications = zone_names(policy.applications, entry.name)
-    row: dict[str, Any] = {"zone": str(entry.name), "servers": [], "resolvers": [], "sentences": []}
+    row: dict[str, Any] = {
+        "zone": str(entry.name),
+        "servers": [],
+        "resolvers": [],
+        "sentences": [],
+        "state": None,
+    }
     try:
         state = await zone.read(names, applications)
         servers = await zone.verify(state.record_sets)
     except TargetError as error:
         return row | {
-            "sentences": [f"could not be read, so what is intended is unknown: {error}"],
+            "sentences": [f"could not be read, so what the primary holds is unknown: {error}"],
             "effective": False,
         }
     missing = [
@@ -204,6 +238,7 @@ async def _verify(policy: Policy, entry: Zone, zone: DNSZone) -> dict[str, Any]:
     delegation = await servers_of(entry)
     answered = [item for item in servers if item.answered]
     return row | {
+        "state": state,
         "servers": [to_plain(item) for item in servers],
         "resolvers": [to_plain(item) for item in resolvers],
         "sentences": [*missing, *delegation.problems],

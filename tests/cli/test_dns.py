@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,18 @@ import pytest
 import yaml
 
 from failover.cli import exits, render
+from failover.cli.intended import decided_by_runs, drift_since
 from failover.cli.zones import prepare_checks, show_status, show_verification
+from failover.controller.clock import SystemClock
+from failover.controller.drift import drifted
 from failover.dnszones.clouddns import CloudDNSZone
 from failover.model.errors import Unavailable, UsageError
+from failover.model.ids import ApplicationName, Domain, DomainKind, IntentId, StepId, ZoneName
+from failover.model.journal import EffectRecorded, EffectResult, Entry, RunClosed, RunOpened, RunState
+from failover.model.plan import ChangeRecordsStep, Phase, Plan, RunKind
+from failover.model.records import RecordChange, RecordSet, RecordType, ZoneState
+from failover.policy import load_directory
+from failover.store.sqlite import SQLiteStore
 from tests.dnszones.worlds import APEX, CloudDNSWorld, Route53World
 
 POLICIES = Path(__file__).parents[2] / "policies"
@@ -24,7 +34,7 @@ class Desk:
 
     def __init__(self, folder: Path, aws: Route53World, google: CloudDNSWorld) -> None:
         self.aws, self.google = aws.fake, google.fake
-        self.policies = folder / "policies"
+        self.policies, self.state = folder / "policies", folder / "state"
         self.policies.mkdir()
         for path in POLICIES.glob("*.yaml"):
             if path.name != "dns.yaml":
@@ -67,6 +77,37 @@ class Desk:
         for name, kind, ttl in self.names:
             fake.set_records(name, kind, ttl, address if kind == "A" else "eu-west-a1.example.net.")
 
+    async def journal(self) -> tuple[str, str]:
+        """A run that made a name what it is now, as the journal has it; the name and its type."""
+        name, kind, ttl = self.names[0]
+        made = RecordSet(name=name, record_type=RecordType(kind), ttl=ttl, values=("198.51.100.11",))
+        step = ChangeRecordsStep(
+            id=StepId("records:shop"),
+            application=ApplicationName("shop"),
+            phase=Phase.DNS_CHANGE,
+            zone=ZoneName("aws"),
+            changes=(RecordChange(before=None, after=made),),
+        )
+        plan = Plan(
+            run_kind=RunKind.REPAIR,
+            domain=Domain(kind=DomainKind.REGION, name="eu-west"),
+            sources=(),
+            policy_generation="g",
+            verdicts=(),
+            applications=(),
+            steps=(step,),
+        )
+        entries: list[Entry] = [
+            RunOpened(plan=plan, actor="a person"),
+            EffectRecorded(intent=IntentId("run-1/1"), step=step.id, result=EffectResult.APPLIED),
+            RunClosed(state=RunState.DONE, sentence="done"),
+        ]
+        store = await SQLiteStore.open(self.state, SystemClock())
+        lease = await store.acquire("controller", boot_id="boot", process=1, seconds=30)
+        await store.append_batch(lease.epoch, [("run-1", entry) for entry in entries])
+        await store.close()
+        return name, kind
+
 
 @pytest.fixture
 async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
@@ -87,7 +128,7 @@ async def said(
     function: Any, desk: Desk, capsys: pytest.CaptureFixture[str]
 ) -> tuple[int, list[dict[str, Any]]]:
     """The exit code and the rows of a command, run beside the stand-ins."""
-    code = await asyncio.to_thread(function, desk.policies, [], render.Format.JSON)
+    code = await asyncio.to_thread(function, desk.policies, desk.state, [], render.Format.JSON)
     return code, json.loads(capsys.readouterr().out)
 
 
@@ -102,6 +143,50 @@ async def test_status_tells_what_each_zone_can_and_where_two_providers_differ(
     code, rows = await said(show_status, desk, capsys)
     assert code == exits.UNHEALTHY
     assert any("198.51.100.21 at google" in sentence for sentence in rows[0]["differs"])
+
+
+@pytest.mark.parametrize("look", [show_status, show_verification])
+async def test_what_somebody_edited_is_told_by_the_journal_without_a_controller(
+    desk: Desk, capsys: pytest.CaptureFixture[str], look: Any
+) -> None:
+    """Both providers and every server agree on what was edited: only the journal knows better."""
+    code, rows = await said(look, desk, capsys)
+    assert code == exits.DONE
+    assert all("is not known" in row["drift_unknown"] for row in rows), (
+        "no journal is no word that all is well"
+    )
+    name, kind = await desk.journal()
+    code, rows = await said(look, desk, capsys)
+    assert (code, [(row["drift"], row["drift_unknown"]) for row in rows]) == (exits.DONE, [([], "")] * 2)
+    for fake in (desk.aws, desk.google):
+        desk.publish(fake, "198.51.100.21")
+    code, rows = await said(look, desk, capsys)
+    assert code == exits.UNHEALTHY
+    (sentence,) = rows[0]["drift"]
+    assert sentence.startswith(f"{name} {kind} holds 198.51.100.21, and the last run made it 198.51.100.11")
+    await asyncio.to_thread(look, desk.policies, desk.state, [], render.Format.TABLE)
+    shown = capsys.readouterr()
+    assert f"aws: {sentence}" in shown.out.splitlines()
+    assert "as intended" not in shown.out
+    for fake in (desk.aws, desk.google):
+        desk.publish(fake)
+        fake.set_records(name, kind, 3600, "198.51.100.11")
+    code, rows = await said(look, desk, capsys)
+    assert code == exits.UNHEALTHY
+    assert "has a TTL of 3600 s" in rows[0]["drift"][0]
+
+
+async def test_a_run_that_ends_while_the_zones_are_read_explains_what_differs(desk: Desk) -> None:
+    name, kind = await desk.journal()
+    policy, before = load_directory(desk.policies), decided_by_runs(desk.state)
+    made = RecordSet(name=name, record_type=RecordType(kind), ttl=desk.names[0][2], values=("198.51.100.11",))
+    away = replace(made, values=("198.51.100.21",))
+    earlier = replace(before.runs[0].plan.steps[0], changes=(RecordChange(before=None, after=away),))
+    run = before.runs[0]
+    was = replace(before, runs=(replace(run, plan=replace(run.plan, steps=(earlier,))),))
+    now = {ZoneName("aws"): ZoneState(zone=ZoneName("aws"), record_sets=(made,))}
+    assert drifted(policy, was.runs, now), "by the journal that was read before"
+    assert not drift_since(policy, now, was, desk.state)
 
 
 async def test_a_provider_that_is_away_is_told_and_the_other_is_shown(
@@ -136,7 +221,7 @@ async def test_a_zone_that_is_well_and_cannot_be_read_now_is_called_unread(
     ]
     assert rows[1]["names"] == []
     assert not any(row["differs"] for row in rows)
-    await asyncio.to_thread(show_status, desk.policies, [], render.Format.TABLE)
+    await asyncio.to_thread(show_status, desk.policies, desk.state, [], render.Format.TABLE)
     shown = capsys.readouterr().out.splitlines()
     assert [line.split()[-1] for line in shown[1:3]] == ["ok", "unread"]
     assert "google: could not be read: zone google: Cloud DNS gave no usable answer: ReadTimeout" in shown
@@ -157,6 +242,6 @@ async def test_verify_asks_every_server_and_names_the_one_that_lags(
 
 async def test_what_cannot_be_meant_is_said_in_a_sentence(desk: Desk) -> None:
     with pytest.raises(UsageError, match="there is no zone 'azure'; there are aws, google"):
-        show_status(desk.policies, ["azure"], render.Format.JSON)
+        show_status(desk.policies, desk.state, ["azure"], render.Format.JSON)
     with pytest.raises(UsageError, match="does not say prepare: true"):
         prepare_checks(desk.policies, "google")
