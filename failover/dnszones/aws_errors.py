@@ -87,7 +87,9 @@ def _answered(response: dict[str, Any], *, where: str, target: str, sent_changes
     if code in THROTTLED:
         return Throttled(f"{where}: Route 53 throttles this account ({code}: {said})", target=target)
     if code == "PriorRequestNotComplete":
-        return Throttled(f"{where}: an earlier change of the hosted zone is still being made", target=target)
+        return Throttled(
+            f"{where}: an earlier change of the hosted zone is still being made", target=target, account=False
+        )
     if code in OURS:
         return LocalFault(f"{where}: Route 53 says {code}: {OURS[code]}", target=target)
     if code == "NoSuchHostedZone":

@@ -83,6 +83,7 @@ class ProviderZone(ABC):
         self.where = f"zone {zone.name}"
         self._mono = mono
         self._pool: ThreadPoolExecutor | None = None
+        self._kept: AccountBudget | None = None
         self._writing = asyncio.Lock()
         self._seen: dict[Key, Held] = {}
         self._changed_at = float("-inf")
@@ -280,15 +281,16 @@ class ProviderZone(ABC):
 
     async def _call(self, function: Callable[..., Answer], *arguments: Any, urgent: bool = False) -> Answer:
         """Run one request in the pool, within the account's budget."""
-        budget = self._budget()
+        self._kept = budget = self._budget()  # it lives for as long as a zone of its account holds it
         await budget.take(urgent=urgent)
         if self._pool is None:
             self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix=f"dns-{self.name}")
         loop = asyncio.get_running_loop()
         try:
             return await loop.run_in_executor(self._pool, partial(function, *arguments))
-        except Throttled:
-            budget.drained()
+        except Throttled as error:
+            if error.account:
+                budget.drained()
             raise
 
     async def _offer(self, delta: Delta, permitted: Callable[[], None]) -> str:

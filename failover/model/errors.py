@@ -86,10 +86,16 @@ class LocalFault(TargetError):
 
 
 class Throttled(TargetError):
-    """The target asks for patience. `retry_after_s` is its wish in seconds, or None."""
+    """The target asks for patience. `retry_after_s` is its wish in seconds, or None.
 
-    def __init__(self, sentence: str, *, target: str = "", retry_after_s: float | None = None) -> None:
+    `account`: what is used up belongs to the whole account; False: this target alone is busy, and others may be asked.
+    """
+
+    def __init__(
+        self, sentence: str, *, target: str = "", retry_after_s: float | None = None, account: bool = True
+    ) -> None:
         self.retry_after_s = retry_after_s
+        self.account = account
         super().__init__(sentence, target=target)
 
 
