@@ -156,6 +156,12 @@ class CloudDNSZone(ProviderZone):
                 await self._call(self._read_quota, urgent=True)
 
     def _refuse_oversize(self, change: ZoneChange, delta: Delta) -> None:
+        able = self.capabilities
+        self._refuse_wide(
+            change,
+            plain=self._quota.get("resourceRecordsPerRrset", able.values_max),
+            weighted=self._quota.get("itemsPerRoutingPolicy", able.weighted_max),
+        )
         size = sum(len(value) for item in (*delta.deletions, *delta.additions) for value in _values(item))
         limits = (
             (len(delta.additions), self._quota.get("rrsetAdditionsPerChange", ADDITIONS_MAX), "additions"),

@@ -327,6 +327,18 @@ class ProviderZone(ABC):
         additions.append(self._fence_object(name, fence_rdata(change.fence_after).to_text(), FENCE_TTL_S))
         return Delta(deletions=tuple(deletions), additions=tuple(additions))
 
+    def _refuse_wide(self, change: ZoneChange, *, plain: int, weighted: int) -> None:
+        """Raise Rejected for a record set of more values than the provider holds under one name and type."""
+        for item in (one.after for one in change.changes):
+            most, what = (weighted, "weighted records") if item.weights else (plain, "values")
+            if len(item.values) > most:
+                raise Rejected(
+                    f"{self.where}, application {change.application}: {item.name} {item.record_type} would have "
+                    f"{len(item.values)} {what}, and {self.entry.provider} holds {most} under one name and type; publish fewer "
+                    "clusters under it, or several names; nothing was sent",
+                    target=self.name,
+                )
+
     def _raw_of(self, before: RecordSet) -> Iterable[Any]:
         wanted = canonical_record_set(before)
         seen = self._seen.get(wanted.key)

@@ -211,6 +211,8 @@ class Route53Zone(ProviderZone):
         """They are documented, and the same for everybody."""
 
     def _refuse_oversize(self, change: ZoneChange, delta: Delta) -> None:
+        able = self.capabilities
+        self._refuse_wide(change, plain=able.values_max, weighted=able.weighted_max)
         values = [
             record["Value"]
             for item in (*delta.deletions, *delta.additions)

@@ -16,13 +16,19 @@ from failover.dnszones.names import (
 from failover.model.errors import FencedOff, Rejected
 from failover.model.permit import Permit
 from failover.model.policy import Zone
-from failover.model.records import CAPABILITIES, RecordChange, RecordSet, RecordType, ZoneChange
+from failover.model.records import (
+    CAPABILITIES,
+    TTL_MAX_S,
+    RecordChange,
+    RecordSet,
+    RecordType,
+    ZoneChange,
+)
 
 ATOMIC_NAMES = CAPABILITIES["rfc2136"].atomic_names
 """Names that one message surely holds, old and new record sets and the fence included: 64 KiB of TCP (measured)."""
 
 FENCE_TTL_S = 60
-TTL_MAX_S = 7 * 24 * 3600
 
 
 def refuse_unsound(zone: Zone, permit: Permit, change: ZoneChange) -> None:

@@ -12,6 +12,10 @@ OwnedName: TypeAlias = tuple[ZoneName, ApplicationName, str, str]
 """A record set that one application owns in one zone: the zone, the application, its absolute name and its type."""
 
 
+TTL_MAX_S = 7 * 24 * 3600
+"""Clients hold an answer for no longer than resolvers commonly do; what is written with more is a slip of the pen."""
+
+
 class RecordType(StrEnum):
     """The types that we manage. Never NS, SOA, DS (I14)."""
 
@@ -196,7 +200,8 @@ class ZoneCapabilities:
     `message`, of its records on the wire.
     `weights`: weighted record sets, of at most `weight_max` a value. `health_checked`: records that the provider itself
     takes out by a check of its own (`prepare`). `alias`: records that follow a resource of the provider: read, never
-    written. `minimum_ttl` in seconds.
+    written. `minimum_ttl` in seconds. `values_max`, `weighted_max`: values of one plain and of one weighted record set, 0
+    where only the atomic change bounds them; `raisable`: a project may have a quota of its own instead.
     """
 
     provider: str
@@ -206,6 +211,9 @@ class ZoneCapabilities:
     atomic_bytes: int
     message: bool = False
     minimum_ttl: int = 1
+    values_max: int = 0
+    weighted_max: int = 0
+    raisable: bool = False
     weight_max: int = 0
     health_checked: bool = False
     alias: bool = False
@@ -231,6 +239,8 @@ CAPABILITIES = {
         weight_max=255,
         atomic_names=400,  # 1,000 values a batch, each deleted and created: 499 and the fence, less some room
         atomic_bytes=32_000 - 2_000,  # characters of values a batch
+        values_max=400,
+        weighted_max=100,
         health_checked=True,
         alias=True,
         serial=False,
@@ -242,6 +252,9 @@ CAPABILITIES = {
         weight_max=1000,
         atomic_names=900,  # 1,000 additions a change by default; the project's own quota is read at first use
         atomic_bytes=100_000 - 2_000,  # of record data a change by default
+        values_max=100,
+        weighted_max=100,
+        raisable=True,
     ),
 }
 """By provider, known without asking anybody: what one cannot do is refused when a policy is read."""

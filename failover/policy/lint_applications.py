@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from failover.model.reasons import Problem
-from failover.model.records import CAPABILITIES
+from failover.model.records import CAPABILITIES, TTL_MAX_S
 from failover.policy.compile import Parsed, absolute, zones_of
 from failover.policy.lint_names import Known
 from failover.policy.lint_paths import check_probe
@@ -98,6 +98,11 @@ def _dns(
         yield item.marked.problem((*path, "name"), "names under _failover-fence are the fence's own")
     if one.ttl < 1 or one.ttl != int(one.ttl):
         yield item.marked.problem((*path, "ttl"), "a TTL is a whole number of seconds, at least 1s")
+    if one.ttl > TTL_MAX_S:
+        sentence = (
+            "a TTL is a week (7d) at most: that long clients may hold the address of a region that is gone"
+        )
+        yield item.marked.problem((*path, "ttl"), sentence)
     if one.type == "CNAME" and one.publish == "all":
         yield item.marked.problem((*path, "publish"), "a CNAME has one target: publish: first")
     yield from _overlap(item, path, name, one.type, owners)
@@ -149,6 +154,28 @@ def _can(item: Parsed, path: tuple[str | int, ...], one: Any, zone: str, known: 
         yield item.marked.problem((*path, "type"), f"{able.provider} cannot hold {one.type} records")
     if one.ttl < able.minimum_ttl:
         yield item.marked.problem((*path, "ttl"), f"{able.provider} takes {able.minimum_ttl}s at least")
+    most = able.weighted_max if one.weights else able.values_max
+    count = _values(item, one, known)
+    if most and count > most:
+        what = "weighted records" if one.weights else "values"
+        sentence = (
+            f"{count} values of its clusters, and {able.provider} holds {most} {what} under one name and type"
+        )
+        if able.raisable:
+            sentence += " unless the project's quota was raised"
+        yield item.marked.problem((*path, "clusters"), sentence, warning=able.raisable)
+
+
+def _values(item: Parsed, one: Any, known: Known) -> int:
+    """How many values a name has when every cluster that it may publish serves; 0 where the fleet cannot be read."""
+    used = set(one.clusters) or placed_in(item.document.spec, known)
+    counts = [
+        len(entry.ipv4 if one.type == "A" else entry.ipv6) if one.type != "CNAME" else 1
+        for entry in (known.fleet.clusters if known.fleet else ())
+        if entry.name in used
+    ]
+    every = one.publish == "all" and one.type != "CNAME"
+    return sum(counts) if every else max(counts, default=0)
 
 
 def _in_zone(

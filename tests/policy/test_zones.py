@@ -114,3 +114,63 @@ def test_two_documents_of_one_place_would_fence_each_other(tmp_path: Path) -> No
 def test_names_are_claimed_in_passing_only_where_the_policy_says_so(tmp_path: Path) -> None:
     found = policy(written(tmp_path, {"second": ROUTE53}))
     assert [zone.adopt for zone in found.zones if zone.name == "second"] == [False]
+
+
+def with_clusters(folder: Path, count: int) -> list[str]:
+    """So many clusters more in the example's first datacenter; their names."""
+    (path,) = [item for item in folder.glob("*.yaml") if "kind: Fleet" in item.read_text()]
+    documents = list(yaml.safe_load_all(path.read_text()))
+    fleet = next(item for item in documents if item["kind"] == "Fleet")
+    clusters = fleet["spec"]["providers"][0]["regions"][0]["datacenters"][0]["clusters"]
+    names = [f"more-{number}" for number in range(count)]
+    for number, name in enumerate(names):
+        copy = yaml.safe_load(yaml.safe_dump(clusters[0]))
+        copy["name"] = name
+        copy["endpoint"]["ipv4"] = [f"203.1.{number // 250}.{number % 250 + 1}"]
+        clusters.append(copy)
+    path.write_text("---\n".join(yaml.safe_dump(item) for item in documents))
+    return names
+
+
+@pytest.mark.parametrize(
+    ("spec", "count", "weights", "sentence"),
+    [
+        (ROUTE53, 400, False, ""),
+        (
+            ROUTE53,
+            401,
+            False,
+            "401 values of its clusters, and route53 holds 400 values under one name and type",
+        ),
+        (
+            ROUTE53,
+            101,
+            True,
+            "101 values of its clusters, and route53 holds 100 weighted records under one name and type",
+        ),
+        (
+            CLOUD,
+            101,
+            False,
+            "101 values of its clusters, and clouddns holds 100 values under one name and type unless",
+        ),
+    ],
+)
+def test_more_clusters_than_a_record_set_holds(
+    tmp_path: Path, spec: dict[str, object], count: int, weights: bool, sentence: str
+) -> None:
+    clusters = [f"more-{number}" for number in range(count)]
+    folder = written(tmp_path, {"second": spec}, clusters=clusters, weights=weights)
+    assert with_clusters(folder, count) == clusters
+    try:
+        said = "\n".join(map(str, load(folder).warnings))
+    except PolicyError as error:
+        said = str(error)
+    assert sentence in said
+    assert ("under one name and type" in said) is bool(sentence)
+    assert not sentence or ("warning" in said.partition(sentence)[0].splitlines()[-1]) is (spec is CLOUD)
+
+
+def test_a_ttl_that_no_zone_would_take_is_said_when_the_policy_is_read(tmp_path: Path) -> None:
+    assert "a TTL is a week (7d) at most" in told(written(tmp_path, {}, ttl="30d"))
+    assert policy(written(tmp_path, {}, ttl="7d"))
