@@ -15,7 +15,6 @@ import dns.update
 from failover.dnszones.answers import Found, refused_update
 from failover.dnszones.delegation import named_servers
 from failover.dnszones.names import FENCE_LABEL, absolute_name, rdata_type
-from failover.dnszones.update import ATOMIC_NAMES
 from failover.dnszones.verify import Asker, Silent, read_serial, serial_before
 from failover.model.errors import TargetError
 from failover.model.inventory import RightProblem
@@ -65,10 +64,6 @@ async def rehearse(
     warnings = await _check_name_servers(zone, apex, ask)
     warnings += await _check_wildcard(apex, ask)
     warnings += expiry(zone.credentials_expire, datetime.now(UTC).date())
-    if len(good) > ATOMIC_NAMES:
-        warnings.append(
-            f"{len(good)} names: one application may have about {ATOMIC_NAMES} in a zone, for one message is atomic"
-        )
     servers = await asyncio.gather(
         *(check_server(zone, server, apex, serial) for server in zone.authoritative)
     )

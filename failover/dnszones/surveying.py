@@ -12,7 +12,7 @@ from failover.model.errors import TargetError
 from failover.model.ids import ApplicationName
 from failover.model.inventory import RightProblem
 from failover.model.policy import Zone
-from failover.model.records import CAPABILITIES, RecordSet, RecordType, ZoneState
+from failover.model.records import RecordSet, RecordType, ZoneState
 
 Read = Callable[[Sequence[RecordSet | tuple[str, str]], Sequence[ApplicationName]], Awaitable[ZoneState]]
 Describe = Callable[[], Awaitable[tuple[tuple[str, ...], tuple[str, ...]]]]
@@ -54,9 +54,6 @@ async def survey(
             problems.append(
                 f"{item.name}: a CNAME to {item.values[0]} stands where other records shall be; remove it first"
             )
-    able = CAPABILITIES[zone.provider].atomic_names
-    if len(good) > able:
-        warnings.append(f"{len(good)} names: one atomic change surely holds {able}; more go in several parts")
     looks = await asyncio.gather(*(check_server(zone, server, apex, None) for server in zone.authoritative))
     warnings += [sentence for sentences in looks for sentence in sentences]
     return _found(zone, problems, warnings)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from failover.model.codec import digest
 from failover.model.ids import ApplicationName, ClusterName, StepId, ZoneName
 from failover.model.inventory import WorkloadState
+from failover.model.parts import in_parts
 from failover.model.plan import (
     ChangeRecordsStep,
     Phase,
@@ -19,7 +20,6 @@ from failover.model.plan import (
 )
 from failover.model.policy import WorkloadRef
 from failover.model.records import CAPABILITIES, RecordChange
-from failover.planner.parts import in_parts
 from failover.planner.world import World, absolute
 
 WAIT_MARGIN_S = 5.0

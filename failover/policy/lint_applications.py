@@ -1,10 +1,12 @@
 """Checks of applications: everything they name exists, no two own the same name, and `auto` is earned."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
+from failover.model.parts import in_parts
 from failover.model.reasons import Problem
-from failover.model.records import CAPABILITIES, TTL_MAX_S
+from failover.model.records import CAPABILITIES, TTL_MAX_S, RecordChange, RecordSet, RecordType
 from failover.policy.compile import Parsed, absolute, zones_of
 from failover.policy.lint_names import Known
 from failover.policy.lint_paths import check_probe
@@ -27,6 +29,7 @@ def check_applications(items: Sequence[Parsed], known: Known) -> Iterator[Proble
             yield from _workload(item, number, one, known, workloads)
         for number, one in enumerate(item.document.spec.dns):
             yield from _dns(item, number, one, known, owners)
+        yield from _atomic(item, known)
         yield from _whole(item)
         if item.document.spec.on_shortage == "shed" and item.document.spec.tier == last:
             sentence = f"shed, and no application has a tier after {last}: nobody could make room"
@@ -155,7 +158,7 @@ def _can(item: Parsed, path: tuple[str | int, ...], one: Any, zone: str, known: 
     if one.ttl < able.minimum_ttl:
         yield item.marked.problem((*path, "ttl"), f"{able.provider} takes {able.minimum_ttl}s at least")
     most = able.weighted_max if one.weights else able.values_max
-    count = _values(item, one, known)
+    count = len(_values(item, one, known))
     if most and count > most:
         what = "weighted records" if one.weights else "values"
         sentence = (
@@ -166,16 +169,36 @@ def _can(item: Parsed, path: tuple[str | int, ...], one: Any, zone: str, known: 
         yield item.marked.problem((*path, "clusters"), sentence, warning=able.raisable)
 
 
-def _values(item: Parsed, one: Any, known: Known) -> int:
-    """How many values a name has when every cluster that it may publish serves; 0 where the fleet cannot be read."""
+def _atomic(item: Parsed, known: Known) -> Iterator[Problem]:
+    """By zone, whether all of the application's names move at once, or in parts between which clients see more."""
+    for zone, provider in known.providers.items():
+        able, apex = CAPABILITIES[provider], known.zones.get(zone, "")
+        held = [
+            RecordSet(name=absolute(one.name), record_type=RecordType(one.type), ttl=1, values=values)
+            for one in item.document.spec.dns
+            if zone in zones_of(one) and (values := _values(item, one, known))
+        ]
+        moves = tuple(RecordChange(before=one, after=replace(one, ttl=2)) for one in held)
+        if apex and moves and len(in_parts(moves, able, apex)) > 1:
+            sentence = (
+                f"has {len(held)} names in zone {zone}, more than one atomic change at {provider} holds "
+                f"({able.atomic_names} names of one short address, fewer of more or longer ones): they are changed in "
+                "several parts, additions first and removals last"
+            )
+            yield item.marked.problem(("spec", "dns"), sentence, warning=True)
+
+
+def _values(item: Parsed, one: Any, known: Known) -> tuple[str, ...]:
+    """What a name holds when every cluster that it may publish serves; () where the fleet cannot be read."""
     used = set(one.clusters) or placed_in(item.document.spec, known)
-    counts = [
-        len(entry.ipv4 if one.type == "A" else entry.ipv6) if one.type != "CNAME" else 1
+    each = [
+        {"A": entry.ipv4, "AAAA": entry.ipv6, "CNAME": (entry.hostname,)}[one.type]
         for entry in (known.fleet.clusters if known.fleet else ())
         if entry.name in used
     ]
-    every = one.publish == "all" and one.type != "CNAME"
-    return sum(counts) if every else max(counts, default=0)
+    if one.publish == "all" and one.type != "CNAME":
+        return tuple(value for values in each for value in values)
+    return max(each, key=len, default=())
 
 
 def _in_zone(

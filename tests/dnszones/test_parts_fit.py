@@ -15,9 +15,9 @@ from failover.dnszones import open_zone
 from failover.dnszones.provider import ProviderZone
 from failover.dnszones.update import build_update
 from failover.model.ids import ApplicationName
+from failover.model.parts import in_parts
 from failover.model.policy import NameServer, Zone
 from failover.model.records import CAPABILITIES, RecordChange, RecordSet, RecordType, ZoneChange
-from failover.planner.parts import in_parts
 
 from .worlds import APEX, ZONE, Writer
 

@@ -10,7 +10,7 @@ from failover.dnszones.provider import ProviderZone
 from failover.model.errors import Rejected
 from failover.model.records import RecordSet
 
-from .worlds import CloudDNSWorld, Route53World, Writer, create, record, values_at
+from .worlds import CloudDNSWorld, LabWorld, Route53World, Writer, create, record, values_at
 
 EAST, WEST = "192.0.2.10", "198.51.100.10"
 SHOP_EAST = record("shop", EAST)
@@ -87,3 +87,13 @@ async def test_a_projects_own_quota_of_values_holds_instead_of_the_default(tmp_p
             await zone.change(who.permit(), who.change("plan-1", (None, many(51, weighted=True))))
     finally:
         await world.close()
+
+
+async def test_a_zone_of_many_small_applications_is_no_large_one(
+    provider: Route53World | CloudDNSWorld, lab: LabWorld
+) -> None:
+    """What one atomic change holds is asked of each application, by the policy's own checks: the zone's total says nothing."""
+    names = [(f"shop{number}.example.test.", "A") for number in range(950)]
+    for world in (provider, lab):
+        problems = await world.open(timeout_s=10.0).check(names)
+        assert not [item for item in problems if "names" in item.sentence]

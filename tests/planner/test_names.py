@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from failover.model.ids import ApplicationName, Domain, DomainKind, Epoch, RunId, ZoneName
+from failover.model.parts import in_parts
 from failover.model.plan import ChangeRecordsStep, Plan, PlanRequest, RunKind
 from failover.model.policy import Policy
 from failover.model.records import (
@@ -21,7 +22,6 @@ from failover.model.records import (
 from failover.model.snapshot import Displacement, Snapshot
 from failover.model.verdict import VerdictKind
 from failover.planner import plan
-from failover.planner.parts import in_parts
 from failover.planner.widen import widen
 from tests.planner.fleet import THREE, WALL, ZONE, World, address, application, dns, records
 

@@ -1,5 +1,6 @@
 """Zones at several kinds of provider: what each needs and cannot do is said when the policy is read, at its place."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -174,3 +175,28 @@ def test_more_clusters_than_a_record_set_holds(
 def test_a_ttl_that_no_zone_would_take_is_said_when_the_policy_is_read(tmp_path: Path) -> None:
     assert "a TTL is a week (7d) at most" in told(written(tmp_path, {}, ttl="30d"))
     assert policy(written(tmp_path, {}, ttl="7d"))
+
+
+def with_names(folder: Path, counts: list[int]) -> Path:
+    """The example's first name so often in each of its first applications, under other labels."""
+    path = folder / "applications.yaml"
+    applications = list(yaml.safe_load_all(path.read_text()))
+    for number, (item, count) in enumerate(zip(applications, counts, strict=False)):
+        first = item["spec"]["dns"][0]
+        item["spec"]["dns"] = [
+            {**first, "name": f"a{number}-{one}.example.test", "type": "A"} for one in range(count)
+        ]
+    path.write_text("---\n".join(json.dumps(item) + "\n" for item in applications))  # no aliases
+    return folder
+
+
+def test_more_names_than_one_atomic_change_holds_are_told_by_application(tmp_path: Path) -> None:
+    def in_parts(counts: list[int]) -> list[str]:
+        return [
+            str(item) for item in load(with_names(folder, counts)).warnings if "several parts" in str(item)
+        ]
+
+    folder = written(tmp_path, {})
+    (told,) = in_parts([700, 10])
+    assert "has 700 names in zone example-test, more than one atomic change at rfc2136 holds" in told
+    assert in_parts([100, 100]) == []
