@@ -271,8 +271,8 @@ def show_history(state: Path, name: str, limit: int, output: render.Format) -> N
                     "zone": change["zone"],
                     "name": item["after"]["name"],
                     "type": item["after"]["record_type"],
-                    "before": item["before"]["values"] if item["before"] else [],
-                    "after": item["after"]["values"],
+                    "before": _weighed(item["before"]),
+                    "after": _weighed(item["after"]),
                     "run": entry.run,
                     "epoch": event["intent"]["epoch"],
                     "by": event["intent"]["actor"],
@@ -285,6 +285,16 @@ def show_history(state: Path, name: str, limit: int, output: render.Format) -> N
             ["AT", "ZONE", "NAME", "TYPE", "BEFORE", "AFTER", "RUN", "EPOCH", "BY", "RESULT"],
             [tuple(row.values()) for row in rows],
         )
+
+
+def _weighed(held: dict[str, Any] | None) -> list[str]:
+    """The values of a record set, each with its weight where it has one."""
+    if held is None:
+        return []
+    weights = held.get("weights")
+    if not weights:
+        return list(held["values"])
+    return [f"{value} ({weight})" for value, weight in zip(held["values"], weights, strict=True)]
 
 
 def _chosen(policy: Policy, zones: Sequence[str]) -> list[Zone]:

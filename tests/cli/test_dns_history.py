@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -106,3 +107,26 @@ async def test_a_name_or_a_zone_is_shown_alone_and_the_newest_are_kept(
         assert [row["result"] for row in json.loads(capsys.readouterr().out)] == expected
     show_history(tmp_path, "", 1, render.Format.JSON)
     assert [row["result"] for row in json.loads(capsys.readouterr().out)] == ["rejected"]
+
+
+async def test_a_ramp_by_weights_shows_the_weights(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The values of a ramp's steps are the same ones: only the weights move."""
+    one = changed("shop")
+    (move,) = one.changes
+    assert move.before is not None
+    both = replace(move.before, weights=(0, 100))
+    ramp = replace(one, changes=(RecordChange(before=both, after=replace(both, weights=(10, 90))),))
+    first = replace(one, changes=(RecordChange(before=None, after=both),))
+    await journal(
+        tmp_path, [*attempt(1, first, EffectResult.APPLIED), *attempt(2, ramp, EffectResult.APPLIED)]
+    )
+    show_history(tmp_path, "", 50, render.Format.JSON)
+    rows = json.loads(capsys.readouterr().out)
+    assert [(row["before"], row["after"]) for row in rows] == [
+        ([], ["192.0.2.1 (0)", "192.0.2.2 (100)"]),
+        (["192.0.2.1 (0)", "192.0.2.2 (100)"], ["192.0.2.1 (10)", "192.0.2.2 (90)"]),
+    ]
+    show_history(tmp_path, "", 50, render.Format.TABLE)
+    assert "192.0.2.1 (10)" in capsys.readouterr().out
