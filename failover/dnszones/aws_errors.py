@@ -25,7 +25,7 @@ OURS = {
     "MissingAuthenticationToken": "no credentials were sent; name a credentials file or a profile",
     "SignatureDoesNotMatch": "the secret does not belong to the access key, or this machine's clock is off",
     "AccessDenied": "the credentials may not do this; grant route53:ChangeResourceRecordSets, ListResourceRecordSets, "
-    "GetHostedZone and GetChange on this hosted zone",
+    "GetHostedZone and GetChange on this hosted zone, and where it says prepare: true ListHealthChecks and CreateHealthCheck",
     "AccessDeniedException": "the credentials may not do this; grant them the hosted zone",
 }
 NO_CREDENTIALS = (

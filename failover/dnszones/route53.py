@@ -57,6 +57,9 @@ class Route53Zone(ProviderZone):
     _checked: tuple[CheckedEndpoint, ...] = ()
     _listed = ListedChecks()
     _listed_at = float("-inf")
+    _list_next = float("-inf")
+    _unlisted = ""
+    """Why the last listing of health checks failed, "" if it did not."""
 
     def expect(self, clusters: Sequence[ClusterEntry]) -> None:
         """Whose endpoints have a health check beside their records, where the zone says `prepare`."""
@@ -70,13 +73,25 @@ class Route53Zone(ProviderZone):
         made = []
         for endpoint in self._checked:
             made.append((endpoint.value, await self._call(create_check, self._ask, endpoint)))
-        self._listed_at = float("-inf")
+        self._listed_at = self._list_next = float("-inf")
         return tuple(made)
 
     async def _read_checks(self, *, urgent: bool) -> None:
-        """The account's health checks, whole. Until they were listed once, what a change would write is not known."""
-        if not self.entry.prepare or self._mono() - self._listed_at <= CHECKS_EVERY_S:
+        """Ask now and then for the account's health checks. Where that fails the last listing holds, however old: the record
+        sets can be read all the same, and a change keeps what stands beside them.
+        """
+        if not self.entry.prepare or self._mono() < self._list_next:
             return
+        self._list_next = self._mono() + CHECKS_EVERY_S
+        try:
+            self._listed = await self._list_checks(urgent=urgent)
+        except TargetError as error:
+            self._unlisted = str(error)
+        else:
+            self._listed_at, self._unlisted = self._mono(), ""
+
+    async def _list_checks(self, *, urgent: bool) -> ListedChecks:
+        """The account's health checks, whole. Raises Unavailable and the like: partial is unknown."""
         rows: list[tuple[str, str]] = []
         page = partial(checks_page, self._ask, where=self.where, target=self.name)
         marker = ""
@@ -84,21 +99,21 @@ class Route53Zone(ProviderZone):
             found, marker = await self._call(page, marker, urgent=urgent)
             rows += found
             if not marker:
-                self._listed, self._listed_at = ListedChecks(tuple(rows)), self._mono()
-                return
+                return ListedChecks(tuple(rows))
         raise Unavailable(f"{self.where}: the listing of health checks does not end", target=self.name)
 
     def _check_of(self, record_set: RecordSet, value: str) -> str:
         """The id of the health check that goes beside a value: the one that makes today's probe, else the one that stands
-        beside it now, as long as it exists. "" for none.
+        beside it now, as long as it exists or nobody could tell. "" for none.
         """
+        unknown = self._listed_at == float("-inf")
         for endpoint in self._checked:
             if endpoint.value == value and (number := self._listed.of(endpoint)):
                 return number
         seen = self._seen.get(record_set.key)
         for item in seen.raw if seen is not None and self.entry.prepare else ():
             number = str(item.get("HealthCheckId", ""))
-            if item.get("SetIdentifier") == f"{IDENTIFIER}{value}" and self._listed.has(number):
+            if item.get("SetIdentifier") == f"{IDENTIFIER}{value}" and (unknown or self._listed.has(number)):
                 return number
         return ""
 
@@ -254,7 +269,11 @@ class Route53Zone(ProviderZone):
                 target=self.name,
             )
         said = []
-        missing = [item.value for item in self._checked if self._listed_at > 0 and not self._listed.of(item)]
+        listed = self._listed_at > float("-inf")
+        if self._unlisted:
+            since = f"{self._mono() - self._listed_at:.0f} s ago" if listed else "never"
+            said.append(f"the health checks could not be listed (last: {since}): {self._unlisted}")
+        missing = [item.value for item in self._checked if listed and not self._listed.of(item)]
         if missing:
             said.append(
                 f"{', '.join(missing)} has no health check that makes today's probe: `failover dns prepare {self.name}`"

@@ -10,7 +10,7 @@ import pytest
 from failover.dnszones import open_zone, open_zones
 from failover.dnszones.route53 import Route53Zone
 from failover.dnszones.route53_checks import endpoints_of
-from failover.model.errors import Rejected, Unavailable
+from failover.model.errors import Rejected
 from failover.model.observation import ProbeKind
 from failover.model.policy import ClusterEntry, DataProbe
 from failover.model.records import RecordSet
@@ -141,26 +141,66 @@ async def test_checks_are_listed_over_all_pages(world: Prepared) -> None:
     assert world.beside() == made
 
 
-@pytest.mark.parametrize("page", [{}, {"HealthChecks": []}, {"HealthChecks": [], "IsTruncated": True}])
-async def test_a_listing_that_breaks_off_is_unknown(
-    world: Prepared, page: dict[str, object], monkeypatch: pytest.MonkeyPatch
+async def test_checks_that_cannot_be_listed_hide_no_record_set_and_the_last_listing_holds(
+    world: Prepared,
+) -> None:
+    """Only ListHealthChecks is refused: the zone is read and changed, and nobody takes the second way away."""
+    now = [1000.0]
+    zone = world.opened()
+    zone._mono = lambda: now[0]
+    made = dict(await zone.prepare(clusters()))
+    await zone.read([PLAIN], [SHOP])
+    world.fake.faults.checks_denied = True
+    now[0] += 3600.0
+    who = Writer()
+    expiring = replace(who.permit(), expires_mono=now[0] + 30)
+    assert (await zone.read([PLAIN], [SHOP])).record_sets == ()
+    await zone.change(expiring, who.change("plan-0", (None, WEIGHTED)))
+    assert world.beside() == made, "also beside a record that is new: by the listing of an hour ago"
+    problems = [item.sentence for item in await zone.check([(PLAIN.name, "A")])]
+    (said,) = [item for item in problems if "could not be listed" in item]
+    assert "last: 3600 s ago" in said
+    assert "ListHealthChecks and CreateHealthCheck" in said
+    before = world.fake.requests
+    await zone.read([PLAIN], [SHOP])
+    assert world.fake.requests == before + 2, (
+        "the name and the fence: the listing is asked for now and then only"
+    )
+    world.fake.faults.checks_denied = False
+    now[0] += 61.0
+    await zone.read([PLAIN], [SHOP])
+    problems = [item.sentence for item in await zone.check([(PLAIN.name, "A")])]
+    assert not [item for item in problems if "listed" in item]
+
+
+ENDLESS = {"HealthChecks": [], "IsTruncated": True, "NextMarker": "again"}
+
+
+@pytest.mark.parametrize(
+    ("page", "sentence"),
+    [
+        ({}, "no listing of health checks"),
+        ({"HealthChecks": []}, "no listing of health checks"),
+        ({"HealthChecks": [], "IsTruncated": True}, "no listing of health checks"),
+        (ENDLESS, "does not end"),
+    ],
+)
+async def test_a_listing_that_breaks_off_or_has_no_end_is_unknown(
+    world: Prepared, page: dict[str, object], sentence: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Read as `no checks`, the next change would silently take every one of them away from its record."""
+    made = dict(await world.opened().prepare(clusters()))
+    await write(world.opened(), None, WEIGHTED, 0)
+    assert world.beside() == made
     zone = world.opened()
     ask = zone._ask
     monkeypatch.setattr(
         zone, "_ask", lambda method, **more: page if method == "list_health_checks" else ask(method, **more)
     )
-    with pytest.raises(Unavailable, match="no listing of health checks"):
-        await zone.read([PLAIN], [SHOP])
-
-
-async def test_a_listing_without_an_end_is_unknown(world: Prepared, monkeypatch: pytest.MonkeyPatch) -> None:
-    zone = world.opened()
-    page = {"HealthChecks": [], "IsTruncated": True, "NextMarker": "again"}
-    monkeypatch.setattr(zone, "_ask", lambda method, **more: page)
-    with pytest.raises(Unavailable, match="does not end"):
-        await zone.read([PLAIN], [SHOP])
+    await write(zone, WEIGHTED, replace(WEIGHTED, weights=(100, 50)), 1)
+    assert world.beside() == made, "what stands beside them is kept, for nobody can tell"
+    problems = [item.sentence for item in await zone.check([(PLAIN.name, "A")])]
+    assert [item for item in problems if "(last: never)" in item and sentence in item]
 
 
 async def test_what_else_route_53_refuses_is_not_tried_again_under_another_name(world: Prepared) -> None:

@@ -23,7 +23,8 @@ class ProviderFaults:
 
     `down`: connections are closed unanswered; `hang`: requests get no answer; `garbage`: 200 and nonsense; `errors`: 500;
     `untyped`, `empty`: record sets are listed without their types, or without values.
-    `denied`: the credentials may not change the zone; `expired`: they were good once. `throttle`: the next N requests are
+    `denied`: the credentials may not change the zone; `checks_denied`: nor list or make health checks; `expired`: they
+    were good once. `throttle`: the next N requests are
     refused; `busy`: the next N changes meet one that is not complete. `lose_answers`: the next N changes are applied and
     not answered; `drop_changes`: the next N are neither. `frozen`: what is accepted never reaches the name servers;
     `strand`: of the next N, until somebody changes the zone again.
@@ -36,6 +37,7 @@ class ProviderFaults:
     empty: bool = False
     errors: bool = False
     denied: bool = False
+    checks_denied: bool = False
     expired: bool = False
     throttle: int = 0
     busy: int = 0

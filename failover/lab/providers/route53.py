@@ -262,6 +262,8 @@ class Route53Fake(StandIn):
         self, method: str, rest: list[str], query: Mapping[str, str], body: bytes
     ) -> web.Response:
         """Create (POST), read (GET), update (POST with an id) and delete: what the prepared path needs."""
+        if self.faults.checks_denied:
+            return _error(403, "AccessDenied", "User is not authorized to perform: route53:ListHealthChecks")
         if method == "GET" and not rest:
             return self._list_checks(query)
         if method == "POST" and not rest:
