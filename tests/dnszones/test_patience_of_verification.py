@@ -15,7 +15,8 @@ from failover.model.records import ServerAnswer
 from .worlds import APEX, record
 
 NAMES = [record(f"app{number}", "192.0.2.10") for number in range(500)]
-TIMEOUT_S = 0.5
+TIMEOUT_S = 2.0
+"""Long against what a busy machine adds to an answer."""
 
 
 class Moody(NameServer):
@@ -54,7 +55,7 @@ async def looked(server: Moody) -> tuple[ServerAnswer, float]:
 
 
 async def test_a_slow_server_that_answers_every_question_in_time_is_as_intended(server: Moody) -> None:
-    server.faults.delay_s = 0.1
+    server.faults.delay_s = TIMEOUT_S / 5
     answer, took_s = await looked(server)
     assert (answer.answered, answer.matches) == (True, True), answer.detail
     assert took_s > TIMEOUT_S, "else this shows nothing"
