@@ -98,50 +98,53 @@ def lab_list() -> None:
     render.table(["SCENARIO", "STORY"], known_scenarios())
 
 
+Kinds = Annotated[
+    list[str] | None, typer.Option("--faults", help="Only this kind of fault; may be given again.")
+]
+Played = Annotated[
+    str | None,
+    typer.Option(
+        "--scenario", metavar="NAME", help="Play a scripted scenario: a name (see --list), or a YAML file."
+    ),
+]
+Kept = Annotated[
+    Path | None,
+    typer.Option("--save", metavar="FILE", help="With --seed: keep fleet and faults in a file."),
+]
+Marks = Annotated[
+    bool,
+    typer.Option("--marks", help="Fail too where a thousand seeds met something too seldom to prove much."),
+]
+Hours = Annotated[
+    float,
+    typer.Option(
+        "--hours",
+        min=0,
+        max=48,
+        help="Let each world last so long, trouble after trouble; 0: some minutes.",
+    ),
+]
+
+
 @app.command("simulate", rich_help_panel=SETUP)
 def simulate(
     seeds: Annotated[
         str, typer.Option("--seeds", metavar="A..B", help="Which seeds; N means 1..N.")
     ] = "1..100",
     seed: Annotated[int | None, typer.Option("--seed", help="Play one seed and say what it did.")] = None,
-    faults: Annotated[
-        list[str] | None, typer.Option("--faults", help="Only this kind of fault; may be given again.")
-    ] = None,
-    scenario: Annotated[
-        str | None,
-        typer.Option(
-            "--scenario",
-            metavar="NAME",
-            help="Play a scripted scenario: a name (see --list), or a YAML file.",
-        ),
-    ] = None,
+    faults: Kinds = None,
+    scenario: Played = None,
     log: Annotated[bool, typer.Option("--log", help="With --seed or --scenario: the whole log.")] = False,
     shrink: Annotated[
         bool, typer.Option("--shrink", help="With --seed: the fewest faults that still fail.")
     ] = False,
-    save: Annotated[
-        Path | None,
-        typer.Option("--save", metavar="FILE", help="With --seed: keep fleet and faults in a file."),
-    ] = None,
+    save: Kept = None,
     story: Annotated[
         Path | None, typer.Option("--story", metavar="FILE", help="Play what --save kept.")
     ] = None,
     processes: Annotated[int, typer.Option("--processes", help="0: one a core.")] = 0,
-    marks: Annotated[
-        bool,
-        typer.Option(
-            "--marks", help="Fail too where a thousand seeds met something too seldom to prove much."
-        ),
-    ] = False,
-    hours: Annotated[
-        float,
-        typer.Option(
-            "--hours",
-            min=0,
-            max=48,
-            help="Let each world last so long, trouble after trouble; 0: some minutes.",
-        ),
-    ] = 0.0,
+    marks: Marks = False,
+    hours: Hours = 0.0,
     list_scenarios: Annotated[bool, typer.Option("--list", help="Name the scripted scenarios.")] = False,
     list_faults: Annotated[bool, typer.Option("--list-faults", help="Name every kind of fault.")] = False,
     output: Output = render.Format.TABLE,
