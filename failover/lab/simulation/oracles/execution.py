@@ -153,7 +153,7 @@ class UnfinishedIsNotFinished(Oracle):
         self.must(not missing, event.at, f"{run.id} is done without {missing[:3]}")
 
     def _scaled(self, event: trace.Journaled, step: ScaleStep) -> None:
-        """A step is done where its number stood in the world, whatever somebody did a moment later."""
+        """A step is done where its number stood in the world, or somebody has gone further, whatever he did a moment later."""
         place = self.world.clusters[step.cluster]
         if place.api.has("stale"):
             self.stale[step.cluster] = event.at
@@ -162,8 +162,9 @@ class UnfinishedIsNotFinished(Oracle):
         if step.field is ScaleField.AUTOSCALER_MIN or step.workload not in place.workloads:
             return
         stood = place.wanted_since(step.workload, event.at - self.LATELY_S)
+        beyond = max(stood) > step.after > step.before or (step.owner is not None and min(stood) < step.after)
         self.must(
-            step.after in stood,
+            step.after in stood or beyond,
             event.at,
             f"{step.id} is done: {step.after} of {step.workload} at {step.cluster}, where {sorted(stood)} stood",
         )

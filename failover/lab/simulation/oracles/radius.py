@@ -147,7 +147,8 @@ class AddBeforeRemove(Oracle):
             if ref in place.workloads:
                 ready = place.settle(ref).ready
                 serving += min(ready, event.after) if name == event.target else ready
-        demand = REPLICAS * len(self.world.clusters)
+        deleted = sum(found == ref for _, found in self.world.deleted)
+        demand = REPLICAS * (len(self.world.clusters) - deleted)
         floor = min(app.floor for app in self.world.policy.applications)
         self.must(
             serving * 100 >= floor * demand * 0.8,
