@@ -131,7 +131,7 @@ def displacements(runs: Sequence[Run]) -> tuple[Displacement, ...]:
     for run in runs:
         if run.plan.run_kind not in MOVING or not run.state.final or run.closed_at is None:
             continue
-        home = {name for other in runs if run.id in other.plan.undoes for name in returned(other)}
+        home = _home(run, runs)
         plan = _carried_out(run, home)
         if plan.steps:
             found.append(Displacement(run=run.id, domain=plan.domain, plan=plan, finished_at=run.closed_at))
@@ -148,8 +148,7 @@ def moved_away(runs: Sequence[Run]) -> frozenset[tuple[ClusterName, ApplicationN
         (name, application)
         for run in runs
         if run.plan.run_kind in MOVING and run.state.final
-        for application in moved(run)
-        if not any(run.id in other.plan.undoes and application in returned(other) for other in runs)
+        for application in frozenset(moved(run)) - _home(run, runs)
         for name in run.plan.sources
     )
 
@@ -176,7 +175,7 @@ def surplus(runs: Sequence[Run]) -> dict[tuple[ClusterName, WorkloadRef], Surplu
         if run.plan.run_kind not in MOVING and not balancing:
             continue
         gone = moved(run) if run.state.final and not balancing else ()
-        home = {name for other in runs if run.id in other.plan.undoes for name in returned(other)}
+        home = _home(run, runs)
         for step in run.plan.steps:
             if not isinstance(step, ScaleStep) or step.after <= step.before or step.owner is not None:
                 continue
@@ -200,36 +199,43 @@ def owed(runs: Sequence[Run]) -> dict[tuple[ApplicationName, WorkloadRef], int]:
     for run in sorted(runs, key=lambda one: one.opened_at):
         if run.plan.run_kind not in MOVING or not run.state.final:
             continue
-        home = {name for other in runs if run.id in other.plan.undoes for name in returned(other)}
-        sources = frozenset(run.plan.sources)
-        for application in moved(run):
-            for workload, count in _unplaced(run, application).items():
-                earlier = [item for item in open_.get((application, workload), []) if not item[0] & sources]
-                rest = [(sources, count)] if count and application not in home else []
-                open_[application, workload] = [*earlier, *rest]
+        home = _home(run, runs)
+        sources, gone = frozenset(run.plan.sources), frozenset(moved(run))
+        for key, count in _unplaced(run, gone).items():
+            earlier = [item for item in open_.get(key, []) if not item[0] & sources]
+            rest = [(sources, count)] if count and key[0] not in home else []
+            open_[key] = [*earlier, *rest]
     totals = {key: sum(count for _, count in items) for key, items in open_.items()}
     return {key: total for key, total in totals.items() if total}
 
 
-def _unplaced(run: Run, application: ApplicationName) -> dict[WorkloadRef, int]:
+def _unplaced(
+    run: Run, applications: Collection[ApplicationName]
+) -> dict[tuple[ApplicationName, WorkloadRef], int]:
     """What the sources ran of each workload, at most what the plan counted as lost, less what was added elsewhere."""
-    part = next(item for item in run.plan.applications if item.application == application)
-    found: dict[WorkloadRef, int] = {}
-    for row in part.placements:
-        lost = row.before if row.cluster in run.plan.sources else 0
-        found[row.workload] = found.get(row.workload, 0) + lost
-    for workload, lost in found.items():
-        added = sum(
-            step.after - step.before
-            for step in run.plan.steps
-            if isinstance(step, ScaleStep)
-            and (step.application, step.workload) == (application, workload)
-            and step.owner is None
-            and step.after > step.before
-            and _landed(run, step.id)
-        )
-        found[workload] = max(0, min(lost, part.lost) - added)
+    added: dict[tuple[ApplicationName, WorkloadRef], int] = {}
+    for step in run.plan.steps:
+        if not isinstance(step, ScaleStep) or step.owner is not None or step.after <= step.before:
+            continue
+        if _landed(run, step.id):
+            key = (step.application, step.workload)
+            added[key] = added.get(key, 0) + step.after - step.before
+    found: dict[tuple[ApplicationName, WorkloadRef], int] = {}
+    for part in run.plan.applications:
+        if part.application not in applications:
+            continue
+        ran: dict[WorkloadRef, int] = {}
+        for row in part.placements:
+            ran[row.workload] = ran.get(row.workload, 0) + row.before * (row.cluster in run.plan.sources)
+        for workload, replicas in ran.items():
+            key = (part.application, workload)
+            found[key] = max(0, min(replicas, part.lost) - added.get(key, 0))
     return found
+
+
+def _home(run: Run, runs: Sequence[Run]) -> set[ApplicationName]:
+    """Applications that finished failbacks have brought home from where this run had moved them."""
+    return {name for other in runs if run.id in other.plan.undoes for name in returned(other)}
 
 
 def _landed(run: Run, step: StepId) -> bool:

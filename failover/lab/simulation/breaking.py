@@ -358,7 +358,7 @@ def forgets_the_fence() -> list[Patch]:
 def says_done() -> list[Patch]:
     async def scale(self: Any, permit: Any, change: Any) -> Any:
         del permit
-        return replace(self._state(change.workload), wanted=change.after, ready=change.after)
+        return replace(self._place.state(change.workload), wanted=change.after, ready=change.after)
 
     return [(twins.SimClusterPort, "scale", scale)]
 

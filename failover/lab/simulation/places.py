@@ -3,7 +3,7 @@
 from collections import defaultdict, deque
 from typing import TYPE_CHECKING, Any
 
-from failover.lab.twins.cluster import ClusterWorld, TwinCluster
+from failover.lab.twins.cluster import ClusterWorld
 from failover.lab.twins.zone import ZoneWorld
 from failover.model.ids import IntentId
 from failover.model.inventory import WorkloadState
@@ -37,8 +37,7 @@ class SimCluster(ClusterWorld):
 
     def as_it_stands(self) -> dict[WorkloadRef, WorkloadState]:
         """What a read gives now, to be given again by a server that reads from an old cache."""
-        twin = TwinCluster(self)
-        return {state.ref: state for state in twin.states(tuple(self.workloads))}
+        return {ref: self.state(ref) for ref in self.workloads}
 
 
 class SimZone(ZoneWorld):

@@ -2,16 +2,16 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+
+from failover.model.codec import DecodeError, from_plain, to_plain
 
 from .faults import FAULTS
 from .fleet import SHAPES
 from .play import Planned, Result, play
 
 BYTES_MAX = 1 << 20
-NUMBERS = ("at", "seconds")
 
 
 class StoryError(ValueError):
@@ -39,7 +39,7 @@ def story_of(result: Result, schedule: Sequence[Planned], about: str = "") -> St
 
 def write_story(path: Path, story: Story) -> None:
     """Raises OSError."""
-    path.write_text(json.dumps(asdict(story), indent=1) + "\n", encoding="utf-8")
+    path.write_text(json.dumps(to_plain(story), indent=1) + "\n", encoding="utf-8")
 
 
 def read_story(path: Path) -> Story:
@@ -49,36 +49,16 @@ def read_story(path: Path) -> Story:
     if len(content) > BYTES_MAX:
         raise StoryError(f"larger than {BYTES_MAX} bytes")
     try:
-        plain = json.loads(content)
+        story: Story = from_plain(Story, json.loads(content))
+    except DecodeError as error:
+        raise StoryError(f"it is no story: {error}") from None
     except (ValueError, RecursionError) as error:
         raise StoryError(f"not JSON: {error}") from None
-    if not isinstance(plain, dict) or not isinstance(plain.get("schedule"), list):
-        raise StoryError("not a JSON object with a list `schedule`")
-    if plain.get("shape") not in SHAPES:
+    if story.shape not in SHAPES:
         raise StoryError(f"`shape` is one of {', '.join(SHAPES)}")
-    if type(plain.get("seed")) is not int:
-        raise StoryError("`seed` is a whole number")
-    return Story(
-        seed=plain["seed"],
-        shape=plain["shape"],
-        schedule=tuple(_planned(number, item) for number, item in enumerate(plain["schedule"])),
-        about=str(plain.get("about", "")),
-    )
-
-
-def _planned(number: int, plain: Any) -> Planned:
-    if not isinstance(plain, dict) or plain.get("fault") not in FAULTS:
-        raise StoryError(f"fault {number + 1} of `schedule` is none that `--list-faults` shows")
-    for name in NUMBERS:
-        value = plain.get(name)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
-            raise StoryError(f"fault {number + 1} of `schedule`: `{name}` is in seconds, 0 or more")
-    if type(plain.get("number", number)) is not int or type(plain.get("lasts", False)) is not bool:
-        raise StoryError(f"fault {number + 1} of `schedule`: `number` is whole, `lasts` true or false")
-    return Planned(
-        number=plain.get("number", number),
-        fault=plain["fault"],
-        at=float(plain["at"]),
-        seconds=float(plain["seconds"]),
-        lasts=plain.get("lasts", False),
-    )
+    for number, item in enumerate(story.schedule, 1):
+        if item.fault not in FAULTS:
+            raise StoryError(f"fault {number} of `schedule` is none that `--list-faults` shows: {item.fault}")
+        if not (0 <= item.at < float("inf") and 0 <= item.seconds < float("inf")):
+            raise StoryError(f"fault {number} of `schedule`: `at` and `seconds` are seconds, 0 or more")
+    return story

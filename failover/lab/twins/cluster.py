@@ -90,6 +90,24 @@ class ClusterWorld:
                 workload.ready = min(workload.wanted, max(workload.ready, item[1]))
         return workload
 
+    def state(self, ref: WorkloadRef) -> WorkloadState:
+        """What a read of it gives at this moment."""
+        if ref not in self.workloads:
+            return WorkloadState(ref=ref, exists=False)
+        workload = self.settle(ref)
+        return WorkloadState(
+            ref=ref,
+            exists=True,
+            wanted=workload.wanted,
+            ready=workload.ready,
+            pods=workload.ready,
+            resource_version=str(workload.version),
+            requests=workload.requests,
+            autoscaler=workload.autoscaler,
+            managers=workload.managers,
+            single_writer=workload.single_writer,
+        )
+
     def set_replicas(self, ref: WorkloadRef, replicas: int, manager: str) -> None:
         """As any writer would; room on the nodes bounds what becomes ready."""
         workload = self.settle(ref)
@@ -160,7 +178,7 @@ class TwinCluster:
 
     def states(self, workloads: Sequence[WorkloadRef]) -> tuple[WorkloadState, ...]:
         """What a read gives of these at this moment."""
-        return tuple(self._state(ref) for ref in workloads)
+        return tuple(self._world.state(ref) for ref in workloads)
 
     async def scale(self, permit: Permit, change: ScaleChange) -> WorkloadState:
         await self._reach()
@@ -180,7 +198,7 @@ class TwinCluster:
         if world.faults.lose_answers:
             world.faults.lose_answers -= 1
             raise OutcomeUnknown("the connection broke after the request was sent", target=self.name)
-        return self._state(change.workload)
+        return world.state(change.workload)
 
     def _apply(self, permit: Permit, change: ScaleChange, workload: TwinWorkload) -> None:
         world = self._world
@@ -256,20 +274,3 @@ class TwinCluster:
         fence = self._world.fence
         if self._world.fence_installed and fence is not None and epoch < fence:
             raise FencedOff(f"the fence carries epoch {fence}, this write {epoch}", target=self.name)
-
-    def _state(self, ref: WorkloadRef) -> WorkloadState:
-        if ref not in self._world.workloads:
-            return WorkloadState(ref=ref, exists=False)
-        workload = self._world.settle(ref)
-        return WorkloadState(
-            ref=ref,
-            exists=True,
-            wanted=workload.wanted,
-            ready=workload.ready,
-            pods=workload.ready,
-            resource_version=str(workload.version),
-            requests=workload.requests,
-            autoscaler=workload.autoscaler,
-            managers=workload.managers,
-            single_writer=workload.single_writer,
-        )

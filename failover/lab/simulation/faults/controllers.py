@@ -1,8 +1,9 @@
 """The controller itself: killed, frozen, two at once, its clock and its disk."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from datetime import timedelta
+from typing import Any
 
 from failover.lab.simulation import trace
 from failover.lab.simulation.layers import Undo
@@ -37,10 +38,7 @@ async def controller_killed_and_away(world: World) -> Undo:
 @fault("controller-killed-before-an-effect", "controller", longest_s=90)
 def controller_killed_before_an_effect(world: World) -> Undo:
     """The next intent is in the journal, and nothing was sent."""
-    return kill_at(
-        world,
-        lambda event: isinstance(event, trace.Journaled) and isinstance(event.entry.entry, IntentRecorded),
-    )
+    return kill_at(world, journals_an_intent)
 
 
 @fault("controller-killed-after-an-effect", "controller", longest_s=90)
@@ -49,24 +47,36 @@ def controller_killed_after_an_effect(world: World) -> Undo:
     return kill_at(world, lambda event: isinstance(event, trace.Applied))
 
 
-def kill_at(world: World, moment: Callable[[trace.Event], bool]) -> Undo:
-    """Kill whoever does such a thing next, in just this moment."""
-    struck: list[Life] = []
+def journals_an_intent(event: trace.Event) -> bool:
+    return isinstance(event, trace.Journaled) and isinstance(event.entry.entry, IntentRecorded)
+
+
+def stop_at(
+    world: World, moment: Callable[[trace.Event], bool], then: Callable[[Life], Coroutine[Any, Any, None]]
+) -> tuple[list[Life], Undo]:
+    """Stop whoever does such a thing next, in just this moment, and go on with `then`. Who was stopped, and how to end it."""
+    stopped: list[Life] = []
 
     def watch(event: trace.Event) -> None:
         life = next((item for item in world.lives if item.holder == event.holder), None)
-        if not struck and life is not None and life.clock.running.is_set() and moment(event):
-            struck.append(life)
+        if not stopped and life is not None and life.clock.running.is_set() and moment(event):
+            stopped.append(life)
             life.clock.running.clear()  # it goes no further in this turn of the loop
-            world.chores.append(asyncio.ensure_future(strike(life)))
+            world.chores.append(asyncio.ensure_future(then(life)))
+
+    world.watchers.append(watch)
+    return stopped, lambda: world.watchers.remove(watch)
+
+
+def kill_at(world: World, moment: Callable[[trace.Event], bool]) -> Undo:
+    """Kill whoever does such a thing next, in just this moment."""
 
     async def strike(life: Life) -> None:
         await world.kill(life)
         if not any(item.alive for item in world.lives):
             world.boot()
 
-    world.watchers.append(watch)
-    return lambda: world.watchers.remove(watch)
+    return stop_at(world, moment, strike)[1]
 
 
 def freeze(world: World) -> Undo | None:
@@ -101,24 +111,15 @@ def controller_frozen_and_succeeded(world: World) -> Undo | None:
 @fault("controller-frozen-before-it-sends", "controller", longest_s=120)
 def controller_frozen_before_it_sends(world: World) -> Undo:
     """Between the journal and the request, for longer than its lease: what it sends when it wakes up is of another time."""
-    caught: list[Life] = []
 
-    def watch(event: trace.Event) -> None:
-        life = next((item for item in world.lives if item.holder == event.holder), None)
-        intent = isinstance(event, trace.Journaled) and isinstance(event.entry.entry, IntentRecorded)
-        if intent and not caught and life is not None and life.clock.running.is_set():
-            caught.append(life)
-            life.clock.running.clear()
-            asyncio.get_running_loop().call_soon(told, life)
-
-    def told(life: Life) -> None:
+    async def succeed(life: Life) -> None:
         world.note(trace.Lived(at=world.mono, holder=life.holder, what="frozen"))
         world.boot()
 
-    world.watchers.append(watch)
+    caught, end = stop_at(world, journals_an_intent, succeed)
 
     def undo() -> None:
-        world.watchers.remove(watch)
+        end()
         for life in caught:
             thaw(world, life)
 
