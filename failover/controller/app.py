@@ -95,6 +95,7 @@ class Controller:
         self._taken_back: frozenset[TakenBack] = frozenset()
         self._drift = DriftWatch(self.context)
         self.context.world.on_server = self._server_turned
+        self.context.world.on_defect = self.context.tell_defect
         self.context.world.on_stranger = self._stranger
         self._install_policy(policy)
 

@@ -310,7 +310,11 @@ class Context:
         """Page for every task that ended by an error nobody expected: a defect of ours, never to be silent."""
         for task in tasks:
             if task.done() and not task.cancelled() and (error := task.exception()) is not None:
-                self.tell("defect", f"{type(error).__name__}: {error}", page=True)
+                self.tell_defect(error)
+
+    def tell_defect(self, error: BaseException) -> None:
+        """Page for an error that nobody expected."""
+        self.tell("defect", f"{type(error).__name__}: {error}", page=True)
 
     def tell(self, name: str, sentence: str, *, page: bool = False, **fields: object) -> None:
         """Emit a telemetry event."""

@@ -62,6 +62,7 @@ class World:
         """Clusters whose kubeconfig reaches another one now, with its UID: nothing of it is believed or written to."""
         self.on_stranger: Callable[[ClusterName, str], None] = lambda cluster, sentence: None
         self.on_server: Callable[[ZoneName, ServerAnswer], None] = lambda zone, answer: None
+        self.on_defect: Callable[[Exception], None] = lambda error: None
         self._gates: dict[str, asyncio.Semaphore] = {}
         self.zone_warnings: dict[ZoneName, tuple[str, ...]] = {}
         """What `check` of a zone at a provider with an API said last."""
@@ -192,8 +193,12 @@ class World:
         except (
             Exception
         ) as error:  # whatever an adapter breaks on, the other zones and what they carry must not stop
-            known = isinstance(error, TargetError)
-            self.zone_errors[name] = str(error) if known else f"a defect of ours: {error!r}"
+            sentence = str(error)
+            if not isinstance(error, TargetError):
+                sentence = f"a defect of ours: {error!r}"
+                if self.zone_errors.get(name) != sentence:  # at each look it would be told again
+                    self.on_defect(error)
+            self.zone_errors[name] = sentence
             self.zones.pop(name, None)
             return None
         self.zone_errors.pop(name, None)

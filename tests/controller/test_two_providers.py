@@ -266,3 +266,24 @@ def test_the_policys_resolvers_are_asked_after_the_old_ttl_and_the_report_carrie
         await fleet.stop()
 
     run_virtual(story())
+
+
+def test_an_adapter_that_breaks_is_told_once_and_stops_nobody_else() -> None:
+    async def story() -> None:
+        fleet = await started(two_zones())
+        controller = fleet.controller
+        assert controller is not None
+
+        async def breaks(*_: object) -> None:
+            raise KeyError("type")
+
+        controller.context.ports.zones[ZoneName(SECOND)].read = breaks  # type: ignore[method-assign,assignment]
+        fleet.kill_cluster("north-1")
+        await fleet.until(lambda: runs(fleet) and runs(fleet)[0].state.final, seconds=60)
+        assert runs(fleet)[0].state is RunState.DONE
+        assert len(fleet.zones[ZoneName("example-test")].current.record_sets[(NAME, "A")].values) == 2
+        assert "KeyError" in controller.context.world.zone_errors[ZoneName(SECOND)]
+        assert len([line for line in fleet.log.lines if "defect" in line]) == 1
+        await fleet.stop()
+
+    run_virtual(story())
