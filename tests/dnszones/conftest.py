@@ -48,18 +48,24 @@ async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
         made = MinistackWorld(request.getfixturevalue("ministack"), tmp_path)
         if (lack := LACKS.get(request.node.originalname)) is not None:
             request.applymarker(pytest.mark.xfail(reason=f"ministack: {lack}", strict=True))
-    elif request.param in ("route53", "clouddns"):
-        made = (Route53World if request.param == "route53" else CloudDNSWorld)(tmp_path)
     else:
-        made = TwinWorld() if request.param == "twin" else LabWorld(tmp_path)
+        made = simulated(request.param, tmp_path)
     await made.start()
     yield made
     await made.close()
 
 
+def simulated(name: str, place: Path) -> TwinWorld | LabWorld | Route53World | CloudDNSWorld:
+    """A world of ours: the twin, the lab's name servers, or a provider's stand-in."""
+    if name == "twin":
+        return TwinWorld()
+    return {"lab": LabWorld, "route53": Route53World, "clouddns": CloudDNSWorld}[name](place)
+
+
 @pytest.fixture(params=["twin", "lab"])
 async def faulty(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[FaultyWorld]:
-    made = TwinWorld() if request.param == "twin" else LabWorld(tmp_path)
+    made = simulated(request.param, tmp_path)
+    assert isinstance(made, TwinWorld | LabWorld)
     await made.start()
     yield made
     await made.close()
@@ -67,11 +73,7 @@ async def faulty(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
 
 @pytest.fixture(params=["twin", "lab", "route53", "clouddns"])
 async def lagging(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[LaggingWorld]:
-    made: TwinWorld | LabWorld | Route53World | CloudDNSWorld
-    if request.param in ("route53", "clouddns"):
-        made = (Route53World if request.param == "route53" else CloudDNSWorld)(tmp_path)
-    else:
-        made = TwinWorld() if request.param == "twin" else LabWorld(tmp_path)
+    made = simulated(request.param, tmp_path)
     await made.start()
     yield made
     await made.close()

@@ -6,6 +6,8 @@ from dataclasses import replace
 import pytest
 
 from failover.model.errors import Conflict, LocalFault, OutcomeUnknown, Rejected, Unavailable
+from failover.model.ports import DNSZone
+from failover.model.records import FenceRecord
 
 from .worlds import SHOP, FaultyWorld, Writer, create, record, until_effective, values_at
 
@@ -160,6 +162,14 @@ async def test_a_secondary_catches_up_after_its_lag(faulty: FaultyWorld) -> None
     await until_effective(zone, SHOP_EAST)
 
 
+async def away_and_home(zone: DNSZone, who: Writer, fence: FenceRecord) -> None:
+    """Two changes, after which the name is where it was."""
+    away = who.change("away", (SHOP_EAST, SHOP_WEST), fence_before=fence)
+    await zone.change(who.permit(), away)
+    home = who.change("home", (SHOP_WEST, SHOP_EAST), fence_before=away.fence_after)
+    await zone.change(who.permit(), home)
+
+
 async def test_a_secondary_that_still_serves_what_was_there_two_changes_ago_has_not_got_it(
     faulty: FaultyWorld,
 ) -> None:
@@ -169,10 +179,7 @@ async def test_a_secondary_that_still_serves_what_was_there_two_changes_ago_has_
     await until_effective(zone, SHOP_EAST)
     faulty.faults(1).frozen_content = True
     await zone.verify([SHOP_EAST])
-    away = who.change("away", (SHOP_EAST, SHOP_WEST), fence_before=fence)
-    await zone.change(who.permit(), away)
-    home = who.change("home", (SHOP_WEST, SHOP_EAST), fence_before=away.fence_after)
-    await zone.change(who.permit(), home)
+    await away_and_home(zone, who, fence)
     for port in (zone, faulty.open()):  # the second has just started, and knows of no change of its own
         primary, secondary = await port.verify([SHOP_EAST])
         assert primary.matches
@@ -190,10 +197,7 @@ async def test_who_leads_again_does_not_measure_servers_by_a_change_of_its_own_f
     await until_effective(ours, SHOP_EAST)
     faulty.faults(1).frozen_content = True
     await ours.verify([SHOP_EAST])
-    away = who.change("away", (SHOP_EAST, SHOP_WEST), fence_before=fence)
-    await theirs.change(who.permit(), away)
-    home = who.change("home", (SHOP_WEST, SHOP_EAST), fence_before=away.fence_after)
-    await theirs.change(who.permit(), home)
+    await away_and_home(theirs, who, fence)
     ours.forget()
     primary, secondary = await ours.verify([SHOP_EAST])
     assert primary.matches
