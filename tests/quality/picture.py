@@ -15,7 +15,7 @@ from .figures import (
     reckoned,
 )
 from .outages import Seen
-from .panels import FIVE_ONE_INSIDE, PROFILES, THREE
+from .panels import PROFILES, THREE
 from .report import short
 
 WIDTH, HEIGHT = 980, 560
@@ -145,7 +145,7 @@ def _legend(y: float) -> list[str]:
 def _detections(results: Results, *, left: int, right: int) -> list[str]:
     parts = [
         _text(left - 30, 32, "Seconds until what is real is seen", "ink head"),
-        _text(left - 30, 50, f"share of cases; {THREE.name} (dashed: {FIVE_ONE_INSIDE.name})", "soft"),
+        _text(left - 30, 50, f"share of cases; {THREE.name} (dashed: 1 and 5 vantages)", "soft"),
     ]
     top = 92.0
     for profile in PROFILES:

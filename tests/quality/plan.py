@@ -17,10 +17,10 @@ from .panels import FIVE, FIVE_ONE_INSIDE, ONE, PANELS, PROFILES, THREE, Panel
 
 RATES = (1, 10)
 """Blips a day of each path."""
-LONG_YEARS = 100_000
-"""Region-years that five vantages are played through without any conditioning on dissent; three get a two-hundredth of them."""
-DETECTING = (THREE, FIVE_ONE_INSIDE)
-"""Panels that are shown a real outage."""
+LONG_YEARS = 101_000
+"""Region-years that five vantages are played through without any conditioning on dissent; three get a two-hundredth of them.
+What was drawn is told, and lies up to half a percent beside it.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,12 +63,13 @@ def questions(effort: Effort, seed: str) -> list[Any]:
             for rate in RATES:
                 found += _alarms(panel, profile, rate, effort, seed)
         found += _long(profile, effort, seed)
-        for panel in DETECTING:
+        for panel in PANELS.values():
             names = {"panel": panel.name, "profile": profile, "seed": seed}
             found += [Deaths(**names, silent=silent, plays=effort.deaths) for silent in (False, True)]
-            found.append(Liars(**names, plays=effort.liars))
+            if panel is not ONE:  # with one that lies nobody disagrees
+                found.append(Liars(**names, plays=effort.liars))
             found.append(Onsets(**names, plays=effort.onsets))
-            # Only this one has anything to show: the others' rows are rarer than one in a thousand years.
+            # Only this one has anything to show: of one vantage rows are many, and the others' rarer than one in a thousand years.
             scarce = 1 if (panel, profile) == (THREE, "fast") else 10
             found.append(Rows(**names, rows=max(1, effort.rows // scarce)))
     return sorted(found, key=lambda question: -_cost(question))

@@ -21,7 +21,7 @@ from .figures import (
 )
 from .gray import SHARE
 from .outages import CORDON_AFTER_S, quantile
-from .panels import PANELS
+from .panels import ONE, PANELS
 
 Rows = list[list[str]]
 
@@ -62,7 +62,7 @@ def _deaths(results: Results) -> Iterator[str]:
     yield """## A dead region seen
 
 Seconds from the death to the confirmed verdict `DOWN`, with transport and ticks; *may steer* is the first verdict that lets
-automation change DNS."""
+automation change DNS. One vantage is there for comparison: nobody can contradict it, and so `fast` waits for longer."""
     head = "vantages|profile|region|p50|p99|closed form|may steer, p50|limit, p99"
     yield table(head.split("|"), list(_detection_rows(results)))
 
@@ -151,6 +151,11 @@ def _long_rows(results: Results) -> Iterator[list[str]]:
         ]
 
 
+def _limit(panel: str, most_s: float) -> str:
+    """One vantage is shown for comparison only."""
+    return "none" if panel == ONE.name else f"{most_s:g}"
+
+
 def _detection_rows(results: Results) -> Iterator[list[str]]:
     for item in results.seen:
         question = item.question
@@ -163,7 +168,7 @@ def _detection_rows(results: Results) -> Iterator[list[str]]:
             f"**{quantile(item.confirmed, 0.99):.1f}**",
             closed,
             f"{quantile(item.steered, 0.5):.1f}",
-            f"{DETECTION_MAX_S[question.profile, question.silent]:g}",
+            _limit(question.panel, DETECTION_MAX_S[question.profile, question.silent]),
         ]
 
 
@@ -175,7 +180,7 @@ def _gray_rows(results: Results) -> Iterator[list[str]]:
             f"{quantile(item.told, 0.5):.1f}",
             f"{quantile(item.told, 0.95):.1f}",
             f"**{quantile(item.told, 0.99):.1f}**",
-            f"{NOTICED_MAX_S:g}",
+            _limit(item.question.panel, NOTICED_MAX_S),
             short(lasting.years),
             *(_bounded(estimate, lasting.years) for estimate in (lasting.steered, lasting.evacuated)),
         ]

@@ -237,6 +237,8 @@ def test_tables_and_picture_hold_what_was_found() -> None:
     text = markdown(results, found, SEED)
     assert "| 3 vantages (quorum 2) | fast | 1 |" in text
     assert "lone-dissenter" in text
+    dead = text.split("## A dead region seen")[1].split("## ")[0]
+    assert all(dead.count(f"| {name} (quorum") == 4 for name in PANELS), dead
     document = json.loads(as_json(results, found, SEED))
     assert len(document["figures"]) == len(found) > 8
     root = ElementTree.fromstring(draw(results))
