@@ -11,17 +11,14 @@ from failover.controller import (
     context,
     leadership,
     scale_steps,
-    steady,
-    waiting_steps,
 )
 from failover.execution import admission, evidence, machine, radius, safety
 from failover.health import detector, quorum, series, warmup
 from failover.lab.twins import cluster as twin_cluster
 from failover.model.errors import StaleEpoch, StoreUnavailable
 from failover.model.ids import IntentId
-from failover.model.journal import JournalEntry, RunState, StepDone
+from failover.model.journal import JournalEntry, RunState
 from failover.model.observation import Outcome, Signal
-from failover.model.plan import WaitReadyStep
 from failover.model.policy import Fleet, Timing
 from failover.model.records import RecordSet, RecordType, Verification
 from failover.model.verdict import SignalState, Vote
@@ -141,70 +138,6 @@ def no_freeze() -> list[Patch]:
 
 def no_warm_up() -> list[Patch]:
     return [(warmup, "describe", no_record), (warmup, "restart", lambda state, now, cause: state)]
-
-
-# -- radius ----------------------------------------------------------------------------------------------------------------
-
-
-def no_limits() -> list[Patch]:
-    return [(radius, "_rate", nothing), (radius, "_at_once", nothing)]
-
-
-def wall_clock() -> list[Patch]:
-    from datetime import timedelta
-
-    return [
-        (steady.SteadyWall, "read", lambda self, now: now),
-        (steady.SteadyWall, "jump", lambda self, now: timedelta()),
-        (radius, "_at_once", nothing),
-    ]
-
-
-def floor_ignored() -> list[Patch]:
-    def ready(self: Any, run: Any, step: WaitReadyStep, states: Any) -> StepDone:
-        return StepDone(step=step.id, note="surely")
-
-    return [(waiting_steps.WaitingSteps, "_ready", ready)]
-
-
-def removes_first() -> list[Patch]:
-    return [
-        (machine, "_ready", lambda run, step: True),
-        (safety, "_on_plan", nothing),
-        (safety, "scale_refusals", nothing),
-    ]
-
-
-def two_writers() -> list[Patch]:
-    from failover.execution import scale_rules
-    from failover.planner import forward
-
-    return [
-        (admission, "_single_writers", nothing),
-        (scale_rules, "_single_writer", nothing),
-        (forward, "_single_writer_refusal", no_record),
-    ]
-
-
-def into_the_source() -> list[Patch]:
-    from failover.controller import deciding
-    from failover.planner import plan as real
-
-    def plan(*arguments: Any, **named: Any) -> Any:
-        made = real(*arguments, **named)
-        if not made.sources:
-            return made
-        parts = tuple(
-            replace(part, placements=tuple(replace(row, cluster=made.sources[0]) for row in part.placements))
-            for part in made.applications
-        )
-        return replace(made, applications=parts)
-
-    return [(deciding, "make_plan", plan)]
-
-
-def no_velocity() -> list[Patch]:
-    return [(scale_steps.ScaleSteps, "_room", lambda self, cluster: 10_000), (safety, "_velocity", nothing)]
 
 
 # -- DNS -------------------------------------------------------------------------------------------------------------------
@@ -464,19 +397,6 @@ def shows_another() -> list[Patch]:
         return {**real(self, plan, refusals), "hash": "0" * 64}
 
     return [(commands.Commands, "_shown", shown)]
-
-
-def home_too_soon() -> list[Patch]:
-    return [(admission, "returned", nothing), (admission, "application_returned", nothing)]
-
-
-def half_a_policy() -> list[Patch]:
-    real = app.Controller._install_policy
-
-    def install(self: Any, policy: Any) -> None:
-        real(self, replace(policy, generation="half"))
-
-    return [(app.Controller, "_install_policy", install)]
 
 
 def quorum_of_two() -> list[Patch]:

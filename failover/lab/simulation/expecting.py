@@ -5,11 +5,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from . import trace
-from .fleet import API, BOOKS, SHELVES, WEB, ZONE
+from .fleet import BOOKS, MOVED, SHELVES, ZONE
 from .script import Expect
 from .world import World
-
-REFS = {"shop": WEB, "ledger": API}
 
 
 @dataclass(slots=True)
@@ -59,7 +57,9 @@ def _of_world(expect: Expect, world: World, ledger: Ledger) -> Iterator[str]:
         yield f"{len(ledger.changes)} changes were made, more than {expect.changes_max}: the last one in {last.target}"
     for application, minimum in expect.ready_min.items():
         ready = sum(
-            world.ready(name, REFS[application]) for name in world.clusters if world.serves(name, application)
+            world.ready(name, MOVED[application])
+            for name in world.clusters
+            if world.serves(name, application)
         )
         if ready < minimum:
             yield f"{application} has {ready} replicas ready where clients are served, not {minimum}"

@@ -69,12 +69,16 @@ ZONE = ZoneName("example-test")
 WEB = WorkloadRef(object_kind="Deployment", namespace="shop", name="web")
 API = WorkloadRef(object_kind="Deployment", namespace="ledger", name="api")
 BOOKS = WorkloadRef(object_kind="StatefulSet", namespace="ledger", name="books")
+MOVED = {"shop": WEB, "ledger": API}
+"""What carries each application."""
 SHELVES = ("north-a1", "south-a1", "west-a1")
 """Where the single writer may run; it begins in the first."""
 BEATING = ("north-a1", "south-a1")
 """Clusters that push heartbeats out."""
 REPLICAS = 4
 TTL_S = 5
+SMALL_SHARE = 0.1
+"""Of a workload's replicas in the fleet: one or two at once."""
 TIMING = Timing(
     profile=Profile.FAST,
     interval_s=5.0,
@@ -163,12 +167,26 @@ def build_policy(random: Random, shape: Shape = WHOLE) -> Policy:
     )
 
 
-def edited(policy: Policy, number: int, random: Random) -> Policy:
-    """The same fleet after somebody edited a file: another floor, and another generation."""
-    shop = replace(policy.applications[0], floor=random.choice((60, 80, 100)))
+def with_rules(policy: Policy, dice: Random) -> Policy:
+    """Rules that only some fleets have: that a change moves no more than a share of a workload, and that a later tier gives up
+    replicas for an earlier one.
+    """
+    share = dice.choices((1.0, SMALL_SHARE), (0.7, 0.3))[0]
+    shop, *others = policy.applications
+    if dice.random() < 0.3:
+        shop = replace(shop, on_shortage=OnShortage.SHED, tier=1)
+        others = [replace(item, tier=2) for item in others]
     return replace(
-        policy, generation=f"{0xF001 + number:016x}", applications=(shop, *policy.applications[1:])
+        policy,
+        guards=replace(policy.guards, share_per_step=share),
+        applications=(shop, *others),
     )
+
+
+def edited(policy: Policy, random: Random) -> Policy:
+    """The same fleet after somebody edited a file: another floor."""
+    shop = replace(policy.applications[0], floor=random.choice((60, 80, 100)))
+    return replace(policy, applications=(shop, *policy.applications[1:]))
 
 
 def _name(application: str, clusters: tuple[ClusterName, ...]) -> DNSName:

@@ -5,12 +5,11 @@ refusal with its reason stands in `status`; and nothing hangs.
 from failover.controller.context import Context
 from failover.model.policy import WorkloadRef
 
-from .fleet import API, REPLICAS, TTL_S, WEB, ZONE
+from .fleet import MOVED, REPLICAS, TTL_S, ZONE
 from .oracles.base import Violation
 from .world import World
 
 NAMES = {"shop.example.test.": "shop", "ledger.example.test.": "ledger"}
-REFS = {"shop": WEB, "ledger": API}
 
 
 def check_liveness(world: World) -> list[Violation]:
@@ -40,9 +39,9 @@ def check_liveness(world: World) -> list[Violation]:
         if dead and len(lost) < len(world.clusters):
             missing(f"{name} still names {dead}, and status gives no reason")
         ready = sum(
-            world.ready(cluster, REFS[application]) for cluster in world.clusters if cluster not in lost
+            world.ready(cluster, MOVED[application]) for cluster in world.clusters if cluster not in lost
         )
-        demand = REPLICAS * (len(world.clusters) - _deleted(world, REFS[application]))
+        demand = REPLICAS * (len(world.clusters) - _deleted(world, MOVED[application]))
         if lost and ready < demand and not _tried(world, application):
             missing(f"{application} has {ready} of {demand} replicas ready, and status gives no reason")
     return found

@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from . import breaking
+from . import breaking, breaking_moves
 from .breaking import Patch
 
 
@@ -59,13 +59,15 @@ MUTANTS = (
     Mutant(name="local-faults-count", about="our own faults count as the region's", caught_by=("I5", "I3", "I1", "I4"), patches=breaking.local_counts, faults=("vantages-at-fault-with-a-region", "controller-vantage-local-faults")),
     Mutant(name="no-freeze", about="goes on when everything looks wrong", caught_by=("I6", "I8"), patches=breaking.no_freeze, faults=("provider-gone", "region-killed", "region-silent")),
     Mutant(name="no-warm-up", about="acts at once after a start", caught_by=("I7",), patches=breaking.no_warm_up, faults=("controller-killed", "controller-killed", "controller-killed", "region-killed", "region-silent")),
-    Mutant(name="no-limits", about="moves as often as it is asked", caught_by=("I8",), patches=breaking.no_limits, faults=LOST),
-    Mutant(name="wall-clock-for-deadlines", about="windows follow a clock that jumps", caught_by=("I8", "I15"), patches=breaking.wall_clock, faults=("clock-forward", "region-killed", "region-silent", "drain-by-hand")),
-    Mutant(name="floor-ignored", about="moves traffic before capacity is ready", caught_by=("I9", "I10"), patches=breaking.floor_ignored, faults=LOST),
-    Mutant(name="removes-before-adding", about="does every step at once", caught_by=("I10", "I15", "I9"), patches=breaking.removes_first, faults=("drain-by-hand",)),
-    Mutant(name="two-writers", about="moves a single writer like any other workload", caught_by=("I10",), patches=breaking.two_writers, faults=LOST),
-    Mutant(name="plans-into-the-source", about="places what is lost where it was lost", caught_by=("I11",), patches=breaking.into_the_source, faults=LOST),
-    Mutant(name="no-velocity", about="sends as fast as it can", caught_by=("I12",), patches=breaking.no_velocity, faults=LOST),
+    Mutant(name="no-limits", about="moves as often as it is asked", caught_by=("I8",), patches=breaking_moves.no_limits, faults=LOST),
+    Mutant(name="wall-clock-for-deadlines", about="windows follow a clock that jumps", caught_by=("I8", "I15"), patches=breaking_moves.wall_clock, faults=("clock-forward", "region-killed", "region-silent", "drain-by-hand")),
+    Mutant(name="floor-ignored", about="moves traffic before capacity is ready", caught_by=("I9", "I10"), patches=breaking_moves.floor_ignored, faults=LOST),
+    Mutant(name="removes-before-adding", about="does every step at once", caught_by=("I10", "I15", "I9"), patches=breaking_moves.removes_first, faults=("drain-by-hand",)),
+    Mutant(name="two-writers", about="moves a single writer like any other workload", caught_by=("I10",), patches=breaking_moves.two_writers, faults=LOST),
+    Mutant(name="plans-into-the-source", about="places what is lost where it was lost", caught_by=("I11",), patches=breaking_moves.into_the_source, faults=LOST),
+    Mutant(name="no-velocity", about="sends as fast as it can", caught_by=("I12",), patches=breaking_moves.no_velocity, faults=LOST),
+    Mutant(name="moves-too-much", about="moves all of a workload in one change", caught_by=("I12",), patches=breaking_moves.moves_too_much, faults=LOST),
+    Mutant(name="sheds-nothing", about="leaves an earlier tier without a place that a later one holds", caught_by=("I9",), patches=breaking_moves.sheds_nothing, faults=("survivors-lose-nodes", "survivors-lose-nodes", "less-capacity-than-told", *LOST)),
     Mutant(name="delete-then-create", about="two changes instead of one", caught_by=("I13",), patches=breaking.delete_then_create, faults=LOST),
     Mutant(name="neighbours-record", about="touches a name that is not ours", caught_by=("I14",), patches=breaking.neighbours_record, faults=LOST),
     Mutant(name="never-verified", about="done when it was acknowledged", caught_by=("I15",), patches=breaking.never_verified, faults=("secondary-lags", "region-killed", "region-silent")),
@@ -83,10 +85,13 @@ MUTANTS = (
     Mutant(name="ignores-pause", about="automation goes on while paused", caught_by=("I23",), patches=breaking.ignores_pause, faults=("pause", "region-killed", "region-silent")),
     Mutant(name="hides-overrides", about="automation overrides a rule", caught_by=("I24",), patches=breaking.hides_overrides, faults=LOST),
     Mutant(name="plans-act", about="asking for a plan starts it", caught_by=("I25",), patches=breaking.plans_act, faults=("plan-only", "region-killed")),
-    Mutant(name="home-too-soon", about="fails back before the region is stable", caught_by=("I26",), patches=breaking.home_too_soon, faults=("cluster-killed", "failback-without-patience")),
+    Mutant(name="home-too-soon", about="fails back before the region is stable", caught_by=("I26",), patches=breaking_moves.home_too_soon, faults=("cluster-killed", "failback-without-patience")),
+    Mutant(name="home-at-once", about="sends all clients home in one step", caught_by=("I26",), patches=breaking_moves.home_at_once, faults=("region-killed", "region-silent")),
+    Mutant(name="home-unready", about="sends clients home before anything runs there", caught_by=("I26", "I10"), patches=breaking_moves.home_unready, faults=("drain-by-hand",)),
     Mutant(name="tidies-up", about="deletes what runs in the region that was lost", caught_by=("I27",), patches=breaking.tidies_up, faults=LOST),
     Mutant(name="ignores-doubt", about="acts on a restored journal", caught_by=("I28",), patches=breaking.ignores_doubt, faults=("backup-taken", "database-restored", "region-killed", "region-silent", "policy-edited", "cordon-vantage")),
-    Mutant(name="half-a-policy", about="plans by a policy that was never in force", caught_by=("I29",), patches=breaking.half_a_policy, faults=LOST),
+    Mutant(name="half-a-policy", about="plans by a policy that was never in force", caught_by=("I29",), patches=breaking_moves.half_a_policy, faults=LOST),
+    Mutant(name="takes-a-broken-file", about="makes what it can of a file that is no policy", caught_by=("I29",), patches=breaking_moves.takes_a_broken_file, faults=("policy-file-broken",)),
     Mutant(name="tells-twice", about="two changes under one record", caught_by=("I30",), patches=breaking.tells_twice, faults=("api-answers-lost", "api-conflict-storm", "region-killed", "names-lose-updates")),
     Mutant(name="never-acts", about="looks on, and gives no reason", caught_by=("liveness",), patches=breaking.never_acts, faults=LOST),
     Mutant(name="hangs", about="begins, and never goes on", caught_by=("liveness",), patches=breaking.hangs, faults=LOST),

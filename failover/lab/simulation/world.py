@@ -22,7 +22,7 @@ from failover.model.records import RecordSet, RecordType
 from failover.model.telemetry import TelemetryEvent
 
 from . import trace
-from .fleet import API, BOOKS, REPLICAS, SHELVES, TTL_S, WEB, WHOLE, ZONE, Shape, build_policy
+from .fleet import API, BOOKS, REPLICAS, SHELVES, TTL_S, WEB, WHOLE, ZONE, Shape, build_policy, with_rules
 from .layers import Layers
 from .places import SimCluster, SimZone
 from .twins import LifeClock, SimClusterPort, SimProber, SimStorePort, SimZonePort
@@ -59,8 +59,12 @@ class World:
     def __init__(self, seed: int, shape: Shape = WHOLE) -> None:
         self.random = random.Random(seed)  # noqa: S311 - reproducible, not secret
         self.clock = VirtualClock()
-        self.policy: Policy = build_policy(self.random, shape)
+        rules = random.Random(f"rules/{seed}")  # noqa: S311 - reproducible, not secret
+        self.policy: Policy = with_rules(build_policy(self.random, shape), rules)
         self.policies = 0
+        self.written = self.policy
+        """The policy that would be in force if none of the clusters `left_out` were."""
+        self.left_out: list[ClusterName] = []
         self.disk = StoreDisk()
         self.backups: list[StoreDisk] = []
         self.paths = Layers()

@@ -3,7 +3,18 @@
 To add one: write a function `(world) -> Undo | None` in the module of its area and put `@fault("name", ...)` above it.
 """
 
-from . import clusters, controllers, names, paths, people, vantages
+from . import clusters, controllers, names, paths, people, policies, vantages
 from .registry import FAULTS, Fault, fault
 
-__all__ = ["FAULTS", "Fault", "clusters", "controllers", "fault", "names", "paths", "people", "vantages"]
+__all__ = [
+    "FAULTS",
+    "Fault",
+    "clusters",
+    "controllers",
+    "fault",
+    "names",
+    "paths",
+    "people",
+    "policies",
+    "vantages",
+]

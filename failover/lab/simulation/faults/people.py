@@ -1,14 +1,10 @@
 """People: what they say, at any moment."""
 
 import asyncio
-from contextlib import suppress
 
-from failover.lab.simulation.fleet import edited
 from failover.lab.simulation.homecoming import bring_home
 from failover.lab.simulation.layers import Undo
 from failover.lab.simulation.world import World
-from failover.model.errors import StoreError
-from failover.model.policy import Policy
 
 from .clusters import REGIONS
 from .registry import ender, fault
@@ -119,18 +115,3 @@ async def approve(world: World) -> None:
     if life is not None and life.controller is not None:
         for run in life.controller.context.open_runs():
             await world.command("approve", run=run.id)
-
-
-@fault("policy-edited", "people")
-async def policy_edited(world: World) -> None:
-    await put_in_force(world, edited(world.policy, world.policies + 1, world.random))
-
-
-async def put_in_force(world: World, policy: Policy) -> None:
-    """In every controller that runs. As with the daemon: it is in force also where the journal cannot say so."""
-    world.policies += 1
-    world.policy = policy
-    for life in world.lives:
-        if life.alive and life.controller is not None and life.clock.running.is_set():
-            with suppress(StoreError):
-                await life.controller.use_policy(policy)

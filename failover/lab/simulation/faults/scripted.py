@@ -1,41 +1,21 @@
 """Kinds that tell one story: scenarios name them, and no seed draws them (or every seed would play another world)."""
 
-import asyncio
-import tempfile
 from collections.abc import Callable
-from dataclasses import replace
-from pathlib import Path
 
-from failover.controller.policies import PolicySource
 from failover.lab.simulation import trace
 from failover.lab.simulation.fleet import ZONE
 from failover.lab.simulation.layers import Undo
 from failover.lab.simulation.world import World
 from failover.lab.twins.store import StoreDisk
-from failover.model.errors import PolicyError
 from failover.model.journal import IntentRecorded, RecordsChange
-from failover.model.policy import Application, Policy
 from failover.model.records import ZoneChange
 
 from .clusters import REGIONS
 from .controllers import freeze
-from .people import put_in_force
+from .policies import BLANK_POLICY, leave_out, push
 from .registry import Begin, Fault, all_of
 
 SCRIPTED: dict[str, Fault] = {}
-
-BLANK_POLICY = """\
-apiVersion: failover/v1alpha1
-kind: Application
-metadata:
-  name: shop
-spec:
-  mode:
-  workloads:
-    - object:
-      placement:
-"""
-"""What a template leaves when the values that it is filled from are missing."""
 
 
 def scripted(name: str, area: str) -> Callable[[Begin], Begin]:
@@ -141,67 +121,15 @@ def _at_next_dns_intent(world: World, begin: Callable[[str], None]) -> Undo:
 @scripted("policy-blank", "people")
 async def policy_blank(world: World) -> Undo:
     """A file whose fields are empty is pushed everywhere; whatever the shipped loader makes of it reaches every controller."""
-    source, policy = _pushed(BLANK_POLICY)
-    if policy is not None:
-        await put_in_force(world, policy)
-    for life in world.lives:
-        if life.controller is not None:
-            life.controller.problems = lambda: source.problems
-
-    def undo() -> None:
-        for life in world.lives:
-            if life.controller is not None:
-                life.controller.problems = tuple
-
-    return undo
-
-
-def _pushed(text: str) -> tuple[PolicySource, Policy | None]:
-    with tempfile.TemporaryDirectory(prefix="failover-scenario-") as folder:
-        Path(folder, "policy.yaml").write_text(text, encoding="utf-8")
-        source = PolicySource(Path(folder))
-        try:
-            return source, source.load()
-        except PolicyError:
-            return source, None
+    return await push(world, BLANK_POLICY)
 
 
 @scripted("policy-without-a-region", "people")
 async def policy_without_a_region(world: World) -> Undo:
     """A valid file in which a region is missing, in force in every controller at once."""
-    before, region = world.policy, world.random.choice(REGIONS)
-    await put_in_force(world, _without(before, region, f"{0xE000 + world.policies:016x}"))
-
-    def undo() -> None:
-        again = replace(before, generation=f"{0xE100 + world.policies:016x}")
-        world.chores.append(asyncio.ensure_future(put_in_force(world, again)))
-
-    return undo
-
-
-def _without(policy: Policy, region: str, generation: str) -> Policy:
-    kept = tuple(entry for entry in policy.fleet.clusters if entry.region != region)
-    names = {entry.name for entry in kept}
-
-    def trimmed(application: Application) -> Application:
-        return replace(
-            application,
-            workloads=tuple(
-                replace(item, placement=tuple(rule for rule in item.placement if rule.cluster in names))
-                for item in application.workloads
-            ),
-            dns=tuple(
-                replace(item, clusters=tuple(name for name in item.clusters if name in names))
-                for item in application.dns
-            ),
-        )
-
-    return replace(
-        policy,
-        generation=generation,
-        fleet=replace(policy.fleet, clusters=kept),
-        applications=tuple(trimmed(item) for item in policy.applications),
-    )
+    region = world.random.choice(REGIONS)
+    entries = world.written.fleet.clusters
+    return await leave_out(world, [entry.name for entry in entries if entry.region == region])
 
 
 @scripted("state-lost", "disk")

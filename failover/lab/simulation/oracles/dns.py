@@ -3,12 +3,15 @@
 from failover.lab.simulation import trace
 from failover.lab.simulation.fleet import TTL_S
 from failover.lab.simulation.world import World
+from failover.lab.twins.zone import TwinNameServer
 from failover.model.journal import StepDone
 from failover.model.plan import ChangeRecordsStep, Phase, RunKind
 from failover.model.records import RecordSet, RecordType
 
 from .base import Oracle, Runs
 
+LATELY_S = 8.0
+"""An answer, and its way into the journal."""
 OURS = frozenset({"shop.example.test.", "ledger.example.test."})
 
 
@@ -76,8 +79,13 @@ class NoStalePlan(Oracle):
     def __init__(self, world: World, runs: Runs) -> None:
         super().__init__(world, runs)
         self.verified: dict[tuple[str, str], float] = {}
+        self.answered: dict[str, float] = {}
+        """By zone: when any of its servers last answered."""
 
     def see(self, event: trace.Event) -> None:
+        for zone in self.world.zones.values():
+            if any(not _mute(server) for server in zone.servers):
+                self.answered[zone.zone.name] = event.at
         if isinstance(event, trace.Applied):
             if event.kind == "records":
                 assert isinstance(event.expected, tuple)
@@ -96,12 +104,18 @@ class NoStalePlan(Oracle):
             return
         self.verified[run.id, step.application] = event.at
         zone = next(one for one in self.world.zones.values() if one.zone.name == step.zone)
+        silent_s = event.at - self.answered.get(step.zone, float("-inf"))
+        self.must(
+            silent_s < LATELY_S,
+            event.at,
+            f"{done.step} is done, and no server of {step.zone} has answered for {silent_s:.1f} s",
+        )
         wanted = {change.after.name: tuple(sorted(change.after.values)) for change in step.changes}
         now = {name: _values(zone.current.record_sets.get((name, RecordType.A))) for name in wanted}
         if now != wanted:
             return  # somebody changed it since: what was verified a moment ago cannot be seen any more
         for server in zone.servers:
-            if server.stopped or server.faults.silent or server.faults.servfail:
+            if _mute(server):
                 continue
             seen = zone.seen_by(server).record_sets
             for name, values in wanted.items():
@@ -122,6 +136,10 @@ class NoStalePlan(Oracle):
                 event.at,
                 f"{run.id} takes {event.target} away {waited:.1f} s after its names",
             )
+
+
+def _mute(server: TwinNameServer) -> bool:
+    return bool(server.stopped or server.faults.silent or server.faults.servfail)
 
 
 def _values(item: RecordSet | None) -> tuple[str, ...]:

@@ -1,11 +1,15 @@
 """I23 to I26, I29: people's words, and the way home."""
 
 from failover.lab.simulation import trace
+from failover.lab.simulation.fleet import MOVED, TTL_S
 from failover.lab.simulation.world import World
 from failover.model.journal import IntentRecorded, PersonSaid, RunOpened
-from failover.model.plan import RunKind
+from failover.model.plan import RunKind, ScaleStep
 
-from .base import Oracle, Runs
+from .base import Opened, Oracle, Runs
+
+LATELY_S = 8.0
+"""What a controller has not seen yet: the age of a look at a cluster, and its way."""
 
 
 class PauseWins(Oracle):
@@ -125,18 +129,113 @@ class FailbackWhenStable(Oracle):
             )
 
 
+class HomeInStages(Oracle):
+    invariant, about = (
+        "I26",
+        "clients go home by stages, each after the old TTL, and only to what is ready there",
+    )
+
+    def __init__(self, world: World, runs: Runs) -> None:
+        super().__init__(world, runs)
+        self.brought: dict[tuple[str, str], dict[str, float]] = {}
+        """By run and name: the home addresses that it has published, and when."""
+
+    def see(self, event: trace.Event) -> None:
+        if not isinstance(event, trace.Applied) or event.change is None:
+            return
+        run = self.runs.of_intent(event.intent)
+        if run is None or run.plan.run_kind is not RunKind.FAILBACK:
+            return
+        for item in event.change.changes:
+            before = set(item.before.values if item.before else ())
+            home = {value for value in item.after.values if self.world.cluster_at(value) in run.plan.sources}
+            self._stage(event, run, item.after.name, home - before, others=bool(before - home))
+
+    def _stage(self, event: trace.Applied, run: Opened, name: str, added: set[str], *, others: bool) -> None:
+        if not added:
+            return
+        brought = self.brought.setdefault((run.id, name), {})
+        application = str(event.change.application) if event.change is not None else ""
+        returning = {
+            value
+            for part in run.plan.applications
+            for change in part.records
+            if change.after.name == name
+            for value in set(change.after.values) - set(change.before.values if change.before else ())
+            if self.world.cluster_at(value) in run.plan.sources
+        }
+        if others and not brought and len(returning) > 1:
+            self.must(added < returning, event.at, f"{run.id} brings all of {name} home at once")
+        last = max(brought.values(), default=float("-inf"))
+        waited = event.at - last
+        self.must(
+            waited >= TTL_S, event.at, f"{run.id} goes on with {name} {waited:.1f} s after its last stage"
+        )
+        for value in sorted(added - set(brought)):
+            self._ready(event, run, application, value)
+        brought |= dict.fromkeys(added, event.at)
+
+    def _ready(self, event: trace.Applied, run: Opened, application: str, value: str) -> None:
+        """What is to run at home runs there before its first clients come."""
+        cluster, ref = self.world.cluster_at(value), MOVED[application]
+        if (
+            cluster is None
+            or self.world.is_dead(cluster)
+            or ref not in self.world.clusters[cluster].workloads
+        ):
+            return  # lost in this very moment: the next turn sees it
+        grown = [
+            step.after
+            for step in run.plan.steps
+            if isinstance(step, ScaleStep) and step.cluster == cluster and step.workload == ref
+        ]
+        place = self.world.clusters[cluster]
+        if not grown or min(place.wanted_since(ref, event.at - LATELY_S)) < max(grown):
+            return  # somebody has just taken it back
+        ready = place.settle(ref).ready
+        self.must(
+            ready >= max(grown),
+            event.at,
+            f"{run.id} sends clients of {application} home to {cluster}, where {ready} of {max(grown)} are ready",
+        )
+
+
 class ConfigurationIsTransactional(Oracle):
-    invariant, about = "I29", "a plan is of a policy that was in force"
+    invariant, about = (
+        "I29",
+        "what is no policy changes nothing, what is one is followed whole, and a cluster that left it has not failed",
+    )
 
     def __init__(self, world: World, runs: Runs) -> None:
         super().__init__(world, runs)
         self.valid = {self.world.policy.generation}
+        self.named = {self.world.policy.generation: self._names()}
+
+    def _names(self) -> frozenset[str]:
+        return frozenset(str(entry.name) for entry in self.world.policy.fleet.clusters)
 
     def see(self, event: trace.Event) -> None:
-        self.valid.add(self.world.policy.generation)
-        if isinstance(event, trace.Journaled) and isinstance(event.entry.entry, RunOpened):
-            generation = event.entry.entry.plan.policy_generation
-            self.must(generation in self.valid, event.at, f"{event.entry.run} is of policy {generation}")
+        if self.world.policy.generation not in self.valid:
+            self.valid.add(self.world.policy.generation)
+            self.named[self.world.policy.generation] = self._names()
+        if not isinstance(event, trace.Journaled):
+            return
+        for life in self.world.lives:
+            if life.controller is not None and life.alive:
+                generation = life.controller.context.policy.generation
+                self.must(generation in self.valid, event.at, f"{life.holder} follows policy {generation}")
+        if not isinstance(event.entry.entry, RunOpened):
+            return
+        plan = event.entry.entry.plan
+        self.must(
+            plan.policy_generation in self.valid,
+            event.at,
+            f"{event.entry.run} is of policy {plan.policy_generation}",
+        )
+        strange = {str(name) for name in plan.sources} - self.named.get(plan.policy_generation, frozenset())
+        self.must(
+            not strange, event.at, f"{event.entry.run} moves away from {sorted(strange)}, which nobody named"
+        )
 
 
 PEOPLE = (
@@ -144,5 +243,6 @@ PEOPLE = (
     OverridesAreNamed,
     DryRunChangesNothing,
     FailbackWhenStable,
+    HomeInStages,
     ConfigurationIsTransactional,
 )

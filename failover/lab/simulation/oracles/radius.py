@@ -3,16 +3,15 @@
 from collections import defaultdict, deque
 
 from failover.lab.simulation import trace
-from failover.lab.simulation.fleet import API, BOOKS, REPLICAS, WEB
+from failover.lab.simulation.fleet import API, BOOKS, MOVED, REPLICAS, WEB
 from failover.lab.simulation.world import World
 from failover.model.ids import ClusterName
 from failover.model.journal import RunOpened
 from failover.model.plan import Phase, RunKind, ScaleStep, Step
 from failover.model.policy import OnShortage, WorkloadRef
 
-from .base import Opened, Oracle, Runs
+from .base import UNPLANNED, Opened, Oracle, Runs
 
-MOVED = {"shop": WEB, "ledger": API}
 HOUR_S, DAY_S = 3600.0, 86400.0
 
 
@@ -94,12 +93,13 @@ class CapacityFloor(Oracle):
         if not isinstance(event, trace.Applied) or event.kind != "records" or event.change is None:
             return
         run = self.runs.of_intent(event.intent)
-        if run is None or not run.automatic or run.plan.overrides:
+        if run is None or run.plan.overrides:
             return
         application = next(
             app for app in self.world.policy.applications if app.name == event.change.application
         )
-        if application.on_shortage is not OnShortage.HOLD or run.plan.run_kind is RunKind.STEERING:
+        holds = application.on_shortage is OnShortage.HOLD or run.plan.run_kind is RunKind.DRAIN
+        if run.plan.run_kind is RunKind.STEERING:
             return
         for item in event.change.changes:
             gone = set(item.before.values if item.before else ()) - set(item.after.values)
@@ -109,10 +109,11 @@ class CapacityFloor(Oracle):
             ready = sum(self._lately(str(name), MOVED[application.name]) for name in self._at(left))
             deleted = sum(ref == MOVED[application.name] for _, ref in self.world.deleted)
             demand = REPLICAS * (len(self.world.clusters) - deleted)
+            floor = application.floor if holds else 0
             self.must(
-                ready * 100 >= application.floor * demand,
+                ready > 0 and ready * 100 >= floor * demand,
                 event.at,
-                f"{run.id} moves {application.name} onto {ready} ready of {demand}, floor {application.floor} %",
+                f"{run.id} moves {application.name} onto {ready} ready of {demand}, floor {floor} %",
             )
 
     def _at(self, values: set[str]) -> list[ClusterName]:
@@ -261,4 +262,81 @@ class Velocity(Oracle):
         self.must(len(times) <= limit, event.at, f"{len(times)} changes went to {event.target} in a second")
 
 
-RADIUS = (BlastRadius, CapacityFloor, AddBeforeRemove, OneWriter, NoEmptyPlan, Velocity)
+class ShareOfTheFleet(Oracle):
+    invariant, about = "I12", "one change moves at most a share of what the fleet runs of a workload"
+
+    def __init__(self, world: World, runs: Runs) -> None:
+        super().__init__(world, runs)
+        self.most: dict[str, int] = defaultdict(int)
+        """By workload: the most that was ever wanted of it in the fleet. A plan was made for what ran some time before."""
+
+    def see(self, event: trace.Event) -> None:
+        if isinstance(event, trace.Journaled) and isinstance(event.entry.entry, RunOpened):
+            self._count()
+        if not isinstance(event, trace.Applied) or event.kind != "scale":
+            return
+        self._count()
+        run, share = self.runs.of_intent(event.intent), self.world.policy.guards.share_per_step
+        if share >= 1 or run is None or "share-per-step" in run.plan.overrides:
+            return
+        if not isinstance(event.after, int) or not isinstance(event.seen, int):
+            return
+        limit = max(1, int(share * self.most[event.workload] + 1e-9))
+        moved = abs(event.after - event.seen)
+        self.must(
+            moved <= limit,
+            event.at,
+            f"{run.id} moves {moved} of {event.workload} at {event.target} in one change, at most {limit} may move",
+        )
+
+    def _count(self) -> None:
+        for ref in (*MOVED.values(), BOOKS):
+            wanted = sum(
+                place.workloads[ref].wanted
+                for place in self.world.clusters.values()
+                if ref in place.workloads
+            )
+            self.most[str(ref)] = max(self.most[str(ref)], wanted)
+
+
+class ShedsForTheEarlier(Oracle):
+    invariant, about = (
+        "I9",
+        "where a later tier may be made to give up, nothing of an earlier one is left without a place beside it",
+    )
+
+    def see(self, event: trace.Event) -> None:
+        if not isinstance(event, trace.Journaled) or not isinstance(event.entry.entry, RunOpened):
+            return
+        run = self.runs.by_id[event.entry.run]
+        shop = self.world.policy.applications[0]
+        part = next((item for item in run.plan.applications if item.application == shop.name), None)
+        if shop.on_shortage is not OnShortage.SHED or run.plan.run_kind not in UNPLANNED:
+            return
+        if part is None or part.left_out is not None:
+            return
+        given = {
+            (shed.cluster, shed.workload): shed.after for item in run.plan.applications for shed in item.sheds
+        }
+        for row in part.placements:
+            if row.workload != WEB or row.after <= row.before:
+                continue
+            place = self.world.clusters[row.cluster]
+            kept = given.get((row.cluster, API), place.workloads[API].wanted if API in place.workloads else 0)
+            self.must(
+                not part.unplaced or not kept,
+                event.at,
+                f"{run.id} leaves {part.unplaced} of {shop.name} unplaced, and {row.cluster} keeps {kept} of {API}",
+            )
+
+
+RADIUS = (
+    BlastRadius,
+    CapacityFloor,
+    ShedsForTheEarlier,
+    AddBeforeRemove,
+    OneWriter,
+    NoEmptyPlan,
+    Velocity,
+    ShareOfTheFleet,
+)

@@ -1,0 +1,125 @@
+"""Controllers broken in what they move, and how much of it at once: radius, order, the way home, the policy they follow."""
+
+from dataclasses import replace
+from random import Random
+from typing import Any
+
+from failover.controller import app, policies, scale_steps, steady, waiting_steps
+from failover.execution import admission, machine, radius, safety, scale_rules
+from failover.model.errors import PolicyError
+from failover.model.journal import StepDone
+from failover.model.plan import WaitReadyStep
+from failover.planner import failback, forward, make, ramp, together
+
+from .breaking import Patch, no_record, nothing
+from .fleet import build_policy
+
+
+def no_limits() -> list[Patch]:
+    return [(radius, "_rate", nothing), (radius, "_at_once", nothing)]
+
+
+def wall_clock() -> list[Patch]:
+    from datetime import timedelta
+
+    return [
+        (steady.SteadyWall, "read", lambda self, now: now),
+        (steady.SteadyWall, "jump", lambda self, now: timedelta()),
+        (radius, "_at_once", nothing),
+    ]
+
+
+def floor_ignored() -> list[Patch]:
+    def ready(self: Any, run: Any, step: WaitReadyStep, states: Any) -> StepDone:
+        return StepDone(step=step.id, note="surely")
+
+    return [(waiting_steps.WaitingSteps, "_ready", ready)]
+
+
+def removes_first() -> list[Patch]:
+    return [
+        (machine, "_ready", lambda run, step: True),
+        (safety, "_on_plan", nothing),
+        (safety, "scale_refusals", nothing),
+    ]
+
+
+def two_writers() -> list[Patch]:
+    return [
+        (admission, "_single_writers", nothing),
+        (scale_rules, "_single_writer", nothing),
+        (forward, "_single_writer_refusal", no_record),
+    ]
+
+
+def into_the_source() -> list[Patch]:
+    from failover.controller import deciding
+    from failover.planner import plan as real
+
+    def plan(*arguments: Any, **named: Any) -> Any:
+        made = real(*arguments, **named)
+        if not made.sources:
+            return made
+        parts = tuple(
+            replace(part, placements=tuple(replace(row, cluster=made.sources[0]) for row in part.placements))
+            for part in made.applications
+        )
+        return replace(made, applications=parts)
+
+    return [(deciding, "make_plan", plan)]
+
+
+def no_velocity() -> list[Patch]:
+    return [(scale_steps.ScaleSteps, "_room", lambda self, cluster: 10_000), (safety, "_velocity", nothing)]
+
+
+def moves_too_much() -> list[Patch]:
+    return [
+        (make, "within_share", lambda world, part: part),
+        (admission, "_shares", nothing),
+        (scale_rules, "_share", nothing),
+    ]
+
+
+def sheds_nothing() -> list[Patch]:
+    return [(together, "_victims", lambda *_: [])]
+
+
+# -- the way home ----------------------------------------------------------------------------------------------------------
+
+
+def home_too_soon() -> list[Patch]:
+    return [(admission, "returned", nothing), (admission, "application_returned", nothing)]
+
+
+def home_at_once() -> list[Patch]:
+    real = ramp._stages
+    return [(ramp, "_stages", lambda application, ways: real(application, ways)[-1:])]
+
+
+def home_unready() -> list[Patch]:
+    return [(failback, "_wait", lambda *_, **__: [])]
+
+
+# -- policies --------------------------------------------------------------------------------------------------------------
+
+
+def half_a_policy() -> list[Patch]:
+    real = app.Controller._install_policy
+
+    def install(self: Any, policy: Any) -> None:
+        real(self, replace(policy, generation="half"))
+
+    return [(app.Controller, "_install_policy", install)]
+
+
+def takes_a_broken_file() -> list[Patch]:
+    real = policies.PolicySource.load
+
+    def load(self: Any) -> Any:
+        try:
+            return real(self)
+        except PolicyError:
+            return replace(build_policy(Random(1)), generation="broken", applications=())  # noqa: S311 - reproducible
+
+    return [(policies.PolicySource, "load", load)]
