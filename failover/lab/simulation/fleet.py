@@ -37,6 +37,7 @@ from failover.model.policy import (
     Zone,
 )
 from failover.model.records import RecordType
+from failover.model.resources import Resources
 
 PLACES = (
     ("alpha", "north", "north-a", "north-a1"),
@@ -76,6 +77,10 @@ SHELVES = ("north-a1", "south-a1", "west-a1")
 BEATING = ("north-a1", "south-a1")
 """Clusters that push heartbeats out."""
 REPLICAS = 4
+LARGE = Resources(cpu_m=5000, memory=128 << 20)
+"""What a replica asks for where room is short: three fit on a node, and all nine places of a cluster are taken."""
+BATCH = WorkloadRef(object_kind="Deployment", namespace="others", name="batch")
+"""What nobody told us of; it takes the last place where room is short."""
 TTL_S = 5
 SMALL_SHARE = 0.1
 """Of a workload's replicas in the fleet: one or two at once."""
@@ -169,7 +174,7 @@ def build_policy(random: Random, shape: Shape = WHOLE) -> Policy:
 
 def with_rules(policy: Policy, dice: Random) -> Policy:
     """Rules that only some fleets have: that a change moves no more than a share of a workload, and that a later tier gives up
-    replicas for an earlier one.
+    replicas for an earlier one (there room is short: `LARGE`).
     """
     share = dice.choices((1.0, SMALL_SHARE), (0.7, 0.3))[0]
     shop, *others = policy.applications

@@ -71,12 +71,17 @@ def _deleted(world: World, ref: WorkloadRef) -> int:
 
 
 def _tried(world: World, application: str) -> bool:
-    """A finished run that names what it could not place is a reason too; so is a person who overrode the floor."""
+    """A finished run that names what it could not place, or what was given up, is a reason too; so is a person who overrode
+    the floor.
+    """
     life = world.acting
     if life is None or life.controller is None:
         return False
     return any(
-        (run.state.value in ("partial", "aborted", "failed") or "capacity-floor" in run.plan.overrides)
-        and any(part.application == application for part in run.plan.applications)
+        (
+            (run.state.value in ("partial", "aborted", "failed") or "capacity-floor" in run.plan.overrides)
+            and any(part.application == application for part in run.plan.applications)
+        )
+        or any(shed.owner == application for part in run.plan.applications for shed in part.sheds)
         for run in life.controller.context.runs.values()
     )

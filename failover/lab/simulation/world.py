@@ -17,12 +17,26 @@ from failover.model.errors import FailoverError, Refused
 from failover.model.ids import ClusterName, RegionName, Subject, VantageName
 from failover.model.journal import IntentRecorded
 from failover.model.observation import Observation, Outcome, ProbeDefinition, Signal
-from failover.model.policy import Policy, WorkloadRef
+from failover.model.policy import OnShortage, Policy, WorkloadRef
 from failover.model.records import RecordSet, RecordType
 from failover.model.telemetry import TelemetryEvent
 
 from . import trace
-from .fleet import API, BOOKS, REPLICAS, SHELVES, TTL_S, WEB, WHOLE, ZONE, Shape, build_policy, with_rules
+from .fleet import (
+    API,
+    BATCH,
+    BOOKS,
+    LARGE,
+    REPLICAS,
+    SHELVES,
+    TTL_S,
+    WEB,
+    WHOLE,
+    ZONE,
+    Shape,
+    build_policy,
+    with_rules,
+)
 from .layers import Layers
 from .places import SimCluster, SimZone
 from .twins import LifeClock, SimClusterPort, SimProber, SimStorePort, SimZonePort
@@ -104,9 +118,13 @@ class World:
         self._furnish()
 
     def _furnish(self) -> None:
+        short = self.policy.applications[0].on_shortage is OnShortage.SHED
         for name, cluster in self.clusters.items():
-            cluster.add(WEB, REPLICAS)
-            cluster.add(API, REPLICAS)
+            for ref in (WEB, API):
+                workload = cluster.add(ref, REPLICAS)
+                workload.requests = LARGE if short else workload.requests
+            if short:
+                cluster.add(BATCH, 1).requests = LARGE
             if name in SHELVES:
                 cluster.add(BOOKS, 1 if name == SHELVES[0] else 0, single_writer=True)
             for application in ("", "shop"):

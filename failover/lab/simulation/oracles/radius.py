@@ -168,11 +168,15 @@ class AddBeforeRemove(Oracle):
             event.at,
             f"{run.id} takes {event.workload} at {event.target} away, and nothing says that it may",
         )
+        links = {step.id}  # what is given up little by little is followed by what grows
+        for item in run.plan.steps:
+            if isinstance(item, ScaleStep) and item.phase is Phase.SHED and links & set(item.needs):
+                links.add(item.id)
         grows = any(
             isinstance(item, ScaleStep)
             and item.after > item.before
             and (item.application, item.cluster) == (step.application, event.target)
-            and step.id in item.needs
+            and links & set(item.needs)
             for item in run.plan.steps
         )
         self.must(
@@ -305,10 +309,30 @@ class ShedsForTheEarlier(Oracle):
         "where a later tier may be made to give up, nothing of an earlier one is left without a place beside it",
     )
 
+    def __init__(self, world: World, runs: Runs) -> None:
+        super().__init__(world, runs)
+        self.troubled: set[str] = set()
+        """Clusters that something was wrong with, or that somebody set aside: whether they are a target is another question."""
+
     def see(self, event: trace.Event) -> None:
-        if not isinstance(event, trace.Journaled) or not isinstance(event.entry.entry, RunOpened):
-            return
-        run = self.runs.by_id[event.entry.run]
+        if isinstance(event, trace.Turned):
+            self.troubled.add(event.cluster)
+        elif isinstance(event, trace.Broke):
+            self._look()
+        elif isinstance(event, trace.Said) and event.verb == "cordon":
+            self.troubled |= set(map(str, self.world.clusters))
+        elif isinstance(event, trace.Journaled) and isinstance(event.entry.entry, RunOpened):
+            self._look()
+            self._opened(self.runs.by_id[event.entry.run], event.at)
+
+    def _look(self) -> None:
+        self.troubled |= {
+            str(name)
+            for name, place in self.world.clusters.items()
+            if place.api or place.faults.down or self.world.paths.has(("control", name))
+        }
+
+    def _opened(self, run: Opened, at: float) -> None:
         shop = self.world.policy.applications[0]
         part = next((item for item in run.plan.applications if item.application == shop.name), None)
         if shop.on_shortage is not OnShortage.SHED or run.plan.run_kind not in UNPLANNED:
@@ -319,13 +343,13 @@ class ShedsForTheEarlier(Oracle):
             (shed.cluster, shed.workload): shed.after for item in run.plan.applications for shed in item.sheds
         }
         for row in part.placements:
-            if row.workload != WEB or row.after <= row.before:
-                continue
             place = self.world.clusters[row.cluster]
+            if row.workload != WEB or row.cluster in {*run.plan.sources, *self.troubled}:
+                continue
             kept = given.get((row.cluster, API), place.workloads[API].wanted if API in place.workloads else 0)
             self.must(
                 not part.unplaced or not kept,
-                event.at,
+                at,
                 f"{run.id} leaves {part.unplaced} of {shop.name} unplaced, and {row.cluster} keeps {kept} of {API}",
             )
 
