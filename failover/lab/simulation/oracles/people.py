@@ -139,11 +139,17 @@ class HomeInStages(Oracle):
         super().__init__(world, runs)
         self.brought: dict[tuple[str, str], dict[str, float]] = {}
         """By run and name: the home addresses that it has published, and when."""
+        self.grown: dict[tuple[str, str, str], float] = {}
+        """When a run last set a workload's replicas in a cluster."""
 
     def see(self, event: trace.Event) -> None:
-        if not isinstance(event, trace.Applied) or event.change is None:
+        if not isinstance(event, trace.Applied):
             return
         run = self.runs.of_intent(event.intent)
+        if run is not None and event.kind == "scale":
+            self.grown[run.id, event.target, event.workload] = event.at
+        if event.change is None:
+            return
         if run is None or run.plan.run_kind is not RunKind.FAILBACK:
             return
         for item in event.change.changes:
@@ -190,7 +196,12 @@ class HomeInStages(Oracle):
             if isinstance(step, ScaleStep) and step.cluster == cluster and step.workload == ref
         ]
         place = self.world.clusters[cluster]
-        if not grown or min(place.wanted_since(ref, event.at - LATELY_S)) < max(grown):
+        set_at = self.grown.get((run.id, str(cluster), str(ref)))
+        if not grown:
+            return
+        if set_at is not None and min(place.wanted_since(ref, max(set_at + 1e-6, event.at - LATELY_S))) < max(
+            grown
+        ):
             return  # somebody has just taken it back
         ready = place.settle(ref).ready
         self.must(
