@@ -143,9 +143,11 @@ class Cycle:
         return _unfinished(self._ends(head, "failback"))
 
     def _wake(self) -> bool:
-        """Let the frozen controller go on, once another has finished what it began. True if it was frozen till now."""
+        """Let the frozen controller go on, once another has finished what it began, and leads. True if it was frozen till now."""
         if self._strike.blow != "stop" or len(self.trace.told("WOKE")) == len(self.trace.told("STRIKE")):
             return False
+        sleeper = self.lab.running["first"].pid
+        self._until(lambda: self._acting() not in (0, sleeper), "another controller leads")
         os.kill(self.lab.running["first"].pid, signal.SIGCONT)
         self._until(lambda: self.trace.told("OUTCOME"), "the woken controller has tried to go on")
         time.sleep(1.5)  # and has gone on trying, if it is not stopped by what it was told

@@ -148,7 +148,8 @@ def watch_connections(points: Points) -> None:
     async def exchanging(
         self: Any, message: Any, *, timeout_s: float, before_send: Callable[[], None] | None = None
     ) -> Any:
-        if message.opcode() != dns.opcode.UPDATE:
+        # An update without anything to update asks whether its prerequisites hold: whoever slept may ask.
+        if message.opcode() != dns.opcode.UPDATE or not message.update:
             return await exchange(self, message, timeout_s=timeout_s, before_send=before_send)
 
         slept: list[bool] = []

@@ -29,7 +29,7 @@ from failover.model.permit import Permit
 from failover.model.plan import ScaleField
 from failover.model.policy import WorkloadRef
 from failover.model.ports import Clock
-from failover.model.resources import places_on, total
+from failover.model.resources import CPU, places_on, total
 
 
 @dataclass(slots=True)
@@ -111,11 +111,12 @@ class ClusterWorld:
     def set_replicas(self, ref: WorkloadRef, replicas: int, manager: str) -> None:
         """As any writer would; room on the nodes bounds what becomes ready."""
         workload = self.settle(ref)
-        workload.wanted = replicas
         workload.version += 1
         workload.managers = (*(name for name in workload.managers if name != manager), manager)
         workload.ready = min(workload.ready, replicas)
-        room = sum(places_on(free, workload.requests) for free in self.free(self.requested()))
+        workload.wanted = workload.ready
+        room = sum(places_on(free, workload.requests) for free in self.free())
+        workload.wanted = replicas
         fits = min(replicas, workload.ready + room)
         if fits > workload.ready:
             workload.ripening.append((self.clock.now().mono + self.ready_s, fits))
@@ -128,18 +129,21 @@ class ClusterWorld:
                 amounts[name] = amounts.get(name, 0) + amount * item.wanted
         return Resources.of(amounts)
 
-    def free(self, requested: Resources) -> list[Resources]:
-        """What each node has free (replicas are spread evenly)."""
-        nodes, asked = self.nodes, requested.by_name()
-        return [
-            Resources.of(
-                {
-                    name: max(0, amount - (asked.get(name, 0) + nodes - 1 - node) // nodes)
-                    for name, amount in self.node_size.amounts()
-                }
-            )
-            for node in range(nodes)
-        ]
+    def free(self) -> list[Resources]:
+        """What each node has free: every replica went to the node that had most, and what no node holds waits."""
+        nodes = [self.node_size.by_name() for _ in range(self.nodes)]
+        for workload in self.workloads.values():
+            asked = list(workload.requests.by_name().items())
+            for _ in range(workload.wanted):
+                fitting = [
+                    node for node in nodes if all(node.get(name, 0) >= amount for name, amount in asked)
+                ]
+                if not fitting:
+                    break
+                most = max(fitting, key=lambda node: node[CPU])
+                for name, amount in asked:
+                    most[name] = most.get(name, 0) - amount
+        return [Resources.of(node) for node in nodes]
 
 
 class TwinCluster:
@@ -163,7 +167,7 @@ class TwinCluster:
             nodes_ready=world.nodes,
             nodes=tuple(
                 NodeState(name=f"node-{number}", free=free, whole=world.node_size)
-                for number, free in enumerate(world.free(requested))
+                for number, free in enumerate(world.free())
             ),
             allocatable=total([world.node_size] * world.nodes),
             requested=requested,
