@@ -240,10 +240,16 @@ class World:
             return True  # history that was restored away: nobody can know of it
         return bool(found.state.value == "awaiting-approval" or found.halted is not None)
 
+    def put_back(self, disk: StoreDisk) -> None:
+        """Another copy of the state stands in its place, and what was on the one before is not on it."""
+        self.disk.restore(disk)
+        self.kept_upto, self.kept = 0, set()
+        self.note(trace.Lived(at=self.mono, holder="", what="restored"))
+
     def is_kept(self, intent: str) -> bool:
         """Whether an intent is in the journal as a power cut would leave it."""
         journal = self.disk.synced().journal
-        if self.kept_upto > len(journal):
+        if self.kept_upto > len(journal):  # a power cut took the end away
             self.kept_upto, self.kept = 0, set()
         if not self.disk.lying:
             for line in journal[self.kept_upto :]:

@@ -190,9 +190,8 @@ async def database_restored(world: World) -> None:
     """The machine dies, and somebody puts back the copy of some time ago: the newest that was taken, at least the first."""
     for life in [item for item in world.lives if item.alive]:
         await world.kill(life)
-    world.disk.restore(world.backups[0])
+    world.put_back(world.backups[0])
     world.say("the database of some time ago is put back")
-    world.note(trace.Lived(at=world.mono, holder="", what="restored"))
     world.boot()
 
 

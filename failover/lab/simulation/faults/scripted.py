@@ -137,8 +137,6 @@ async def state_lost(world: World) -> None:
     """The machine and its disk are gone; a controller is started elsewhere, with an empty state directory."""
     for life in [item for item in world.lives if item.alive]:
         await world.kill(life)
-    world.disk.restore(StoreDisk(install_id="twin-anew"))
-    world.kept_upto, world.kept = 0, set()
+    world.put_back(StoreDisk(install_id="twin-anew"))
     world.say("the state directory is gone; a new one is begun")
-    world.note(trace.Lived(at=world.mono, holder="", what="restored"))
     world.boot()
