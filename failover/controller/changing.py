@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
+from failover.controller.changes import Permits
 from failover.controller.context import Context
 from failover.controller.effects import Effect, send
 from failover.execution.admission import is_automatic
@@ -20,6 +21,7 @@ from failover.model.journal import (
     Entry,
     Intent,
     IntentRecorded,
+    RaiseFence,
     Run,
     RunHalted,
     RunState,
@@ -88,28 +90,29 @@ async def change_all(
     permitted: list[tuple[Intent, Permit]] = []
     refused: list[Entry] = []
     situation = context.situation(evidence=run.citations)
-    for step, change in wanted:
-        intent = compose(context, run, step, change)
-        answer = grant(intent, run, situation)
-        if isinstance(answer, Permit):
-            permitted.append((intent, answer))
-            situation = situation.sending(change.target)
-        elif answer.code in WAITING and _patient(context, run, step):
-            continue
-        elif answer.code in HALTING:
-            await halt(context, run, answer)
+    with context.changes.permits() as permits:
+        for step, change in wanted:
+            intent = compose(context, run, step, change)
+            answer = grant(intent, run, situation)
+            if isinstance(answer, Permit):
+                permitted.append((intent, answer))
+                _hold(permits, intent)
+                situation = situation.sending(change.target)
+            elif answer.code in WAITING and _patient(context, run, step):
+                continue
+            elif answer.code in HALTING:
+                await halt(context, run, answer)
+                return
+            else:
+                refused.append(StepFailed(step=step, refusal=answer))
+        entries: list[Entry] = [*refused, *(IntentRecorded(intent=intent) for intent, _ in permitted)]
+        if not entries:
+            await context.ports.clock.sleep(0.05)
             return
-        else:
-            refused.append(StepFailed(step=step, refusal=answer))
-    entries: list[Entry] = [*refused, *(IntentRecorded(intent=intent) for intent, _ in permitted)]
-    if not entries:
-        await context.ports.clock.sleep(0.05)
-        return
-    await context.append([(run.id, entry) for entry in entries])
-    gate = asyncio.Semaphore(parallel)
-    effects = await asyncio.gather(
-        *(_send_one(context, intent, permit, gate) for intent, permit in permitted)
-    )
+        await context.append([(run.id, entry) for entry in entries])
+        gate = asyncio.Semaphore(parallel)
+        sends = (_send_one(context, intent, permit, gate, permits) for intent, permit in permitted)
+        effects = await asyncio.gather(*sends)
     await _record(context, run, [intent for intent, _ in permitted], effects, completed)
 
 
@@ -122,8 +125,16 @@ async def change_one(
     answer = grant(intent, run, context.situation(evidence=run.citations))
     if not isinstance(answer, Permit):
         return answer
-    await context.append([(run.id, IntentRecorded(intent=intent))])
-    return intent, await _send_one(context, intent, answer, asyncio.Semaphore(1))
+    with context.changes.permits() as permits:
+        _hold(permits, intent)
+        await context.append([(run.id, IntentRecorded(intent=intent))])
+        return intent, await _send_one(context, intent, answer, asyncio.Semaphore(1), permits)
+
+
+def _hold(permits: Permits, intent: Intent) -> None:
+    """From now on it counts as sent (I12). The raising of a fence never does."""
+    if not isinstance(intent.change, RaiseFence):
+        permits.hold(intent.change.target)
 
 
 def _patient(context: Context, run: Run, step: StepId) -> bool:
@@ -136,8 +147,11 @@ def _patient(context: Context, run: Run, step: StepId) -> bool:
     return (context.now().wall - could_go_since(run, planned)).total_seconds() <= PATIENCE_S
 
 
-async def _send_one(context: Context, intent: Intent, permit: Permit, gate: asyncio.Semaphore) -> Effect:
+async def _send_one(
+    context: Context, intent: Intent, permit: Permit, gate: asyncio.Semaphore, permits: Permits
+) -> Effect:
     async with gate:
+        permits.spend(intent.change.target)
         if not permit.still_good(context.now().mono):
             return Effect(
                 result=EffectResult.UNAVAILABLE, detail="the lease, less its margin, ran out before sending"

@@ -1,12 +1,12 @@
 """What the parts of one controller share: ports, the policy in force, health, people's words, runs, and the journal."""
 
 import asyncio
-from collections import defaultdict, deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 
+from failover.controller.changes import Changes
 from failover.controller.leadership import Leadership
 from failover.controller.people import PEOPLE_KEY, People
 from failover.controller.ports import Ports
@@ -33,29 +33,6 @@ from failover.policy.windows import active
 
 MARKS_KEPT = 10_000
 RUNS_KEPT = 200
-
-
-class Changes:
-    """How many changes were sent to each target in the last second, and when the latest one was (I12)."""
-
-    def __init__(self) -> None:
-        self._sent: dict[str, deque[float]] = defaultdict(deque)
-        self._latest: dict[str, float] = {}
-
-    def note(self, target: str, now_mono: float) -> None:
-        self._sent[target].append(now_mono)
-        self._latest[target] = now_mono
-
-    def latest(self) -> dict[str, float]:
-        """Monotonic second of the latest change by target."""
-        return dict(self._latest)
-
-    def last_second(self, now_mono: float) -> dict[str, int]:
-        """Counts by target."""
-        for times in self._sent.values():
-            while times and times[0] <= now_mono - 1.0:
-                times.popleft()
-        return {target: len(times) for target, times in self._sent.items() if times}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -290,7 +267,7 @@ class Context:
             history=tuple(summarise(run, self.policy.fleet) for run in self.runs.values()),
             person_evidence=evidence,
             sent_last_second=self.changes.last_second(now.mono),
-            last_sent=self.changes.latest(),
+            last_sent=self.changes.last_sent(now.mono),
             owned=self.owned,
         )
 

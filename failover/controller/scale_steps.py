@@ -70,7 +70,7 @@ class ScaleSteps:
     def _room(self, cluster: ClusterName) -> int:
         """How many changes may go to this cluster now (I12)."""
         changes, now = self._context.changes, self._context.now().mono
-        last = changes.latest().get(cluster)
+        last = changes.last_sent(now).get(cluster)
         return room(
             self._context.policy.guards.changes_per_second,
             sent_last_second=changes.last_second(now).get(cluster, 0),

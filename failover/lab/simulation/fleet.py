@@ -50,13 +50,21 @@ PLACES = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shape:
-    """How large a fleet is. `clusters` are of `PLACES`; `watching`: regions with a vantage
-    of their own, besides the controller's and one elsewhere.
+    """How large a fleet is, and what is scarce there. `clusters` are of `PLACES`; `watching`: regions with a vantage
+    of their own, besides the controller's and one elsewhere. `share`: of a workload's replicas in the fleet that one change may
+    move; `short`: there is no room to spare (`LARGE`), and a later tier gives up replicas for an earlier one.
     """
 
     name: str
     clusters: tuple[str, ...]
     watching: tuple[str, ...]
+    share: float = 1.0
+    short: bool = False
+
+    def scarce(self, *, share: float, short: bool) -> "Shape":
+        """The same fleet with these rules, by another name."""
+        words = (self.name, *(("by-tenths",) if share < 1 else ()), *(("short",) if short else ()))
+        return replace(self, name="-".join(words), share=share, short=short)
 
 
 WHOLE = Shape(
@@ -64,7 +72,14 @@ WHOLE = Shape(
 )
 FEW_EYES = replace(WHOLE, name="few-eyes", watching=("south",))
 SMALL = Shape(name="small", clusters=("north-a1", "south-a1", "west-a1"), watching=("south",))
-SHAPES = {shape.name: shape for shape in (WHOLE, FEW_EYES, SMALL)}
+SMALL_SHARE = 0.1
+SHAPES = {
+    shape.name: shape
+    for size in (WHOLE, FEW_EYES, SMALL)
+    for shape in (
+        size.scarce(share=share, short=short) for share in (1.0, SMALL_SHARE) for short in (False, True)
+    )
+}
 APEX = "example.test."
 ZONE = ZoneName("example-test")
 WEB = WorkloadRef(object_kind="Deployment", namespace="shop", name="web")
@@ -82,8 +97,6 @@ LARGE = Resources(cpu_m=5000, memory=128 << 20)
 BATCH = WorkloadRef(object_kind="Deployment", namespace="others", name="batch")
 """What nobody told us of; it takes the last place where room is short."""
 TTL_S = 5
-SMALL_SHARE = 0.1
-"""Of a workload's replicas in the fleet: one or two at once."""
 TIMING = Timing(
     profile=Profile.FAST,
     interval_s=5.0,
@@ -99,7 +112,10 @@ TIMING = Timing(
 
 def shape_of(seed: int) -> Shape:
     """Which fleet a seed plays."""
-    return Random(f"fleet/{seed}").choices((WHOLE, FEW_EYES, SMALL), (1, 1, 1))[0]  # noqa: S311 - reproducible, not secret
+    size = Random(f"fleet/{seed}").choices((WHOLE, FEW_EYES, SMALL), (1, 1, 1))[0]  # noqa: S311 - reproducible, not secret
+    dice = Random(f"rules/{seed}")  # noqa: S311 - reproducible, not secret
+    share = dice.choices((1.0, SMALL_SHARE), (0.7, 0.3))[0]
+    return size.scarce(share=share, short=dice.random() < 0.3)
 
 
 def build_policy(random: Random, shape: Shape = WHOLE) -> Policy:
@@ -135,7 +151,8 @@ def build_policy(random: Random, shape: Shape = WHOLE) -> Policy:
         workloads=(Workload(ref=WEB, placement=rules),),
         dns=(_name("shop", names),),
         floor=random.choice((60, 100)),
-        on_shortage=random.choice((OnShortage.HOLD, OnShortage.PARTIAL)),
+        on_shortage=_on_shortage(random, shape),
+        tier=1,
         data_probe=DataProbe(path="/shop"),
     )
     ledger = Application(
@@ -152,6 +169,7 @@ def build_policy(random: Random, shape: Shape = WHOLE) -> Policy:
         dns=(_name("ledger", names),),
         floor=60,
         on_shortage=OnShortage.PARTIAL,
+        tier=2,
     )
     zone = Zone(
         name=ZONE,
@@ -168,23 +186,8 @@ def build_policy(random: Random, shape: Shape = WHOLE) -> Policy:
             per_hour=random.choice((1, 2, 4)),
             per_day=random.choice((2, 8)),
             changes_per_second=random.choice((1.0, 100.0)),
+            share_per_step=shape.share,
         ),
-    )
-
-
-def with_rules(policy: Policy, dice: Random) -> Policy:
-    """Rules that only some fleets have: that a change moves no more than a share of a workload, and that a later tier gives up
-    replicas for an earlier one (there room is short: `LARGE`).
-    """
-    share = dice.choices((1.0, SMALL_SHARE), (0.7, 0.3))[0]
-    shop, *others = policy.applications
-    if dice.random() < 0.3:
-        shop = replace(shop, on_shortage=OnShortage.SHED, tier=1)
-        others = [replace(item, tier=2) for item in others]
-    return replace(
-        policy,
-        guards=replace(policy.guards, share_per_step=share),
-        applications=(shop, *others),
     )
 
 
@@ -192,6 +195,11 @@ def edited(policy: Policy, random: Random) -> Policy:
     """The same fleet after somebody edited a file: another floor."""
     shop = replace(policy.applications[0], floor=random.choice((60, 80, 100)))
     return replace(policy, applications=(shop, *policy.applications[1:]))
+
+
+def _on_shortage(random: Random, shape: Shape) -> OnShortage:
+    drawn = random.choice((OnShortage.HOLD, OnShortage.PARTIAL))
+    return OnShortage.SHED if shape.short else drawn
 
 
 def _name(application: str, clusters: tuple[ClusterName, ...]) -> DNSName:

@@ -30,6 +30,10 @@ class Layers:
     def __bool__(self) -> bool:
         return bool(self._layers)
 
+    def on(self) -> tuple[Any, ...]:
+        """Whatever something lies on."""
+        return tuple(self._layers)
+
     def has(self, key: Any) -> bool:
         return key in self._layers
 

@@ -17,7 +17,7 @@ from failover.model.errors import FailoverError, Refused
 from failover.model.ids import ClusterName, RegionName, Subject, VantageName
 from failover.model.journal import IntentRecorded
 from failover.model.observation import Observation, Outcome, ProbeDefinition, Signal
-from failover.model.policy import OnShortage, Policy, WorkloadRef
+from failover.model.policy import Policy, WorkloadRef
 from failover.model.records import RecordSet, RecordType
 from failover.model.telemetry import TelemetryEvent
 
@@ -35,7 +35,6 @@ from .fleet import (
     ZONE,
     Shape,
     build_policy,
-    with_rules,
 )
 from .layers import Layers
 from .places import SimCluster, SimZone
@@ -73,8 +72,7 @@ class World:
     def __init__(self, seed: int, shape: Shape = WHOLE) -> None:
         self.random = random.Random(seed)  # noqa: S311 - reproducible, not secret
         self.clock = VirtualClock()
-        rules = random.Random(f"rules/{seed}")  # noqa: S311 - reproducible, not secret
-        self.policy: Policy = with_rules(build_policy(self.random, shape), rules)
+        self.policy: Policy = build_policy(self.random, shape)
         self.policies = 0
         self.written = self.policy
         """The policy that would be in force if none of the clusters `left_out` were."""
@@ -115,15 +113,14 @@ class World:
         self.thawed = float("-inf")
         """When a process that was frozen last went on."""
         self._beats = 0
-        self._furnish()
+        self._furnish(shape)
 
-    def _furnish(self) -> None:
-        short = self.policy.applications[0].on_shortage is OnShortage.SHED
+    def _furnish(self, shape: Shape) -> None:
         for name, cluster in self.clusters.items():
             for ref in (WEB, API):
                 workload = cluster.add(ref, REPLICAS)
-                workload.requests = LARGE if short else workload.requests
-            if short:
+                workload.requests = LARGE if shape.short else workload.requests
+            if shape.short:
                 cluster.add(BATCH, 1).requests = LARGE
             if name in SHELVES:
                 cluster.add(BOOKS, 1 if name == SHELVES[0] else 0, single_writer=True)

@@ -326,10 +326,12 @@ class ShedsForTheEarlier(Oracle):
             self._opened(self.runs.by_id[event.entry.run], event.at)
 
     def _look(self) -> None:
+        everything = set(map(str, self.world.clusters))
+        if any(state.faults for state in self.world.vantages.values()) or self.world.paths.has("own-network"):
+            self.troubled |= everything
+        self.troubled |= everything & {str(key[-1]) for key in self.world.paths.on()}
         self.troubled |= {
-            str(name)
-            for name, place in self.world.clusters.items()
-            if place.api or place.faults.down or self.world.paths.has(("control", name))
+            str(name) for name, place in self.world.clusters.items() if place.api or place.faults.down
         }
 
     def _opened(self, run: Opened, at: float) -> None:
