@@ -43,9 +43,16 @@ class RunSummary:
 
 
 def summarise(run: Run, fleet: Fleet) -> RunSummary:
-    """A run's summary; clusters that left the policy are left out of its regions."""
+    """A run's summary. Of a cluster that left the policy nobody knows the region: while the run goes on it counts as one of its
+    own, for something is on the way; afterwards it is left out, for nothing can be brought home to it.
+    """
     region_of = {entry.name: entry.region for entry in fleet.clusters}
-    regions = dict.fromkeys(region_of[name] for name in run.plan.sources if name in region_of)
+    places = [
+        region_of.get(name, RegionName(name))
+        for name in run.plan.sources
+        if name in region_of or not run.state.final
+    ]
+    regions = dict.fromkeys(places)
     moving = run.plan.run_kind in MOVING
     return RunSummary(
         id=run.id,

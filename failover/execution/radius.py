@@ -75,12 +75,15 @@ def _brought_home(item: RunSummary, history: Iterable[RunSummary]) -> set[Applic
 
 
 def _rate(regions: set[str], history: tuple[RunSummary, ...], situation: Situation) -> Iterator[Refusal]:
-    """Automatic moves that changed something. Going on with a region that is away already is not another move."""
+    """Automatic moves that changed something. Going on with a region that is away already is not another move; one away from
+    clusters that have left the policy since is.
+    """
     guards = situation.policy.guards
     moves = [
         item
         for item in history
-        if _counts(item) and (_brought_home(item, history) or not set(item.regions) <= regions)
+        if _counts(item)
+        and (not item.regions or _brought_home(item, history) or not set(item.regions) <= regions)
     ]
     for seconds, limit, word in ((3600, guards.per_hour, "hour"), (86400, guards.per_day, "day")):
         recent = [item for item in moves if situation.now.wall - item.opened_at < timedelta(seconds=seconds)]

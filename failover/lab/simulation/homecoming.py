@@ -4,7 +4,7 @@ from random import Random
 
 from failover.controller.context import Context
 
-from .world import World
+from .world import PACE, World
 
 TRY_EVERY_S = 5.0
 WAITS = "awaiting-approval"
@@ -38,7 +38,9 @@ async def ask_for_balance(world: World, dice: Random) -> None:
 
 
 async def answer_what_waits(world: World) -> None:
-    """Approve or abort every run that waits for a person; what cannot be approved any more is aborted."""
+    """Approve or abort every run that waits for a person; what cannot be approved any more is aborted. Then the controller has
+    the time to think anew.
+    """
     context = _context(world)
     waiting = [] if context is None else [run.id for run in context.open_runs() if run.state.value == WAITS]
     for run in waiting:
@@ -47,6 +49,8 @@ async def answer_what_waits(world: World) -> None:
             answer = await world.command("approve", run=run, reason="looks right")
         if "error" in answer:
             await world.command("abort", run=run, reason="not now")
+    if waiting:
+        await world.clock.sleep(PACE.reconsider_s + 2 * PACE.tick_s)
 
 
 def _away(world: World) -> list[str]:
