@@ -6,7 +6,7 @@ minimums as best effort, groups, spread that may be left) bound nothing.
 
 import numpy as np
 from scipy.optimize import Bounds, LinearConstraint, linprog, milp
-from scipy.sparse import csr_matrix, vstack
+from scipy.sparse import csr_matrix, hstack, vstack
 
 from failover.planner.joint.arrays import Prepared
 from failover.planner.joint.spread import Spreads
@@ -41,18 +41,27 @@ def most_by_tier(prepared: Prepared) -> list[float]:
     return found
 
 
-def most_in_whole_replicas(prepared: Prepared, seconds: float) -> list[float]:
-    """The same in whole replicas (a mixed-integer program with a time limit for each tier)."""
+def most_in_whole_replicas(prepared: Prepared, seconds: float, held: np.ndarray | None = None) -> list[float]:
+    """The same in whole replicas (a mixed-integer program with a time limit for each tier).
+
+    `held` [P]: what a plan holds; its minimums are kept then: of each demand as many replicas stand where a minimum asks for
+    them as in the plan, at whichever sites. Without, minimums bound nothing.
+    """
     rows, matrix, limits, upper = _program(prepared)
+    number = len(rows)
+    if held is not None:
+        matrix, limits = _with_minimums(prepared, rows, matrix, limits, held)
+    others = matrix.shape[1] - number
     tiers = prepared.tier[prepared.demand[rows]]
+    most = np.concatenate((np.floor(upper), prepared.minimum[rows][:others]))
     found: list[float] = []
     for tier in np.unique(prepared.tier):
-        wanted = (tiers == tier).astype(float)
+        wanted = np.concatenate(((tiers == tier).astype(float), np.zeros(others)))
         result = milp(
             -wanted,
             constraints=LinearConstraint(matrix, ub=limits),
-            bounds=Bounds(np.zeros(len(rows)), np.floor(upper)),
-            integrality=np.ones(len(rows)),
+            bounds=Bounds(np.zeros(len(wanted)), most),
+            integrality=np.ones(len(wanted)),
             options={"time_limit": seconds},
         )
         if result.x is None:
@@ -62,6 +71,27 @@ def most_in_whole_replicas(prepared: Prepared, seconds: float) -> list[float]:
         matrix = vstack((matrix, csr_matrix(-wanted)), format="csr")
         limits = np.append(limits, -best + 0.5)
     return found
+
+
+def _with_minimums(
+    prepared: Prepared, rows: np.ndarray, matrix: csr_matrix, limits: np.ndarray, held: np.ndarray
+) -> tuple[csr_matrix, np.ndarray]:
+    """One more variable for each row, its replicas that a minimum asks for, and how many of them a demand keeps."""
+    number = len(rows)
+    at_minimum, kept = np.arange(number), np.minimum(prepared.minimum, held)
+    no_more = (
+        np.repeat((1.0, -1.0), number),
+        (np.tile(at_minimum, 2), np.concatenate((at_minimum + number, at_minimum))),
+    )
+    enough = (-np.ones(number), (prepared.demand[rows], at_minimum + number))
+    demands = len(prepared.demands)
+    blocks = (
+        hstack((matrix, csr_matrix((matrix.shape[0], number)))),
+        csr_matrix(no_more, shape=(number, 2 * number)),
+        csr_matrix(enough, shape=(demands, 2 * number)),
+    )
+    owed = np.bincount(prepared.demand[rows], weights=kept[rows], minlength=demands)
+    return vstack(blocks, format="csr"), np.concatenate((limits, np.zeros(number), -owed))
 
 
 def cheapest(prepared: Prepared, spreads: Spreads, held: np.ndarray) -> float:
