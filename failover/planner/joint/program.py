@@ -12,7 +12,7 @@ Sources: Mehrotra, "On the implementation of a primal-dual interior point method
 central path is that of Kojima, Megiddo, Noma and Yoshise (1991).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -149,14 +149,48 @@ def _joined(
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """`parts` [p]: replicas at each of `rows`, in fractions. `gain` [p]: what one is worth there beyond what it is worth to its
+    demand elsewhere. `price` [S * R]: of all that is free of each site's resources.
+    """
+
+    parts: Floats
+    gain: Floats
+    price: Floats
+
+
 def solve(program: Program) -> Floats:
     """[p]: replicas at each of `rows`, in fractions. Where numbers fail on the way, those reached so far: all are feasible."""
+    return _grained(_walk(program).primal[: len(program.rows)])
+
+
+def answer(program: Program, cells: int) -> Answer:
+    """The same with its multipliers; the first `cells` are the sites' resources. Made for programs of few of a fleet's sites:
+    what no row loads is left out of the dense system.
+    """
+    used, at = np.unique(program.cell, return_inverse=True)
+    path = _walk(replace(program, cell=at.reshape(program.cell.shape), cells=len(used)))
+    rows, (demand, capacity) = len(program.rows), path.multipliers()
+    price = np.zeros(program.cells)
+    price[used] = capacity
+    return Answer(
+        _grained(path.primal[:rows]),
+        _grained((program.worth - demand[program.owner])[:rows]),
+        _grained(price[:cells]),
+    )
+
+
+def _walk(program: Program) -> "_Path":
     path = _Path(program)
     for _ in range(STEPS_MAX):
         if path.gap() <= GAP or not path.step():
             break
-    x = path.primal[: len(program.rows)]
-    found: Floats = np.round(x * GRAIN) / GRAIN
+    return path
+
+
+def _grained(values: Floats) -> Floats:
+    found: Floats = np.round(values * GRAIN) / GRAIN
     return found
 
 
@@ -203,6 +237,11 @@ class _Path:
         demand = 2.0 * highest + below
         slack = self._paid(demand, capacity) + bounds - program.worth
         self.dual = np.concatenate((slack, demand, capacity, bounds))
+
+    def multipliers(self) -> tuple[Floats, Floats]:
+        """Of the demands and of the capacities."""
+        _, demands, capacity, _ = self._parts
+        return self.dual[demands], self.dual[capacity]
 
     def gap(self) -> float:
         """Between this point and the bound that its multipliers prove, in replicas of the lowest tier."""

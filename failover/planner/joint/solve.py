@@ -16,11 +16,12 @@ from failover.planner.joint.prices import shadow_prices, sizes
 from failover.planner.joint.problem import Problem
 from failover.planner.joint.program import affords
 from failover.planner.joint.rebalance import move_survivors
+from failover.planner.joint.repack import Repack
 from failover.planner.joint.repair import Repair, SiteIndex
 from failover.planner.joint.shed import Given, give_back, shed_for
 from failover.planner.joint.solution import Placement
 from failover.planner.joint.spread import Spreads, find_spreads
-from failover.planner.joint.state import State, rows_of_demands
+from failover.planner.joint.state import State, missing_by_tier, rows_of_demands
 
 ITERATIONS = 18
 ITERATIONS_AGAIN = 5
@@ -103,7 +104,7 @@ class Engine:
     def _lost(self, state: State) -> Placement:
         # A thousand losses are asked for at once: here it is the fleet that must be small.
         more = more_rounds(len(self.prepared.site))
-        given = self._place(state, ATTEMPTS_LOSS, ITERATIONS_LOSS, 0, more=more)
+        given = self._place(state, ATTEMPTS_LOSS, ITERATIONS_LOSS, 0, more=more, repacks=False)
         return Placement(self.prepared, self.spreads, state, tuple(given), ())
 
     def _is_little(self, state: State) -> bool:
@@ -166,9 +167,18 @@ class Engine:
         return state
 
     def _place(
-        self, state: State, attempts: int, iterations: int, again: int, *, more: int = MORE_ROUNDS
+        self,
+        state: State,
+        attempts: int,
+        iterations: int,
+        again: int,
+        *,
+        more: int = MORE_ROUNDS,
+        repacks: bool = True,
     ) -> list[Given]:
-        """By shadow prices; where these leave replicas without a place, and the fleet is small, by the program too."""
+        """By shadow prices; where these leave replicas without a place, and the fleet is small, by the program too. Where that
+        has room for more than was placed, some sites are packed anew (`repacks`: one plan can wait for it, a thousand cannot).
+        """
         begun = state.copy() if affords(state, np.flatnonzero(state.missing > 0)) else None
         given = self._place_tiers(state, self.weight, attempts, iterations, again, more)
         if begun is None:
@@ -182,10 +192,16 @@ class Engine:
                 break
             other = begun.copy()
             given_there = self._place_tiers(other, weight, attempts, rounds, again, more)
-            if _missing_by_tier(other) < _missing_by_tier(state):
+            if missing_by_tier(other) < missing_by_tier(state):
                 state.become(other)
                 given = given_there
+        # Who gave something up would be found in another place than where it made room.
+        if attempts >= ATTEMPTS and not given and self._repack(state).run():
+            self._cheapen(state)
         return given
+
+    def _repack(self, state: State) -> Repack:
+        return Repack(state=state, spreads=self.spreads, index=self.index, weight=self.weight, size=self.size)
 
     def _balanced(self) -> Floats:
         """[P]: the weights, with those of the rules for demands that go by cost."""
@@ -230,9 +246,12 @@ class Engine:
         give_back(state, given)
         if begun is not None and not given and state.missing.any():
             exact.place_exactly(state, begun)
+        self._cheapen(state)
+        return given
+
+    def _cheapen(self, state: State) -> None:
         if (by_cost := np.flatnonzero(self.prepared.strategy == COST)).size:
             cheapen(state, self.spreads, self.index, by_cost)
-        return given
 
     def _affords(self, demands: Ints, more: int) -> int:
         rows = int((self.prepared.start[demands + 1] - self.prepared.start[demands]).sum())
@@ -278,10 +297,3 @@ def _hold_back(plan: Plan, demands: Ints) -> None:
         return
     state.take_away(rows[added > 0], added[added > 0])
     place_tier(plan, demands[~prepared.hold[demands]])
-
-
-def _missing_by_tier(state: State) -> list[int]:
-    """The first tier first."""
-    levels, of = np.unique(state.prepared.tier, return_inverse=True)
-    sums: list[int] = np.bincount(of, weights=state.missing, minlength=len(levels)).astype(int).tolist()
-    return sums

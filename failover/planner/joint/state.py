@@ -170,6 +170,13 @@ def segment_sums(values: Rows | Ints | Floats | Bools, start: Ints) -> Ints:
     return sums
 
 
+def missing_by_tier(state: State) -> list[int]:
+    """Replicas without a place, the first tier first: of two plans the one whose list is less is better."""
+    levels, of = np.unique(state.prepared.tier, return_inverse=True)
+    sums: list[int] = np.bincount(of, weights=state.missing, minlength=len(levels)).astype(int).tolist()
+    return sums
+
+
 def rows_of_demands(prepared: Prepared, demands: Ints) -> tuple[Ints, Ints]:
     """All rows of these demands, and where each one's begin (length n + 1)."""
     begin = prepared.start[demands]
