@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import chain
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -36,7 +37,8 @@ class Prepared:
     `idle` [S] (1 - utilisation), `takes` [S] (open and of known capacity). Demands: `tier`, `levels` (the tiers that there
     are), `replicas`, `luck`
     (0 to 1, from the key), `strategy` (index of STRATEGIES), `whole`, `standby`, `may_shed`, `hold`, `gives` (may be shed),
-    `request` [D, R], `freed` [D, R] (by one replica that is shed).
+    `request` [D, R], `freed` [D, R] (by one replica that is shed), `with_minimum` (any row has one), `first_group`,
+    `last_group` (of its rows; 0 without any).
     Rows: `site`, `demand`, `weight`, `minimum`, `maximum` (of the rules), `aided` (where others make room),
     `group`, `current`, `named` (by the rules), and `fits`: the site takes replicas, the rules name it, and one replica is no larger than its largest node.
     """
@@ -66,6 +68,9 @@ class Prepared:
     gives: Bools
     request: Ints
     freed: Ints
+    with_minimum: Bools
+    first_group: npt.NDArray[np.int8]
+    last_group: npt.NDArray[np.int8]
     start: Ints
     site: Rows
     demand: Rows
@@ -144,6 +149,9 @@ def prepare(problem: Problem) -> Prepared:
         gives=np.array([demand.may_give_up and not demand.rules.whole for demand in demands], dtype=bool),
         request=request,
         freed=_freed(demands, request, resources),
+        with_minimum=_of_demands(np.maximum, rows.minimum, rows.start) > 0,
+        first_group=_of_demands(np.minimum, rows.group, rows.start),
+        last_group=_of_demands(np.maximum, rows.group, rows.start),
         start=rows.start,
         site=rows.site,
         demand=rows.demand,
@@ -162,6 +170,15 @@ def lucks(keys: Iterable[str]) -> Floats:
     """Between 0 and 1, the same for the same key: who is first among equals, and where a rounding begins."""
     digests = b"".join([blake2b(key.encode(), digest_size=8).digest() for key in keys])
     return np.frombuffer(digests, dtype=">u8").astype(np.float64) / 2**64
+
+
+def _of_demands(ufunc: np.ufunc, values: npt.NDArray[Any], start: Ints) -> npt.NDArray[Any]:
+    """[D]: the least or the greatest of each demand's rows; 0 without any."""
+    found = np.zeros(len(start) - 1, dtype=values.dtype)
+    some = np.flatnonzero(start[1:] > start[:-1])
+    if len(some):
+        found[some] = ufunc.reduceat(values, start[some])
+    return found
 
 
 def _resources(sites: Iterable[Site], demands: Iterable[Demand]) -> tuple[str, ...]:

@@ -178,20 +178,16 @@ def _propose(state: State, ask: Ask, fresh: bool, number: int) -> tuple[Ints, Bo
             open_ &= free[site] >= np.repeat(request[:, index], length)
     if ask.limits is not None:
         open_ &= ask.limits.open(ask.rows)
-    weight = np.where(open_, ask.weight, 0.0)
+    weight = ask.weight * open_
     first = ask.offset[:-1]
     total = np.add.reduceat(weight, first)
     hopeless = total <= 0
     quota = np.where(hopeless, 0, ask.quota).astype(np.float64)
-    held = np.zeros(len(ask.rows))
+    held: Rows | None = None
     if not fresh:
         # Minimums count towards no weight, as in `divide`.
         held = np.maximum(state.held[ask.rows] - prepared.minimum[ask.rows], 0) * open_
-    per_weight = (np.add.reduceat(held, first) + quota) / np.where(hopeless, 1.0, total)
-    short = np.maximum(weight * np.repeat(per_weight, length) - held, 0.0)
-    sum_short = np.add.reduceat(short, first)
-    scale = quota / np.where(sum_short > 0, sum_short, 1.0)
-    share = short * np.repeat(scale, length)
+    share = _shares(weight, np.where(hopeless, 1.0, total), quota, ask.offset, held)
     if ask.single.any():
         owner = np.repeat(np.arange(len(ask.demands)), length)
         share = _on_one_row(ask, weight, share, owner, number, prepared.luck[ask.demands])
@@ -199,6 +195,20 @@ def _propose(state: State, ask: Ask, fresh: bool, number: int) -> tuple[Ints, Bo
     if ask.limits is not None:
         proposal = ask.limits.clip(ask.rows, proposal)
     return proposal, hopeless
+
+
+def _shares(weight: Floats, total: Floats, quota: Floats, offset: Ints, held: Rows | None) -> Floats:
+    """[m]: each row's part of its demand's quota by what it is below its part of everything. `held` None: nothing counts."""
+    length, first = np.diff(offset), offset[:-1]
+    if held is None or not held.any():
+        share = weight * np.repeat(quota / total, length)
+    else:
+        share = weight * np.repeat((np.add.reduceat(held, first) + quota) / total, length)
+        share -= held
+        np.maximum(share, 0.0, out=share)
+    short = np.add.reduceat(share, first)
+    share *= np.repeat(quota / np.where(short > 0, short, 1.0), length)
+    return share
 
 
 def dither(share: Floats, offset: Ints, luck: Floats, number: int) -> Ints:

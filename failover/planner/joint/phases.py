@@ -134,6 +134,9 @@ def _place_minimums(plan: Plan, demands: Ints, limits: Limits | None) -> None:
     minimums, those of earlier groups come first.
     """
     prepared = plan.state.prepared
+    demands = demands[prepared.with_minimum[demands]]
+    if not len(demands):
+        return
     rows, offset = rows_of_demands(prepared, demands)
     owed = np.maximum(prepared.minimum[rows] - plan.state.held[rows], 0)
     sums = segment_sums(owed, offset)
@@ -183,9 +186,14 @@ def _place_groups(plan: Plan, demands: Ints, limits: Limits | None) -> None:
     state = plan.state
     prepared = state.prepared
     demands = demands[state.missing[demands] > 0]
-    rows, offset = rows_of_demands(prepared, demands)
-    for group in np.flatnonzero(np.bincount(prepared.group[rows])).tolist():
-        has = demands[segment_sums(prepared.group[rows] == group, offset) > 0]
+    first, last = prepared.first_group[demands], prepared.last_group[demands]
+    several = first < last
+    rows, offset = rows_of_demands(prepared, demands[several])
+    for group in np.union1d(np.unique(first), prepared.group[rows]).tolist():
+        inside = first == group
+        inside[several] = segment_sums(prepared.group[rows] == group, offset) > 0
+        has = demands[inside]
         ask = ask_for(state, has, state.missing[has], plan.priced, limits=limits, order=plan.order)
-        ask.weight = np.where(prepared.group[ask.rows] == group, ask.weight, 0.0)
+        if several[inside].any():
+            ask.weight = np.where(prepared.group[ask.rows] == group, ask.weight, 0.0)
         fill(state, ask)

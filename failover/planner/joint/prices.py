@@ -88,15 +88,23 @@ def worth_of(prepared: Prepared, demands: Ints) -> Floats:
 
 
 def shadow_prices(
-    state: State, weight: Floats, demands: Ints, iterations: int, start: Floats | None = None
+    state: State,
+    weight: Floats,
+    demands: Ints,
+    iterations: int,
+    start: Floats | None = None,
+    *,
+    sample_rows: int = SAMPLE_ROWS,
 ) -> Floats:
-    """[S, R], from what these demands still miss and what is free. `weight` [P]: their strategies' weights."""
+    """[S, R], from what these demands still miss and what is free. `weight` [P]: their strategies' weights. `sample_rows`: about so
+    many rows stand for all.
+    """
     prepared = state.prepared
     prices = np.zeros(state.free.shape) if start is None else start.copy()
     demands = demands[state.missing[demands] > 0]
     if not len(demands):
         return prices
-    sample = _sample(state, demands)
+    sample = _sample(state, demands, sample_rows)
     open_ = (state.room(sample.rows) > 0) & state.holds_one(sample.rows)
     length = np.diff(sample.offset)
     keep = np.repeat(np.add.reduceat(open_, sample.offset[:-1]) > 0, length) if len(sample.rows) else open_
@@ -135,11 +143,11 @@ def shadow_prices(
     return prices
 
 
-def _sample(state: State, demands: Ints) -> Sample:
+def _sample(state: State, demands: Ints, sample_rows: int) -> Sample:
     """All rows, or those of every n-th demand by tier and hash where that is enough to know the prices."""
     prepared = state.prepared
     total = int((prepared.start[demands + 1] - prepared.start[demands]).sum())
-    stride = max(1, total // SAMPLE_ROWS)
+    stride = max(1, total // sample_rows)
     chosen = demands[::stride]
     scale = state.missing[demands].sum() / max(1, state.missing[chosen].sum())
     rows, offset = rows_of_demands(prepared, chosen)

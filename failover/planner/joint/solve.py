@@ -1,7 +1,7 @@
 """`solve`: the steps of one plan in their order, tier by tier: prices, phases, repair, shedding, what must be held."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -12,7 +12,7 @@ from failover.planner.joint.cheapen import cheapen
 from failover.planner.joint.findings import check
 from failover.planner.joint.guided import place_guided
 from failover.planner.joint.phases import COST, Plan, place_tier, set_prices, strategy_weights
-from failover.planner.joint.prices import shadow_prices, sizes
+from failover.planner.joint.prices import SAMPLE_ROWS, shadow_prices, sizes
 from failover.planner.joint.problem import Problem
 from failover.planner.joint.program import affords
 from failover.planner.joint.rebalance import move_survivors
@@ -23,20 +23,34 @@ from failover.planner.joint.solution import Placement
 from failover.planner.joint.spread import Spreads, find_spreads
 from failover.planner.joint.state import State, missing_by_tier, rows_of_demands
 
-ITERATIONS = 18
-ITERATIONS_AGAIN = 5
-ITERATIONS_LOSS = 8
-"""Rounds of price setting: before the first tier, before each further one, and for what a loss leaves to be placed."""
 SMALL_ROWS = 250_000
 MORE_ROUNDS = 6
 """A plan over fewer rows affords more rounds, up to so many times."""
-ATTEMPTS = 400
-ATTEMPTS_LOSS = 100
 DEPTH = 2
 LITTLE = 0.03
 """A loss that asks for less than this part of what is free is first placed without prices."""
 TIGHT = 0.005
 """A tier that misses more than this share is placed again with its small replicas first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effort:
+    """How much work one plan is worth. `iterations`, `again`: rounds of price setting before the first tier and before each further
+    one; up to `more` times as many over few rows. `sample_rows`: that prices are set by. `attempts`: of repair. `repacks`:
+    sites may be packed anew.
+    """
+
+    iterations: int
+    again: int
+    more: int = MORE_ROUNDS
+    sample_rows: int = SAMPLE_ROWS
+    attempts: int
+    repacks: bool = True
+
+
+PLAN = Effort(iterations=18, again=5, attempts=400)
+LOSS = Effort(iterations=8, again=0, sample_rows=120_000, attempts=100, repacks=False)
+"""One of a thousand that are asked for at once: what a loss leaves to be placed."""
 
 
 @dataclass
@@ -72,7 +86,7 @@ class Engine:
     def solve(self) -> Placement:
         """Place everything that is missing; with a budget of moves, also move what runs where that is better."""
         state = State.begin(self.prepared)
-        given = self._place(state, ATTEMPTS, ITERATIONS, ITERATIONS_AGAIN)
+        given = self._place(state, PLAN)
         if self.prepared.problem.moves:
             move_survivors(state, self._ideal(), self.prepared.problem.moves, self.spreads.with_hard)
         return Placement(self.prepared, self.spreads, state, tuple(given), check(self.prepared))
@@ -103,8 +117,7 @@ class Engine:
 
     def _lost(self, state: State) -> Placement:
         # A thousand losses are asked for at once: here it is the fleet that must be small.
-        more = more_rounds(len(self.prepared.site))
-        given = self._place(state, ATTEMPTS_LOSS, ITERATIONS_LOSS, 0, more=more, repacks=False)
+        given = self._place(state, replace(LOSS, more=more_rounds(len(self.prepared.site))))
         return Placement(self.prepared, self.spreads, state, tuple(given), ())
 
     def _is_little(self, state: State) -> bool:
@@ -163,40 +176,32 @@ class Engine:
         rows = np.flatnonzero(state.held > 0)
         state.take_away(rows, state.held[rows].astype(np.int64))
         state.kept[:] = 0
-        self._place(state, ATTEMPTS, ITERATIONS, ITERATIONS_AGAIN)
+        self._place(state, PLAN)
         return state
 
-    def _place(
-        self,
-        state: State,
-        attempts: int,
-        iterations: int,
-        again: int,
-        *,
-        more: int = MORE_ROUNDS,
-        repacks: bool = True,
-    ) -> list[Given]:
+    def _place(self, state: State, effort: Effort) -> list[Given]:
         """By shadow prices; where these leave replicas without a place, and the fleet is small, by the program too. Where that
-        has room for more than was placed, some sites are packed anew (`repacks`: one plan can wait for it, a thousand cannot).
+        has room for more than was placed, some sites are packed anew.
         """
         begun = state.copy() if affords(state, np.flatnonzero(state.missing > 0)) else None
-        given = self._place_tiers(state, self.weight, attempts, iterations, again, more)
+        given = self._place_tiers(state, self.weight, effort)
         if begun is None:
             return given
-        tries = [(self.weight, 0)]
+        guided = replace(effort, iterations=0)
+        tries = [(self.weight, guided)]
         if (self.prepared.strategy == COST).any():
             # What is cheap may lead into a corner: no fewer are placed than by the weights of the rules alone.
-            tries += [(self._balanced(), iterations), (self._balanced(), 0)]
-        for weight, rounds in tries:
+            tries += [(self._balanced(), effort), (self._balanced(), guided)]
+        for weight, one in tries:
             if not state.missing.any():
                 break
             other = begun.copy()
-            given_there = self._place_tiers(other, weight, attempts, rounds, again, more)
+            given_there = self._place_tiers(other, weight, one)
             if missing_by_tier(other) < missing_by_tier(state):
                 state.become(other)
                 given = given_there
-        # Who gave something up would be found in another place than where it made room.
-        if attempts >= ATTEMPTS and not given and self._repack(state).run():
+        # Where somebody gave something up, every replica of that is told by its place: it stays as it is.
+        if effort.repacks and not given and state.missing.any() and self._repack(state).run():
             self._cheapen(state)
         return given
 
@@ -208,12 +213,8 @@ class Engine:
         by_cost = (self.prepared.strategy == COST)[self.prepared.demand]
         return np.where(by_cost, self.prepared.weight, self.weight)
 
-    def _place_tiers(
-        self, state: State, weight: Floats, attempts: int, iterations: int, again: int, more: int
-    ) -> list[Given]:
-        """Tier after tier. `iterations`, `again`: rounds of price setting, up to `more` times as many over few rows; none
-        at all: by the program.
-        """
+    def _place_tiers(self, state: State, weight: Floats, effort: Effort) -> list[Given]:
+        """Tier after tier; without a round of price setting, by the program."""
         plan = Plan(state, self.spreads, weight, self.priced)
         repair: Repair | None = None
         given: list[Given] = []
@@ -224,18 +225,25 @@ class Engine:
             demands = begin + np.flatnonzero(state.missing[begin:end] > 0)
             if not len(demands):
                 continue
-            if not iterations:
+            if not effort.iterations:
                 place_guided(plan, demands, self.size)
             else:
                 later = begin + np.flatnonzero(state.missing[begin:] > 0)
-                rounds = iterations if prices is None else again
+                rounds = effort.iterations if prices is None else effort.again
                 if rounds or prices is None:
-                    prices = shadow_prices(state, weight, later, rounds * self._affords(later, more), prices)
+                    rounds *= self._affords(later, effort.more)
+                    prices = shadow_prices(
+                        state, weight, later, rounds, prices, sample_rows=effort.sample_rows
+                    )
                 set_prices(plan, demands, prices)
                 _place_best(plan, demands, self.size)
             if state.missing[demands].any():
                 repair = repair or Repair(
-                    state=state, spreads=self.spreads, index=self.index, size=self.size, attempts=attempts
+                    state=state,
+                    spreads=self.spreads,
+                    index=self.index,
+                    size=self.size,
+                    attempts=effort.attempts,
                 )
                 repair.place(demands, DEPTH)
                 repair.exchange(demands)

@@ -87,7 +87,8 @@ class State:
         prepared = self.prepared
         left = self.most[rows] - self.held[rows]
         np.maximum(left, 0, out=left)
-        left[~(prepared.fits[rows] & self.takes[prepared.site[rows]])] = 0
+        left *= prepared.fits[rows]
+        left *= self.takes[prepared.site[rows]]
         return left.astype(np.int64)
 
     def holds_one(self, rows: Ints) -> Bools:
@@ -96,8 +97,7 @@ class State:
         demand, site = prepared.demand[rows], prepared.site[rows]
         result = np.ones(len(rows), dtype=bool)
         for index in range(self.free.shape[1]):
-            free = self.free[:, index]
-            result &= prepared.request[demand, index] <= free[site]
+            result &= prepared.request[:, index].take(demand) <= self.free[:, index].take(site)
         return result
 
     def places(self, rows: Ints) -> Ints:

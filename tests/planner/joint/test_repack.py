@@ -7,9 +7,9 @@ import pytest
 
 from failover.planner.joint.arrays import Prepared
 from failover.planner.joint.problem import Problem
-from failover.planner.joint.repack import WORK, WORK_EACH, Repack
+from failover.planner.joint.repack import WORK, WORK_EACH
 from failover.planner.joint.solution import Placement
-from failover.planner.joint.solve import ATTEMPTS, ITERATIONS, ITERATIONS_AGAIN, Engine, solve
+from failover.planner.joint.solve import PLAN, Engine, solve
 from failover.planner.joint.state import State, missing_by_tier
 from tests.benchmarks.planner.fleet import make_fleet, small_shape
 from tests.planner.joint.problems import anywhere, demand, fleet, site
@@ -48,7 +48,7 @@ def test_the_order_of_the_input_is_nothing_to_what_is_packed_where() -> None:
 def plain(engine: Engine) -> tuple[Prepared, State]:
     """What is placed before anything is packed anew."""
     state = State.begin(engine.prepared)
-    engine._place(state, ATTEMPTS, ITERATIONS, ITERATIONS_AGAIN, repacks=False)
+    engine._place(state, replace(PLAN, repacks=False))
     return engine.prepared, state
 
 
@@ -77,18 +77,12 @@ def partly_running(problem: Problem) -> Problem:
     return Problem(sites=tuple(sites), demands=tuple(demands), headroom=0.0)
 
 
-def search_of(engine: Engine, state: State) -> Repack:
-    return Repack(
-        state=state, spreads=engine.spreads, index=engine.index, weight=engine.weight, size=engine.size
-    )
-
-
 def test_what_comes_before_the_number_placed_stays_where_it_is() -> None:
     """What runs stays, so does every minimum, and no tier loses to a later one."""
     engine = Engine.of(partly_running(fleet_of(887)))
     prepared, before = plain(engine)
     after = before.copy()
-    assert search_of(engine, after).run()
+    assert engine._repack(after).run()
     assert missing_by_tier(after) < missing_by_tier(before)
     assert (after.held >= prepared.current).all()
     assert (after.held >= np.minimum(before.held, prepared.minimum)).all()
@@ -101,6 +95,6 @@ def test_nothing_is_searched_where_there_is_no_room() -> None:
     engine = Engine.of(fleet([site("a1", 10), site("b1", 10), site("c1", 10)], web))
     state = engine.solve().state
     assert int(state.missing.sum()) == 10
-    search = search_of(engine, state)
+    search = engine._repack(state)
     assert not search.run()
     assert WORK_EACH < WORK - search.work < 2 * WORK_EACH
