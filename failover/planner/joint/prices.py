@@ -88,23 +88,15 @@ def worth_of(prepared: Prepared, demands: Ints) -> Floats:
 
 
 def shadow_prices(
-    state: State,
-    weight: Floats,
-    demands: Ints,
-    iterations: int,
-    start: Floats | None = None,
-    *,
-    sample_rows: int = SAMPLE_ROWS,
+    state: State, weight: Floats, demands: Ints, iterations: int, start: Floats | None = None
 ) -> Floats:
-    """[S, R], from what these demands still miss and what is free. `weight` [P]: their strategies' weights. `sample_rows`: about so
-    many rows stand for all.
-    """
+    """[S, R], from what these demands still miss and what is free. `weight` [P]: their strategies' weights."""
     prepared = state.prepared
     prices = np.zeros(state.free.shape) if start is None else start.copy()
     demands = demands[state.missing[demands] > 0]
     if not len(demands):
         return prices
-    sample = _sample(state, demands, sample_rows)
+    sample = _sample(state, demands)
     open_ = (state.room(sample.rows) > 0) & state.holds_one(sample.rows)
     length = np.diff(sample.offset)
     keep = np.repeat(np.add.reduceat(open_, sample.offset[:-1]) > 0, length) if len(sample.rows) else open_
@@ -143,11 +135,11 @@ def shadow_prices(
     return prices
 
 
-def _sample(state: State, demands: Ints, sample_rows: int) -> Sample:
+def _sample(state: State, demands: Ints) -> Sample:
     """All rows, or those of every n-th demand by tier and hash where that is enough to know the prices."""
     prepared = state.prepared
     total = int((prepared.start[demands + 1] - prepared.start[demands]).sum())
-    stride = max(1, total // sample_rows)
+    stride = max(1, total // SAMPLE_ROWS)
     chosen = demands[::stride]
     scale = state.missing[demands].sum() / max(1, state.missing[chosen].sum())
     rows, offset = rows_of_demands(prepared, chosen)

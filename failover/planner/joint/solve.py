@@ -12,7 +12,7 @@ from failover.planner.joint.cheapen import cheapen
 from failover.planner.joint.findings import check
 from failover.planner.joint.guided import place_guided
 from failover.planner.joint.phases import COST, Plan, place_tier, set_prices, strategy_weights
-from failover.planner.joint.prices import SAMPLE_ROWS, shadow_prices, sizes
+from failover.planner.joint.prices import shadow_prices, sizes
 from failover.planner.joint.problem import Problem
 from failover.planner.joint.program import affords
 from failover.planner.joint.rebalance import move_survivors
@@ -36,20 +36,18 @@ TIGHT = 0.005
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Effort:
     """How much work one plan is worth. `iterations`, `again`: rounds of price setting before the first tier and before each further
-    one; up to `more` times as many over few rows. `sample_rows`: that prices are set by. `attempts`: of repair. `repacks`:
-    sites may be packed anew.
+    one; up to `more` times as many over few rows. `attempts`: of repair. `repacks`: sites may be packed anew.
     """
 
     iterations: int
     again: int
     more: int = MORE_ROUNDS
-    sample_rows: int = SAMPLE_ROWS
     attempts: int
     repacks: bool = True
 
 
 PLAN = Effort(iterations=18, again=5, attempts=400)
-LOSS = Effort(iterations=8, again=0, sample_rows=120_000, attempts=100, repacks=False)
+LOSS = Effort(iterations=8, again=0, attempts=100, repacks=False)
 """One of a thousand that are asked for at once: what a loss leaves to be placed."""
 
 
@@ -232,9 +230,7 @@ class Engine:
                 rounds = effort.iterations if prices is None else effort.again
                 if rounds or prices is None:
                     rounds *= self._affords(later, effort.more)
-                    prices = shadow_prices(
-                        state, weight, later, rounds, prices, sample_rows=effort.sample_rows
-                    )
+                    prices = shadow_prices(state, weight, later, rounds, prices)
                 set_prices(plan, demands, prices)
                 _place_best(plan, demands, self.size)
             if state.missing[demands].any():
