@@ -1,6 +1,6 @@
 """What runs decided, as the journal of a state directory has it, beside what zones hold now: for looks without a controller."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,6 +34,22 @@ def decided_by_runs(state: Path) -> Decided:
         return Decided(runs=tuple(fold(load_entries(state)).values()))
     except (NoStore, Stop) as error:
         return Decided(unknown=f"what runs decided is not known, only what the primary holds: {error}")
+
+
+def lags_of(runs: Iterable[Run]) -> dict[tuple[ZoneName, str], float]:
+    """By zone and server: how many seconds after a change was acknowledged the last run that looked first saw it served there."""
+    found: dict[tuple[ZoneName, str], float] = {}
+    seen = (
+        verification
+        for run in runs
+        for progress in run.steps.values()
+        if (verification := progress.verification) is not None
+    )
+    for verification in sorted(seen, key=lambda item: item.checked_at):
+        for answer in verification.servers:
+            if answer.lag_s is not None:
+                found[verification.zone, answer.server] = answer.lag_s
+    return found
 
 
 def drift_since(policy: Policy, zones: Mapping[ZoneName, ZoneState], decided: Decided, state: Path) -> Drift:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from failover.cli import exits, render
-from failover.cli.intended import decided_by_runs, drift_since
+from failover.cli.intended import decided_by_runs, drift_since, lags_of
 from failover.controller.clock import SystemClock
 from failover.controller.world import zone_names
 from failover.dnszones import open_zones
@@ -183,20 +183,25 @@ def prepare_checks(policies: Path, zone: str) -> list[str]:
 def show_verification(policies: Path, state: Path, zones: Sequence[str], output: render.Format) -> int:
     """One row a server, asked for what the primary holds, and where that is not what runs made (the journal of `state`).
 
+    LAG is how long after a change the server was first seen to serve it, in the last run that looked.
     Exit 3 where one that answers differs, or none answers, or the primary has drifted.
     """
     policy, decided = load_directory(policies), decided_by_runs(state)
     found = asyncio.run(_each(policy, _chosen(policy, zones), _verify))
     drift = drift_since(policy, _states(found), decided, state)
+    lags = lags_of(decided.runs)
     for row in found:
         row.pop("state")
         row |= {"drift": list(drift.get(row["zone"], ())), "drift_unknown": decided.unknown}
+        for item in row["servers"]:
+            item["lag_s"] = lags.get((row["zone"], item["server"]))
     if not render.data(found, output):
-        rows = []
-        for row in found:
-            rows += [(row["zone"], item["server"], _said(item), item["detail"]) for item in row["servers"]]
-            rows += [(row["zone"], item["server"], _said(item), item["detail"]) for item in row["resolvers"]]
-        render.table(["ZONE", "SERVER", "ANSWERS", "DETAIL"], rows)
+        rows = [
+            (row["zone"], item["server"], _said(item), _or_dash(item["serial"]), _lag(item), item["detail"])
+            for row in found
+            for item in (*row["servers"], *row["resolvers"])
+        ]
+        render.table(["ZONE", "SERVER", "ANSWERS", "SERIAL", "LAG", "DETAIL"], rows)
         for row in found:
             for sentence in (*row["drift"], *row["sentences"]):
                 render.line(f"{row['zone']}: {sentence}")
@@ -212,6 +217,14 @@ def _said(item: dict[str, Any]) -> str:
     return "as the primary" if item["matches"] else "differs"
 
 
+def _or_dash(value: object) -> str:
+    return "-" if value is None else str(value)
+
+
+def _lag(item: dict[str, Any]) -> str:
+    return "-" if item["lag_s"] is None else f"{item['lag_s']:.2f} s"
+
+
 async def _verify(policy: Policy, entry: Zone, zone: DNSZone) -> dict[str, Any]:
     names, applications = zone_names(policy.applications, entry.name)
     row: dict[str, Any] = {
@@ -219,6 +232,7 @@ async def _verify(policy: Policy, entry: Zone, zone: DNSZone) -> dict[str, Any]:
         "servers": [],
         "resolvers": [],
         "sentences": [],
+        "serial": None,
         "state": None,
     }
     try:
@@ -239,6 +253,7 @@ async def _verify(policy: Policy, entry: Zone, zone: DNSZone) -> dict[str, Any]:
     answered = [item for item in servers if item.answered]
     return row | {
         "state": state,
+        "serial": state.serial or None,
         "servers": [to_plain(item) for item in servers],
         "resolvers": [to_plain(item) for item in resolvers],
         "sentences": [*missing, *delegation.problems],

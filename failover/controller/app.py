@@ -154,9 +154,9 @@ class Controller:
 
     def _server_turned(self, zone: ZoneName, answer: ServerAnswer) -> None:
         word = "serves what the primary holds" if answer.matches else answer.detail or "does not answer"
-        self.context.tell(
-            "dns.server", f"zone {zone}: {answer.server}: {word}", page=not answer.matches, zone=zone
-        )
+        out_of_reach = answer.delegated and not answer.answered
+        page = not answer.matches and not out_of_reach
+        self.context.tell("dns.server", f"zone {zone}: {answer.server}: {word}", page=page, zone=zone)
 
     def _doubt(self, sentence: str) -> None:
         self.context.begin_to_doubt(sentence)

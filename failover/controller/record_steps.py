@@ -228,8 +228,9 @@ class RecordSteps:
             await context.append([(run.id, StepDone(step=step.id, note=note, verification=verification))])
             if verification.silent:
                 silent = ", ".join(verification.silent)
+                listed = any(not item.answered and not item.delegated for item in answers)
                 context.tell(
-                    "dns.silent", f"zone {step.zone}: no answer from {silent}", page=True, run=run.id
+                    "dns.silent", f"zone {step.zone}: no answer from {silent}", page=listed, run=run.id
                 )
             return
         waited = (now - could_go_since(run, step)).total_seconds()

@@ -33,6 +33,10 @@ def open_zones(
             zones[zone.name] = open_zone(zone, mono=lambda: clock.now().mono)
         if zone.prepare:
             _expect_checks(policy, zones[zone.name])
+        if (delegated := getattr(zones[zone.name], "delegated", None)) is not None:
+            delegated.beside(
+                tuple(one for one in policy.zones if one.apex == zone.apex and one.name != zone.name)
+            )
     return zones
 
 

@@ -1,7 +1,8 @@
 """Who answers for a zone: the NS of its parent and its own, and every address of each, against `authoritative`."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import dns.asyncquery
 import dns.asyncresolver
@@ -16,18 +17,32 @@ from failover.dnszones.names import absolute_name
 from failover.model.policy import Zone
 
 TYPES = (dns.rdatatype.A, dns.rdatatype.AAAA)
+DNS_PORT = 53
+"""Where clients ask: a delegation names no other."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delegation:
-    """`servers`: every address that clients may be sent to; `problems`: what does not fit, in sentences."""
+    """`addresses`: of every name server that clients may be sent to, by its name, none where nobody knows one.
 
-    servers: frozenset[str] = frozenset()
+    `problems`: what does not fit, in sentences. `unknown`: why it could not be found out, "" where it was.
+    """
+
+    addresses: Mapping[str, frozenset[str]] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
+    unknown: str = ""
+
+    @property
+    def servers(self) -> frozenset[str]:
+        """Every address."""
+        return frozenset[str]().union(*self.addresses.values())
 
 
-async def servers_of(zone: Zone) -> Delegation:
-    """Ask through the policy's resolvers, parent and child. Without resolvers nobody can be asked, and nothing is said."""
+async def servers_of(zone: Zone, *, also: Iterable[str] = (), port: int = DNS_PORT) -> Delegation:
+    """Ask through the policy's resolvers, parent and child. Without resolvers nobody can be asked, and nothing is said.
+
+    `also`: names of servers that the zone's provider publishes. `port`: of the parent's servers.
+    """
     if not zone.resolvers:
         return Delegation()
     resolver = dns.asyncresolver.Resolver(configure=False)
@@ -36,24 +51,26 @@ async def servers_of(zone: Zone) -> Delegation:
     resolver.lifetime = zone.timeout_s
     apex = absolute_name(zone.apex)
     try:
-        child = await _names(resolver, apex)
-        parent = await _from_parent(resolver, apex, zone.timeout_s)
-        addresses = {name: await _addresses(resolver, name) for name in child | parent}
-    except (dns.exception.DNSException, OSError) as error:
-        return Delegation(
-            problems=(f"who answers for {zone.apex} could not be found out: {str(error)[:200]}",)
+        child, parent = await asyncio.gather(
+            _names(resolver, apex), _from_parent(resolver, apex, timeout_s=zone.timeout_s, port=port)
         )
+        names = sorted(child | set(parent) | {absolute_name(name) for name in also})
+        found = await asyncio.gather(*(_addresses(resolver, name) for name in names))
+    except (dns.exception.DNSException, OSError) as error:
+        sentence = f"who answers for {zone.apex} could not be found out: {str(error)[:200]}"
+        return Delegation(problems=(sentence,), unknown=sentence)
+    addresses = {
+        str(name): frozenset(known | parent.get(name, set()))
+        for name, known in zip(names, found, strict=True)
+    }
     problems = []
-    if parent and parent != child:
+    if parent and set(parent) != child:
         problems.append(
             f"the parent delegates {zone.apex} to {_listed(parent)}, and the zone names {_listed(child)}"
         )
-    problems += [f"the name server {name} has no address" for name, found in addresses.items() if not found]
-    problems += compared(zone, {str(name): found for name, found in addresses.items()})
-    return Delegation(
-        servers=frozenset(address for found in addresses.values() for address in found),
-        problems=tuple(problems),
-    )
+    problems += [f"the name server {name} has no address" for name, known in addresses.items() if not known]
+    problems += compared(zone, addresses)
+    return Delegation(addresses=addresses, problems=tuple(problems))
 
 
 async def named_servers(
@@ -76,16 +93,17 @@ async def named_servers(
     sentence = (
         f"{zone.apex} has {len(published)} name servers ({', '.join(published)}), and only {len(zone.authoritative)} "
         f"addresses are under `authoritative` ({listed}): a change is effective when all that clients may ask are read "
-        "back. Name `resolvers`, and they are compared one by one"
+        "back. Name `resolvers`, and they are found out and asked too"
     )
     return [sentence]
 
 
-def compared(zone: Zone, addresses: Mapping[str, set[str]]) -> list[str]:
+def compared(zone: Zone, addresses: Mapping[str, set[str] | frozenset[str]]) -> list[str]:
     """Differences between name servers, by their addresses, and `authoritative`. What has no known address could be any."""
     listed = {item.address for item in zone.authoritative}
     lacking = [
-        f"{name} is {address}, which is not under `authoritative`: clients may ask it, and nobody reads it back"
+        f"{name} is {address}, which is not under `authoritative`: clients are sent there, so it is read back at port "
+        f"{DNS_PORT} as well"
         for name, found in sorted(addresses.items())
         for address in sorted(found - listed)
     ]
@@ -99,32 +117,49 @@ def compared(zone: Zone, addresses: Mapping[str, set[str]]) -> list[str]:
     ]
 
 
-async def _names(resolver: dns.asyncresolver.Resolver, apex: dns.name.Name) -> set[dns.name.Name]:
-    answer = await resolver.resolve(apex, dns.rdatatype.NS)
+async def _names(resolver: dns.asyncresolver.Resolver, name: dns.name.Name) -> set[dns.name.Name]:
+    answer = await resolver.resolve(name, dns.rdatatype.NS)
     return {item.target.canonicalize() for item in answer}
 
 
 async def _from_parent(
-    resolver: dns.asyncresolver.Resolver, apex: dns.name.Name, timeout_s: float
-) -> set[dns.name.Name]:
-    """The NS that the parent's own servers refer to; empty where the parent's servers cannot be reached from here."""
+    resolver: dns.asyncresolver.Resolver, apex: dns.name.Name, *, timeout_s: float, port: int
+) -> dict[dns.name.Name, set[str]]:
+    """The NS that the parent's own servers refer to, each with the glue beside it; empty where they cannot be reached from
+    here. The parent is the zone that holds the cut, however many labels above.
+    """
     if apex.parent() == dns.name.root:
-        return set()
+        return {}
     try:
-        parents = await _names(resolver, apex.parent())
-    except dns.exception.DNSException:
-        return set()  # a parent that our resolvers do not know says nothing either way
-    for name in sorted(parents):
-        for address in sorted(await _addresses(resolver, name)):
-            question = dns.message.make_query(apex, dns.rdatatype.NS, flags=dns.flags.Flag(0))
-            try:
-                answer = await dns.asyncquery.udp(question, address, timeout=timeout_s)
-            except (dns.exception.DNSException, OSError):
-                continue
-            for rrset in (*answer.authority, *answer.answer):
-                if rrset.name == apex and rrset.rdtype == dns.rdatatype.NS:
-                    return {item.target.canonicalize() for item in rrset}
-    return set()
+        cut = await dns.asyncresolver.zone_for_name(apex.parent(), resolver=resolver)
+        if cut == dns.name.root:
+            return {}  # no delegation that our resolvers know: a private zone, and the root's servers are none of its own
+        names = sorted(await _names(resolver, cut))
+        found = await asyncio.gather(*(_addresses(resolver, name) for name in names))
+    except (dns.exception.DNSException, OSError):
+        return {}  # a parent that our resolvers do not know says nothing either way
+    for address in sorted(set[str]().union(*found)):
+        question = dns.message.make_query(apex, dns.rdatatype.NS, flags=dns.flags.Flag(0))
+        try:
+            answer, _ = await dns.asyncquery.udp_with_fallback(
+                question, address, port=port, timeout=timeout_s, ignore_unexpected=True
+            )
+        except (dns.exception.DNSException, OSError):
+            continue
+        for rrset in (*answer.authority, *answer.answer):
+            if rrset.name == apex and rrset.rdtype == dns.rdatatype.NS:
+                return {target: _glue(answer, target) for target in (i.target.canonicalize() for i in rrset)}
+    return {}
+
+
+def _glue(answer: dns.message.Message, name: dns.name.Name) -> set[str]:
+    """The addresses of a name server that its parent gives beside the referral."""
+    return {
+        item.address
+        for rrset in answer.additional
+        if rrset.name.canonicalize() == name and rrset.rdtype in TYPES
+        for item in rrset
+    }
 
 
 async def _addresses(resolver: dns.asyncresolver.Resolver, name: dns.name.Name) -> set[str]:
@@ -139,5 +174,5 @@ async def _addresses(resolver: dns.asyncresolver.Resolver, name: dns.name.Name) 
     return found
 
 
-def _listed(names: set[dns.name.Name]) -> str:
+def _listed(names: Iterable[dns.name.Name]) -> str:
     return ", ".join(sorted(str(name) for name in names)) or "nobody"

@@ -14,12 +14,13 @@ from functools import partial
 from typing import Any, TypeVar
 
 from failover.dnszones.conflicts import explain_conflict
+from failover.dnszones.delegated import DelegatedServers, Published
 from failover.dnszones.fences import UNREADABLE_OWNER, fence_text
 from failover.dnszones.held import Held, Key, fence_key, fences_of, record_sets_of
 from failover.dnszones.limits import AccountBudget, is_urgent
 from failover.dnszones.names import absolute_name, canonical_record_set, fence_rdata, rdata_type
 from failover.dnszones.resolving import resolver_answers
-from failover.dnszones.surveying import survey
+from failover.dnszones.surveying import ADDRESSES, survey
 from failover.dnszones.update import FENCE_TTL_S, refuse_unsound
 from failover.dnszones.verify import verify_server
 from failover.model.errors import (
@@ -33,7 +34,7 @@ from failover.model.errors import (
 from failover.model.ids import ApplicationName
 from failover.model.inventory import RightProblem
 from failover.model.permit import Permit
-from failover.model.policy import Zone
+from failover.model.policy import NameServer, Zone
 from failover.model.records import (
     CAPABILITIES,
     FenceRecord,
@@ -92,6 +93,7 @@ class ProviderZone(ABC):
         self._whose: dict[Key, ApplicationName] = {}
         self._fences: dict[ApplicationName, FenceRecord] = {}
         self._told: dict[tuple[str, tuple[RecordSet, ...]], tuple[float, tuple[ServerAnswer, ...]]] = {}
+        self.delegated = DelegatedServers(zone, mono=mono, published=self._published)
 
     @property
     def capabilities(self) -> ZoneCapabilities:
@@ -212,7 +214,8 @@ class ProviderZone(ABC):
                 self._seen.pop(fence_key(change.application, self.apex), None)
 
     async def verify(self, record_sets: Sequence[RecordSet]) -> tuple[ServerAnswer, ...]:
-        """Ask every authoritative address, and the provider where it alone can tell: weights, and what is under way.
+        """Ask every authoritative address, those that clients are sent to besides, and the provider where it alone can tell:
+        weights, and what is under way.
 
         Serials say nothing here, so each must have the fence too that travelled with the last change of these record sets,
         ours or the one that was read since. Of a record set that neither told us whose it is, only the data is asked for.
@@ -221,20 +224,20 @@ class ProviderZone(ABC):
         apex = absolute_name(self.entry.apex)
         whose = dict.fromkeys(self._whose[item.key] for item in wanted if item.key in self._whose)
         fences = tuple(self._fences[item] for item in whose if item in self._fences)
-        answers = await asyncio.gather(
-            *(
-                verify_server(
-                    server,
-                    wanted,
-                    apex,
-                    timeout_s=self.entry.timeout_s,
-                    expected_serial=None,
-                    expected_fences=fences,
-                )
-                for server in self.entry.authoritative
+
+        async def ask(server: NameServer, whole: bool = True) -> ServerAnswer:
+            return await verify_server(
+                server,
+                wanted,
+                apex,
+                timeout_s=self.entry.timeout_s,
+                expected_serial=None,
+                expected_fences=fences if whole else (),
             )
-        )
-        return (*answers, *await self._its_own_word(wanted))
+
+        listed = asyncio.gather(*(ask(server) for server in self.entry.authoritative))
+        answers, delegated = await asyncio.gather(listed, self.delegated.answers(ask))
+        return (*answers, *delegated, *await self._its_own_word(wanted))
 
     async def ask_resolvers(self, record_sets: Sequence[RecordSet]) -> tuple[ServerAnswer, ...]:
         """What the recursive servers that the policy names give."""
@@ -242,7 +245,8 @@ class ProviderZone(ABC):
 
     async def check(self, names: Sequence[tuple[str, str]]) -> tuple[RightProblem, ...]:
         """Everything that a failover would need of this zone, asked without changing anything."""
-        return await survey(self.entry, names, read=self.read, describe=partial(self._call, self._describe))
+        describe = partial(self._call, self._describe)
+        return await survey(self.entry, names, read=self.read, describe=describe, delegated=self.delegated)
 
     def forget(self) -> None:
         """Which change of ours was the last: another leader's may be under way by now."""
@@ -269,6 +273,25 @@ class ProviderZone(ABC):
         for application in applications:
             self._fences.pop(application, None)
         self._fences.update(found)
+
+    async def _published(self) -> Published:
+        """The name servers that the provider gave the zone, and what the zone holds of their addresses."""
+        urgent = self._is_urgent()
+        names, _ = await self._call(self._describe, urgent=urgent)
+        apex = absolute_name(self.entry.apex)
+        inside = [absolute_name(name).to_text() for name in names if absolute_name(name).is_subdomain(apex)]
+        keys = [(name, kind.value) for name in inside for kind in ADDRESSES]
+        held = await self._held(keys, urgent=urgent) if keys else {}
+        addresses = {
+            name: frozenset(
+                value
+                for kind in ADDRESSES
+                if (item := held.get((absolute_name(name).to_text(), kind.value))) is not None
+                for value in item.values
+            )
+            for name in names
+        }
+        return Published(addresses=addresses, own=True)
 
     def _own(self, name: str) -> str:
         absolute = absolute_name(name)

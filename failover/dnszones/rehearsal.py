@@ -13,13 +13,14 @@ import dns.rdatatype
 import dns.update
 
 from failover.dnszones.answers import Found, refused_update
+from failover.dnszones.delegated import DelegatedServers
 from failover.dnszones.delegation import named_servers
 from failover.dnszones.names import FENCE_LABEL, absolute_name, rdata_type
 from failover.dnszones.verify import Asker, Silent, read_serial, serial_before
 from failover.model.errors import TargetError
 from failover.model.inventory import RightProblem
 from failover.model.policy import NameServer, Zone
-from failover.model.records import RecordType
+from failover.model.records import RecordType, ServerAnswer
 
 Ask = Callable[[dns.name.Name, dns.rdatatype.RdataType], Awaitable[Found]]
 Exchange = Callable[[dns.message.Message], Awaitable[dns.message.Message]]
@@ -36,7 +37,12 @@ _NOBODY = {
 
 
 async def rehearse(
-    zone: Zone, names: Sequence[tuple[str, str]], *, ask: Ask, exchange: Exchange
+    zone: Zone,
+    names: Sequence[tuple[str, str]],
+    *,
+    ask: Ask,
+    exchange: Exchange,
+    delegated: DelegatedServers,
 ) -> tuple[RightProblem, ...]:
     """Every problem that can be found now. `ask` and `exchange` talk to the primary, signed; never raises TargetError."""
     apex = absolute_name(zone.apex)
@@ -68,6 +74,7 @@ async def rehearse(
         *(check_server(zone, server, apex, serial) for server in zone.authoritative)
     )
     warnings += [sentence for sentences in servers for sentence in sentences]
+    warnings += await check_delegated(zone, delegated, apex, serial)
     return tuple(RightProblem(target=zone.name, sentence=item) for item in problems) + tuple(
         RightProblem(target=zone.name, sentence=item, warning=True) for item in warnings
     )
@@ -189,6 +196,21 @@ async def check_server(zone: Zone, server: NameServer, apex: dns.name.Name, seri
     if serial is not None and serial_before(theirs, serial):
         return [f"{where} lags: it has serial {theirs}, the primary {serial}"]
     return []
+
+
+async def check_delegated(
+    zone: Zone, delegated: DelegatedServers, apex: dns.name.Name, serial: int | None
+) -> list[str]:
+    """What is wrong with the servers that clients are sent to and the policy does not list."""
+
+    async def ask(server: NameServer, whole: bool) -> ServerAnswer:
+        said = await check_server(zone, server, apex, serial if whole else None)
+        name = f"{server.address} port {server.port}"
+        return ServerAnswer(
+            server=name, answered=not said, matches=not said, serial=serial or 0, detail="; ".join(said)
+        )
+
+    return [f"{item.server}: {item.detail}" for item in await delegated.answers(ask) if not item.matches]
 
 
 def expiry(until: str, today: date) -> tuple[str, ...]:

@@ -25,6 +25,8 @@ from failover.dnszones.answers import (
 )
 from failover.dnszones.conflicts import explain_conflict
 from failover.dnszones.connection import BadAnswer, Connection, NoAnswer, NotSent, open_connection
+from failover.dnszones.delegated import DelegatedServers, Published
+from failover.dnszones.delegation import TYPES
 from failover.dnszones.fences import fence_text, foreign_fence
 from failover.dnszones.keyfile import load_key
 from failover.dnszones.names import (
@@ -51,7 +53,7 @@ from failover.model.errors import (
 from failover.model.ids import ApplicationName
 from failover.model.inventory import RightProblem
 from failover.model.permit import Permit
-from failover.model.policy import Zone
+from failover.model.policy import NameServer, Zone
 from failover.model.records import (
     CAPABILITIES,
     FenceRecord,
@@ -87,6 +89,7 @@ class RFC2136Zone:
         self._writing = asyncio.Lock()
         self._applications: defaultdict[ApplicationName, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._serial: int | None = None
+        self.delegated = DelegatedServers(zone, mono=mono, published=self._published)
 
     @property
     def capabilities(self) -> ZoneCapabilities:
@@ -144,7 +147,7 @@ class RFC2136Zone:
             await self._read_back(change)
 
     async def verify(self, record_sets: Sequence[RecordSet]) -> tuple[ServerAnswer, ...]:
-        """Ask every authoritative address at once, in the policy's order, each for at most the zone's timeout.
+        """Ask every authoritative address at once, in the policy's order, then those that clients are sent to besides.
 
         Each must have the serial that the primary had after our last change; where none is known, after a restart or in a
         standby, or since we lead anew, the one that it has now. A dead primary does not keep its secondaries from being asked.
@@ -154,19 +157,15 @@ class RFC2136Zone:
         if serial is None:
             with contextlib.suppress(TargetError):
                 serial = await self._read_serial()
-        answers = await asyncio.gather(
-            *(
-                verify_server(
-                    server,
-                    wanted,
-                    self._apex,
-                    timeout_s=self.entry.timeout_s,
-                    expected_serial=serial,
-                )
-                for server in self.entry.authoritative
-            )
-        )
-        return tuple(answers)
+
+        async def ask(server: NameServer, whole: bool = True) -> ServerAnswer:
+            timeout_s = self.entry.timeout_s
+            least = serial if whole else None
+            return await verify_server(server, wanted, self._apex, timeout_s=timeout_s, expected_serial=least)
+
+        listed = asyncio.gather(*(ask(server) for server in self.entry.authoritative))
+        answers, delegated = await asyncio.gather(listed, self.delegated.answers(ask))
+        return (*answers, *delegated)
 
     async def ask_resolvers(self, record_sets: Sequence[RecordSet]) -> tuple[ServerAnswer, ...]:
         """What the recursive servers that the policy names give."""
@@ -174,7 +173,9 @@ class RFC2136Zone:
 
     async def check(self, names: Sequence[tuple[str, str]]) -> tuple[RightProblem, ...]:
         """Everything that a failover would need of this zone, asked without changing anything."""
-        return await rehearse(self.entry, names, ask=self._ask, exchange=self._exchange_signed)
+        return await rehearse(
+            self.entry, names, ask=self._ask, exchange=self._exchange_signed, delegated=self.delegated
+        )
 
     def forget(self) -> None:
         """The serial of our last change: a server that has it may lack what another leader changed since."""
@@ -251,6 +252,16 @@ class RFC2136Zone:
         if found.rrset is None:
             raise Rejected(f"{self._target} has no zone {self.entry.apex}", target=self.name)
         return int(found.rrset[0].serial)
+
+    async def _published(self) -> Published:
+        """The zone's own NS, and what it holds of their addresses."""
+        found = await self._ask(self._apex, dns.rdatatype.NS)
+        names = sorted(item.target.canonicalize() for item in found.rrset or ())
+        inside = [(name, kind) for name in names if name.is_subdomain(self._apex) for kind in TYPES]
+        held = {name.to_text(): frozenset[str]() for name in names}
+        for (name, _), answer in zip(inside, await self._ask_all(inside), strict=True):
+            held[name.to_text()] |= {item.address for item in answer.rrset or ()}
+        return Published(addresses=held)
 
     async def _read_fences(self, applications: Sequence[ApplicationName]) -> tuple[FenceRecord, ...]:
         questions = [(fence_name(item, self._apex), dns.rdatatype.TXT) for item in applications]

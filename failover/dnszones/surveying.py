@@ -5,9 +5,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
 
+from failover.dnszones.delegated import DelegatedServers
 from failover.dnszones.delegation import named_servers
 from failover.dnszones.names import absolute_name, rdata_type
-from failover.dnszones.rehearsal import check_server, expiry
+from failover.dnszones.rehearsal import check_delegated, check_server, expiry
 from failover.model.errors import TargetError
 from failover.model.ids import ApplicationName
 from failover.model.inventory import RightProblem
@@ -22,7 +23,12 @@ ADDRESSES = (RecordType.A, RecordType.AAAA)
 
 
 async def survey(
-    zone: Zone, names: Sequence[tuple[str, str]], *, read: Read, describe: Describe
+    zone: Zone,
+    names: Sequence[tuple[str, str]],
+    *,
+    read: Read,
+    describe: Describe,
+    delegated: DelegatedServers,
 ) -> tuple[RightProblem, ...]:
     """Every problem that can be found now; never raises TargetError."""
     apex = absolute_name(zone.apex)
@@ -56,6 +62,7 @@ async def survey(
             )
     looks = await asyncio.gather(*(check_server(zone, server, apex, None) for server in zone.authoritative))
     warnings += [sentence for sentences in looks for sentence in sentences]
+    warnings += await check_delegated(zone, delegated, apex, None)
     return _found(zone, problems, warnings)
 
 

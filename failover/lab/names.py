@@ -81,9 +81,8 @@ async def _start(told: dict[str, Any], one: dict[str, Any]) -> Provider:
 
 async def _start_servers(told: dict[str, Any], ports: Sequence[int]) -> list[NameServer]:
     key = dns.tsig.Key(dns.name.from_text(told["key_name"]), told["secret"], "hmac-sha256")
-    primary, secondary = (
-        NameServer([empty_zone(told["apex"])], keys=[key], address="127.0.0.1", port=port) for port in ports
-    )
+    zone = empty_zone(told["apex"], name_servers=("ns1", "ns2"), address="127.0.0.1")
+    primary, secondary = (NameServer([zone], keys=[key], address="127.0.0.1", port=port) for port in ports)
     primary.add_secondary(secondary, lag_s=told.get("lag_s", 0.0))
     await primary.start()
     await secondary.start()

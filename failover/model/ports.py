@@ -96,7 +96,7 @@ class DNSZone(Protocol):
         ...
 
     async def verify(self, record_sets: Sequence[RecordSet]) -> tuple[ServerAnswer, ...]:
-        """Ask every authoritative address; silent ones are answered=False."""
+        """Ask every authoritative address, and those that clients are sent to besides; silent ones are answered=False."""
         ...
 
     async def ask_resolvers(self, record_sets: Sequence[RecordSet]) -> tuple[ServerAnswer, ...]:

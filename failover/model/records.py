@@ -158,7 +158,8 @@ class ServerAnswer:
     """What one authoritative server answers. `answered` False: silent (never taken as empty); `matches`: as intended.
 
     `lag_s`: how long after the change was acknowledged it was first seen to serve it, where a run looked. `pending`: the
-    provider's own word, that it has accepted the change and is not done with it.
+    provider's own word, that it has accepted the change and is not done with it. `delegated`: clients are sent to it, and the
+    policy does not list it.
     """
 
     server: str
@@ -168,6 +169,7 @@ class ServerAnswer:
     detail: str = ""
     lag_s: float | None = later(None)
     pending: bool = later(False)
+    delegated: bool = later(False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,9 +18,17 @@ from failover.controller.drift import drifted
 from failover.dnszones.clouddns import CloudDNSZone
 from failover.model.errors import Unavailable, UsageError
 from failover.model.ids import ApplicationName, Domain, DomainKind, IntentId, StepId, ZoneName
-from failover.model.journal import EffectRecorded, EffectResult, Entry, RunClosed, RunOpened, RunState
+from failover.model.journal import (
+    EffectRecorded,
+    EffectResult,
+    Entry,
+    RunClosed,
+    RunOpened,
+    RunState,
+    StepDone,
+)
 from failover.model.plan import ChangeRecordsStep, Phase, Plan, RunKind
-from failover.model.records import RecordChange, RecordSet, RecordType, ZoneState
+from failover.model.records import RecordChange, RecordSet, RecordType, ServerAnswer, Verification, ZoneState
 from failover.policy import load_directory
 from failover.store.sqlite import SQLiteStore
 from tests.dnszones.worlds import APEX, CloudDNSWorld, Route53World
@@ -77,7 +85,7 @@ class Desk:
         for name, kind, ttl in self.names:
             fake.set_records(name, kind, ttl, address if kind == "A" else "eu-west-a1.example.net.")
 
-    async def journal(self) -> tuple[str, str]:
+    async def journal(self, lags: dict[str, float | None] | None = None) -> tuple[str, str]:
         """A run that made a name what it is now, as the journal has it; the name and its type."""
         name, kind, ttl = self.names[0]
         made = RecordSet(name=name, record_type=RecordType(kind), ttl=ttl, values=("198.51.100.11",))
@@ -97,9 +105,18 @@ class Desk:
             applications=(),
             steps=(step,),
         )
+        verification = Verification(
+            zone=step.zone,
+            servers=tuple(
+                ServerAnswer(server=name, answered=True, matches=True, lag_s=lag)
+                for name, lag in (lags or {}).items()
+            ),
+            checked_at=SystemClock().now().wall,
+        )
         entries: list[Entry] = [
             RunOpened(plan=plan, actor="a person"),
             EffectRecorded(intent=IntentId("run-1/1"), step=step.id, result=EffectResult.APPLIED),
+            *([StepDone(step=step.id, verification=verification)] if lags is not None else []),
             RunClosed(state=RunState.DONE, sentence="done"),
         ]
         store = await SQLiteStore.open(self.state, SystemClock())
@@ -238,6 +255,23 @@ async def test_verify_asks_every_server_and_names_the_one_that_lags(
     code, rows = await said(show_verification, desk, capsys)
     assert code == exits.UNHEALTHY
     assert [item["matches"] for item in rows[1]["servers"]] == [True, False]
+
+
+async def test_verify_shows_the_serial_of_each_server_and_how_far_behind_the_last_run_saw_it(
+    desk: Desk, capsys: pytest.CaptureFixture[str]
+) -> None:
+    slow, quick = (f"{item.address} port {item.port}" for item in reversed(desk.aws.behind.servers))
+    await desk.journal(lags={slow: 1.25, quick: None})
+    _, (row, other) = await said(show_verification, desk, capsys)
+    assert {item["server"]: item["lag_s"] for item in row["servers"]} == {slow: 1.25, quick: None}
+    assert all(item["lag_s"] is None for item in other["servers"])
+    assert all(item["serial"] == desk.aws.behind.servers[0].content(APEX).serial for item in row["servers"])
+    await asyncio.to_thread(show_verification, desk.policies, desk.state, [], render.Format.TABLE)
+    header, *lines = capsys.readouterr().out.splitlines()
+    assert header.split() == ["ZONE", "SERVER", "ANSWERS", "SERIAL", "LAG", "DETAIL"]
+    (line,) = (line for line in lines if line.startswith("aws") and slow in line)
+    assert f"{row['servers'][0]['serial']}" in line
+    assert "1.25 s" in line
 
 
 async def test_what_cannot_be_meant_is_said_in_a_sentence(desk: Desk) -> None:

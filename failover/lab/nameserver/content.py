@@ -214,9 +214,16 @@ class Content:
 
 
 def empty_zone(
-    apex: str, *, name_servers: Iterable[str] = ("ns1",), soa_ttl: int = 60, negative_ttl: int = 5
+    apex: str,
+    *,
+    name_servers: Iterable[str] = ("ns1",),
+    address: str = "",
+    soa_ttl: int = 60,
+    negative_ttl: int = 5,
 ) -> Content:
-    """A zone with its SOA and NS records, serial 1. `name_servers`: names, relative ones to the apex."""
+    """A zone with its SOA and NS records, serial 1. `name_servers`: names, relative ones to the apex, and the IPv4 `address`
+    of all of them where one is given.
+    """
     origin = dns.name.from_text(apex).canonicalize()
     servers = [dns.name.from_text(name, origin).canonicalize() for name in name_servers]
     soa = dns.rdata.from_text(
@@ -227,13 +234,16 @@ def empty_zone(
     ns = frozenset(
         dns.rdata.from_text(dns.rdataclass.IN, dns.rdatatype.NS, server.to_text()) for server in servers
     )
-    return Content(
-        apex=origin,
-        records={
-            (origin, dns.rdatatype.SOA): Records(ttl=soa_ttl, rdatas=frozenset({soa})),
-            (origin, dns.rdatatype.NS): Records(ttl=soa_ttl, rdatas=ns),
-        },
-    )
+    records = {
+        (origin, dns.rdatatype.SOA): Records(ttl=soa_ttl, rdatas=frozenset({soa})),
+        (origin, dns.rdatatype.NS): Records(ttl=soa_ttl, rdatas=ns),
+    }
+    if address:
+        own = dns.rdata.from_text(dns.rdataclass.IN, dns.rdatatype.A, address)
+        records |= {
+            (name, dns.rdatatype.A): Records(ttl=soa_ttl, rdatas=frozenset({own})) for name in servers
+        }
+    return Content(apex=origin, records=records)
 
 
 def with_records(content: Content, name: str, kind: str, ttl: int, *values: str) -> Content:

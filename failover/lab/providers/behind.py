@@ -95,7 +95,7 @@ class ServedBy:
         self.lag_s = lag_s
         ports = tuple(ports)
         names = tuple(f"ns{number + 1}" for number in range(len(ports)))
-        self._base = empty_zone(apex, name_servers=names)
+        self._base = empty_zone(apex, name_servers=names, address=address)
         self.servers = [NameServer([self._base], address=address, port=port) for port in ports]
         self._serial = 1
 
