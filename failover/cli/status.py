@@ -20,7 +20,7 @@ SCHEMA = 1
 CHANGES_BY_ITSELF = frozenset(
     {
         *("at", "age_s", "seen_at", "inventory_at", "looked_at", "expires_wall", "journal_head", "serial"),
-        *("signals", "nodes", "workloads"),
+        *("signals", "nodes", "workloads", "quotas"),
     }
 )
 _DURATION = re.compile(r"\d+(\.\d+)? (s|min|h|d)\b")

@@ -8,6 +8,7 @@ from typing import Any
 from failover.cli import exits, render
 from failover.cli.intended import decided_by_runs, drift_since, lags_of
 from failover.controller.clock import SystemClock
+from failover.controller.quotas import quota_row
 from failover.controller.world import zone_names
 from failover.dnszones import open_zones
 from failover.dnszones.delegation import servers_of
@@ -40,7 +41,7 @@ def show_status(policies: Path, state: Path, zones: Sequence[str], output: rende
     ]
     if not render.data(rows, output):
         render.table(
-            ["ZONE", "PROVIDER", "APEX", "NAMES", "FENCES", "CAN", "STATE"],
+            ["ZONE", "PROVIDER", "APEX", "NAMES", "FENCES", "CAN", "QUOTA LEFT", "STATE"],
             [
                 (
                     row["zone"],
@@ -49,6 +50,7 @@ def show_status(policies: Path, state: Path, zones: Sequence[str], output: rende
                     len(row["names"]),
                     f"{len(row['fences'])} of {row['applications']}",
                     row["can"],
+                    _left(row["quotas"]),
                     _word(row),
                 )
                 for row in rows
@@ -101,7 +103,21 @@ async def _status(policy: Policy, entry: Zone, zone: DNSZone) -> dict[str, Any]:
             problems = [*problems, *await zone.check(names)]
         said = f"could not be read: {error}"
         return _row(entry, zone, problems, state, applications) | {"unread": said}
-    return _row(entry, zone, problems, state, applications)
+    return _row(entry, zone, problems, state, applications) | {"quotas": await _quotas(zone)}
+
+
+async def _quotas(zone: DNSZone) -> list[dict[str, Any]] | None:
+    """What the provider counts, none where it counts nothing; None where it could not be asked, which the check has said."""
+    try:
+        return [quota_row(item) for item in await zone.quotas()]
+    except TargetError:
+        return None
+
+
+def _left(quotas: Sequence[dict[str, Any]] | None) -> str:
+    if quotas is None:
+        return "unknown"
+    return ", ".join(f"{item['left']} of {item['limit']} {item['what']}" for item in quotas) or "-"
 
 
 def _row(
@@ -119,6 +135,8 @@ def _row(
         "names": [to_plain(item) for item in state.record_sets] if state else [],
         "fences": [item.text for item in state.fences] if state else [],
         "problems": [to_plain(item) for item in problems],
+        "credentials_expire": entry.credentials_expire or None,
+        "quotas": None if able.provider != "rfc2136" else [],
         "state": state,
         "unread": "",
     }

@@ -12,7 +12,9 @@ from typing import Any
 from failover.controller.drift import drifted, unadopted
 from failover.controller.people import People
 from failover.controller.placing import placement_of, survives_row
+from failover.controller.quotas import quota_row
 from failover.controller.world import World
+from failover.dnszones.expiring import expiry
 from failover.execution.machine import wait_began
 from failover.execution.moves import displacements, moved_away
 from failover.execution.taken_back import TakenBack, taken_back
@@ -30,7 +32,7 @@ from failover.model.plan import (
     WaitReadyStep,
     WaitStep,
 )
-from failover.model.policy import Application, Mode, Policy, VantageEntry, WorkloadRef
+from failover.model.policy import Application, Mode, Policy, VantageEntry, WorkloadRef, Zone
 from failover.model.reasons import Problem, Refusal
 from failover.model.records import OwnedName
 from failover.model.snapshot import Displacement
@@ -109,7 +111,7 @@ def build_status(
         "survivability": survives_row(survives),
         "vantages": [_vantage(item, vantages_seen, judgement, people, now) for item in policy.fleet.vantages],
         "zones": [
-            _zone(zone.name, world, drift.get(zone.name, ()), strange.get(zone.name, ()))
+            _zone(zone, world, drift.get(zone.name, ()), strange.get(zone.name, ()), now)
             for zone in policy.zones
         ],
         "runs": [run_row(run, world) for run in runs[-RECENT_RUNS:]],
@@ -359,19 +361,20 @@ def _vantage(
     }
 
 
-def _zone(name: str, world: World, drift: tuple[str, ...], strange: tuple[str, ...]) -> dict[str, Any]:
-    state = next((state for key, state in world.zones.items() if key == name), None)
-    error = next((text for key, text in world.zone_errors.items() if key == name), "")
+def _zone(
+    zone: Zone, world: World, drift: tuple[str, ...], strange: tuple[str, ...], now: Now
+) -> dict[str, Any]:
+    state, error = world.zones.get(zone.name), world.zone_errors.get(zone.name, "")
+    ends = expiry(zone.credentials_expire, now.wall.date())
     return {
-        "name": name,
+        "name": zone.name,
         "readable": state is not None,
         "error": error,
         "serial": state.serial if state else None,
         "drift": list(drift),
-        "warnings": [
-            *strange,
-            *next((found for key, found in world.zone_warnings.items() if key == name), ()),
-        ],
+        "warnings": list(dict.fromkeys((*strange, *ends, *world.zone_warnings.get(zone.name, ())))),
+        "credentials_expire": zone.credentials_expire or None,
+        "quotas": [quota_row(item) for item in world.zone_quotas.get(zone.name, ())],
         "servers": [
             {
                 "server": answer.server,
@@ -380,7 +383,7 @@ def _zone(name: str, world: World, drift: tuple[str, ...], strange: tuple[str, .
                 "serial": answer.serial,
                 "detail": answer.detail,
             }
-            for answer in next((found for key, found in world.servers.items() if key == name), ())
+            for answer in world.servers.get(zone.name, ())
         ],
     }
 

@@ -9,13 +9,14 @@ from dataclasses import dataclass, replace
 
 from failover.controller.demand import DemandTracker
 from failover.controller.ports import Ports
+from failover.controller.quotas import quota_event
 from failover.dnszones.limits import urgently
 from failover.model.errors import TargetError
 from failover.model.ids import ApplicationName, ClusterName, Subject, ZoneName
 from failover.model.inventory import ClusterInventory, WorkloadState
 from failover.model.observation import ProbeKind, ProbeResult
 from failover.model.policy import Application, Policy, WorkloadRef
-from failover.model.records import ServerAnswer, ZoneState
+from failover.model.records import Quota, ServerAnswer, ZoneState
 from failover.probes.cluster_state import nodes_result, result_of, workloads_result
 
 SERVERS_EVERY_S = 30.0
@@ -66,6 +67,8 @@ class World:
         self._gates: dict[str, asyncio.Semaphore] = {}
         self.zone_warnings: dict[ZoneName, tuple[str, ...]] = {}
         """What `check` of a zone at a provider with an API said last."""
+        self.zone_quotas: dict[ZoneName, tuple[Quota, ...]] = {}
+        """What such a provider counts, as it said last; absent where it could not be asked."""
         self._asked_servers: dict[ZoneName, float] = {}
         self._asked_health: dict[ZoneName, float] = {}
         self.demand = DemandTracker()
@@ -245,6 +248,12 @@ class World:
         self._asked_health[name] = now
         problems = await zone.check(zone_names(policy.applications, name)[0])
         self.zone_warnings[name] = tuple(item.sentence for item in problems)
+        try:
+            self.zone_quotas[name] = await zone.quotas()
+        except TargetError:
+            self.zone_quotas.pop(name, None)  # the check has said so
+        event = quota_event(name, self.zone_quotas.get(name), self._ports.clock.now().wall)
+        self._ports.telemetry.emit(event)
 
     def ready_at(self, cluster: ClusterName, workload: WorkloadRef) -> int | None:
         """Ready replicas as last seen; None where nobody ever looked, or the object is not there."""

@@ -14,9 +14,9 @@ from failover.dnszones.held import Held, Key
 from failover.dnszones.keyfile import read_private
 from failover.dnszones.limits import AccountBudget, budget_of
 from failover.dnszones.names import absolute_name
-from failover.dnszones.provider import Delta, ProviderZone
+from failover.dnszones.provider import MALFORMED, RECORD_SETS, Delta, ProviderZone
 from failover.model.errors import LocalFault, Rejected, TargetError, Unavailable
-from failover.model.records import RecordSet, RecordType, ZoneChange
+from failover.model.records import Quota, RecordSet, RecordType, ZoneChange
 
 RATE, BURST = 10.0, 50.0
 """Of a project: 600 requests a minute by default; a console shows the project's own."""
@@ -192,6 +192,16 @@ class CloudDNSZone(ProviderZone):
     def _read_quota(self) -> None:
         found = self._ask("GET", "").get("quota", {})
         self._quota = {key: int(value) for key, value in found.items() if str(value).isdigit()}
+
+    async def _record_sets_used(self) -> Quota:
+        await self._call(self._read_quota)
+        most = self._quota.get("rrsetsPerManagedZone")
+        if most is None:
+            raise Unavailable(f"{self.where}: the project tells no rrsetsPerManagedZone", target=self.name)
+        try:
+            return Quota(what=RECORD_SETS, used=len(await self._list("", urgent=False)), limit=most)
+        except MALFORMED as error:
+            raise self._nonsense(repr(error)[:80]) from None
 
     def _describe(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         found = self._ask("GET", self._zone_path)

@@ -5,6 +5,7 @@ that a provider that hangs holds up nothing else.
 """
 
 import asyncio
+import math
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
@@ -38,6 +39,7 @@ from failover.model.policy import NameServer, Zone
 from failover.model.records import (
     CAPABILITIES,
     FenceRecord,
+    Quota,
     RecordSet,
     ServerAnswer,
     ZoneCapabilities,
@@ -47,6 +49,7 @@ from failover.model.records import (
 
 MALFORMED = (KeyError, IndexError, TypeError, ValueError, AttributeError)
 """What taking an answer apart raises that is JSON or XML and still not what the API says."""
+RECORD_SETS = "record sets of the zone"
 THREADS = 4
 PATIENCE_S = 30.0
 """How long a change that is refused as too many, or as one too early, is offered again. Nothing was changed by it."""
@@ -131,6 +134,10 @@ class ProviderZone(ABC):
     @abstractmethod
     def _is_settled(self, change: str) -> bool:
         """Whether the provider says that its name servers have it, which is no proof yet."""
+
+    @abstractmethod
+    async def _record_sets_used(self) -> Quota:
+        """How many record sets the zone has of how many it may have. Raises TargetError."""
 
     @abstractmethod
     def _describe(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -246,7 +253,22 @@ class ProviderZone(ABC):
     async def check(self, names: Sequence[tuple[str, str]]) -> tuple[RightProblem, ...]:
         """Everything that a failover would need of this zone, asked without changing anything."""
         describe = partial(self._call, self._describe)
-        return await survey(self.entry, names, read=self.read, describe=describe, delegated=self.delegated)
+        return await survey(
+            self.entry,
+            names,
+            read=self.read,
+            describe=describe,
+            quotas=self.quotas,
+            delegated=self.delegated,
+        )
+
+    async def quotas(self) -> tuple[Quota, ...]:
+        """The zone's record sets, and the requests that the account has left by our own count (others may use it too)."""
+        found = await self._record_sets_used()
+        budget = self._budget()
+        taken = min(max(math.ceil(budget.burst - budget.left), 0), int(budget.burst))
+        requests = Quota(what="requests at once", used=taken, limit=int(budget.burst), lasting=False)
+        return (found, requests)
 
     def forget(self) -> None:
         """Which change of ours was the last: another leader's may be under way by now."""

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime
 
 import dns.message
 import dns.name
@@ -15,6 +15,7 @@ import dns.update
 from failover.dnszones.answers import Found, refused_update
 from failover.dnszones.delegated import DelegatedServers
 from failover.dnszones.delegation import named_servers
+from failover.dnszones.expiring import expiry
 from failover.dnszones.names import FENCE_LABEL, absolute_name, rdata_type
 from failover.dnszones.verify import Asker, Silent, read_serial, serial_before
 from failover.model.errors import TargetError
@@ -25,7 +26,6 @@ from failover.model.records import RecordType, ServerAnswer
 Ask = Callable[[dns.name.Name, dns.rdatatype.RdataType], Awaitable[Found]]
 Exchange = Callable[[dns.message.Message], Awaitable[dns.message.Message]]
 
-EXPIRY_WARNING = timedelta(days=14)
 NAMED_MAX = 20
 """Refused names that are asked and named one by one."""
 
@@ -211,13 +211,3 @@ async def check_delegated(
         )
 
     return [f"{item.server}: {item.detail}" for item in await delegated.answers(ask) if not item.matches]
-
-
-def expiry(until: str, today: date) -> tuple[str, ...]:
-    """A sentence about credentials that end soon or have ended. `until`: ISO date, "" for never."""
-    if not until:
-        return ()
-    day = date.fromisoformat(until)
-    if day < today:
-        return (f"the credentials expired on {day}",)
-    return (f"the credentials expire on {day}",) if day - today <= EXPIRY_WARNING else ()

@@ -57,6 +57,7 @@ from failover.model.policy import NameServer, Zone
 from failover.model.records import (
     CAPABILITIES,
     FenceRecord,
+    Quota,
     RecordSet,
     ServerAnswer,
     ZoneCapabilities,
@@ -176,6 +177,10 @@ class RFC2136Zone:
         return await rehearse(
             self.entry, names, ask=self._ask, exchange=self._exchange_signed, delegated=self.delegated
         )
+
+    async def quotas(self) -> tuple[Quota, ...]:
+        """A name server counts nothing."""
+        return ()
 
     def forget(self) -> None:
         """The serial of our last change: a server that has it may lack what another leader changed since."""

@@ -6,12 +6,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from failover.dnszones.aws_errors import known_errors, sentence_of, translate
+from failover.dnszones.aws_errors import known_errors, translate
 from failover.dnszones.held import Held, Key
 from failover.dnszones.keyfile import read_private
 from failover.dnszones.limits import AccountBudget, budget_of
 from failover.dnszones.names import absolute_name
-from failover.dnszones.provider import Delta, ProviderZone
+from failover.dnszones.provider import MALFORMED, RECORD_SETS, Delta, ProviderZone
 from failover.dnszones.route53_checks import PAGES_MAX as CHECK_PAGES_MAX
 from failover.dnszones.route53_checks import (
     CheckedEndpoint,
@@ -22,7 +22,7 @@ from failover.dnszones.route53_checks import (
 )
 from failover.model.errors import Rejected, TargetError, Unavailable
 from failover.model.policy import ClusterEntry
-from failover.model.records import RecordSet, RecordType, ZoneChange
+from failover.model.records import Quota, RecordSet, RecordType, ZoneChange
 
 RATE, BURST = 10.0, 50.0
 """Of an account, shared with everything else in it (documented since July 2026)."""
@@ -278,16 +278,21 @@ class Route53Zone(ProviderZone):
             said.append(
                 f"{', '.join(missing)} has no health check that makes today's probe: `failover dns prepare {self.name}`"
             )
-        try:
-            limit = self._ask(
-                "get_hosted_zone_limit", HostedZoneId=self.entry.hosted_zone, Type="MAX_RRSETS_BY_ZONE"
-            )
-            most, count = int(limit["Limit"]["Value"]), int(limit["Count"])
-            if count > 0.8 * most:
-                said.append(f"{count} of {most} record sets of the hosted zone are used")
-        except (TargetError, KeyError, ValueError) as error:
-            said.append(f"the hosted zone's quota could not be read: {sentence_of(error)}")
         return tuple(servers), tuple(said)
+
+    async def _record_sets_used(self) -> Quota:
+        found = await self._call(
+            partial(
+                self._ask,
+                "get_hosted_zone_limit",
+                HostedZoneId=self.entry.hosted_zone,
+                Type="MAX_RRSETS_BY_ZONE",
+            )
+        )
+        try:
+            return Quota(what=RECORD_SETS, used=int(found["Count"]), limit=int(found["Limit"]["Value"]))
+        except MALFORMED as error:
+            raise Unavailable(f"{self.where}: the answer is no limit ({error!r})", target=self.name) from None
 
 
 def _name(item: Mapping[str, Any]) -> str:

@@ -7,17 +7,21 @@ from functools import partial
 
 from failover.dnszones.delegated import DelegatedServers
 from failover.dnszones.delegation import named_servers
+from failover.dnszones.expiring import expiry
 from failover.dnszones.names import absolute_name, rdata_type
-from failover.dnszones.rehearsal import check_delegated, check_server, expiry
+from failover.dnszones.rehearsal import check_delegated, check_server
 from failover.model.errors import TargetError
 from failover.model.ids import ApplicationName
 from failover.model.inventory import RightProblem
 from failover.model.policy import Zone
-from failover.model.records import RecordSet, RecordType, ZoneState
+from failover.model.records import Quota, RecordSet, RecordType, ZoneState
 
 Read = Callable[[Sequence[RecordSet | tuple[str, str]], Sequence[ApplicationName]], Awaitable[ZoneState]]
 Describe = Callable[[], Awaitable[tuple[tuple[str, ...], tuple[str, ...]]]]
 
+
+QUOTA_WARNING = 0.8
+"""Share of a limit from which on it is told."""
 
 ADDRESSES = (RecordType.A, RecordType.AAAA)
 
@@ -28,6 +32,7 @@ async def survey(
     *,
     read: Read,
     describe: Describe,
+    quotas: Callable[[], Awaitable[tuple[Quota, ...]]],
     delegated: DelegatedServers,
 ) -> tuple[RightProblem, ...]:
     """Every problem that can be found now; never raises TargetError."""
@@ -53,6 +58,14 @@ async def survey(
         problems.append(str(error))
         return _found(zone, problems, warnings)
     warnings += said
+    try:
+        warnings += [
+            f"{item.used} of {item.limit} {item.what} are used"
+            for item in await quotas()
+            if item.lasting and item.used > QUOTA_WARNING * item.limit
+        ]
+    except TargetError as error:
+        warnings.append(f"the zone's quota could not be read: {error}")
     warnings += await named_servers(zone, servers, partial(_addresses_in, zone, read))
     asked = set(good)
     for item in state.record_sets:

@@ -13,7 +13,7 @@ from failover.model.journal import Entry, JournalEntry, RaiseFence, ScaleChange
 from failover.model.observation import ProbeDefinition, ProbeResult
 from failover.model.permit import Permit
 from failover.model.policy import WorkloadRef
-from failover.model.records import RecordSet, ServerAnswer, ZoneCapabilities, ZoneChange, ZoneState
+from failover.model.records import Quota, RecordSet, ServerAnswer, ZoneCapabilities, ZoneChange, ZoneState
 from failover.model.telemetry import TelemetryEvent
 from failover.model.time import Now
 
@@ -105,6 +105,10 @@ class DNSZone(Protocol):
 
     async def check(self, names: Sequence[tuple[str, str]]) -> tuple[RightProblem, ...]:
         """What a failover would need and this zone refuses (served, key good, updates allowed), changing nothing."""
+        ...
+
+    async def quotas(self) -> tuple[Quota, ...]:
+        """What the provider counts of the zone and its account, asked now; () where it counts nothing. Raises TargetError."""
         ...
 
     def forget(self) -> None:

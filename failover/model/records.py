@@ -222,6 +222,20 @@ class ZoneCapabilities:
     serial: bool = True
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quota:
+    """Something that a provider counts. `what`: in its own plural words; `lasting`: it is not given back by time alone."""
+
+    what: str
+    used: int
+    limit: int
+    lasting: bool = True
+
+    @property
+    def left(self) -> int:
+        return max(0, self.limit - self.used)
+
+
 _TYPES = (RecordType.A, RecordType.AAAA, RecordType.CNAME)
 
 CAPABILITIES = {

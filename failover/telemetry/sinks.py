@@ -11,6 +11,8 @@ from failover.model.telemetry import TelemetryEvent
 SURVIVABILITY = "survivability"
 SURVIVES_PREFIX = "survives:"
 """The fields of that event that say of a domain whether its loss would be survived: for metrics, too many for a line."""
+QUOTA, LEFT_PREFIX = "zone.quota", "left:"
+"""The event that says how much of what a DNS provider counts is left, and the fields that do."""
 UNKNOWN = "unknown"
 SECRET_WORDS = ("token", "secret", "password", "key", "authorization")
 
@@ -111,6 +113,13 @@ class MetricsSink:
         self._asked = Absent(
             "failover_survivability_timestamp_seconds", "When that was last worked out", self.registry
         )
+        self._left = Gauge(
+            "failover_dns_quota_left",
+            "What is left of what a zone's provider counts; absent where it counts nothing or could not be asked",
+            ["zone", "what"],
+            registry=self.registry,
+        )
+        self._counted: dict[str, frozenset[str]] = {}
         self._last = Absent("failover_last_event_timestamp_seconds", "When the last event was", self.registry)
 
     def emit(self, event: TelemetryEvent) -> None:
@@ -121,6 +130,21 @@ class MetricsSink:
         self._last.set(event.at.timestamp())
         if event.name == SURVIVABILITY:
             self._survivability(event)
+        elif event.name == QUOTA:
+            self._quota(event)
+
+    def _quota(self, event: TelemetryEvent) -> None:
+        """One gauge for each count of a zone. What is not told any more is gone."""
+        told = dict(event.fields)
+        zone = told["zone"]
+        left = {
+            key.removeprefix(LEFT_PREFIX): value for key, value in told.items() if key.startswith(LEFT_PREFIX)
+        }
+        for what in self._counted.get(zone, frozenset()) - set(left):
+            self._left.remove(zone, what)
+        for what, value in left.items():
+            self._left.labels(zone, what).set(float(value))
+        self._counted[zone] = frozenset(left)
 
     def _survivability(self, event: TelemetryEvent) -> None:
         """Could we fail over now: one gauge a domain. Domains that are gone from the fleet are gone from the metric."""

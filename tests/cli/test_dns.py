@@ -156,6 +156,19 @@ async def test_status_tells_what_each_zone_can_and_where_two_providers_differ(
     assert code == exits.DONE, rows
     assert [(row["zone"], row["provider"]) for row in rows] == [("aws", "route53"), ("google", "clouddns")]
     assert all("weights" in row["can"] and len(row["names"]) == len(desk.names) for row in rows)
+    for row in rows:
+        sets, requests = row["quotas"]
+        assert (sets["what"], sets["limit"], sets["left"]) == (
+            "record sets of the zone",
+            10_000,
+            10_000 - sets["used"],
+        )
+        assert sets["used"] >= len(desk.names)
+        assert requests["what"] == "requests at once"
+    await asyncio.to_thread(show_status, desk.policies, desk.state, [], render.Format.TABLE)
+    shown = capsys.readouterr().out
+    assert "QUOTA LEFT" in shown
+    assert "of 10000 record sets of the zone" in shown
     desk.publish(desk.google, "198.51.100.21")
     code, rows = await said(show_status, desk, capsys)
     assert code == exits.UNHEALTHY
@@ -214,6 +227,7 @@ async def test_a_provider_that_is_away_is_told_and_the_other_is_shown(
     assert code == exits.UNHEALTHY
     assert rows[0]["names"] == []
     assert any("500" in item["sentence"] for item in rows[0]["problems"])
+    assert rows[0]["quotas"] is None, "not asked is not none"
     assert len(rows[1]["names"]) == len(desk.names)
     assert not any(row["differs"] for row in rows), "what was not read is unknown, and differs from nothing"
 

@@ -3,6 +3,7 @@
 import io
 from contextlib import redirect_stdout
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 from failover.cli import explain, render
@@ -65,6 +66,26 @@ def test_a_name_server_that_was_silent_is_named_and_asked_again_until_it_answers
         await fleet.until(lambda: f"name server {silent.name}" not in shown(controller), seconds=60)
         told = [line for line in fleet.log.lines if " dns.server " in line]
         assert "serves what the primary holds" in told[-1]
+        await fleet.stop()
+
+    run_virtual(story())
+
+
+def test_a_key_that_ends_soon_is_told_of_by_a_zone_that_takes_updates_too() -> None:
+    async def story() -> None:
+        fleet = await a_healthy_fleet()
+        controller = fleet.controller
+        assert controller is not None
+        (zone,) = fleet.policy.zones
+        day = (fleet.clock.now().wall + timedelta(days=3)).date().isoformat()
+        fleet.policy = replace(
+            fleet.policy, zones=(replace(zone, credentials_expire=day),), generation="another"
+        )
+        await controller.use_policy(fleet.policy)
+        (row,) = controller.status()["zones"]
+        assert row["credentials_expire"] == day
+        assert row["warnings"] == [f"the credentials expire on {day}"]
+        assert f"the credentials expire on {day}" in shown(controller)
         await fleet.stop()
 
     run_virtual(story())

@@ -14,9 +14,9 @@ import dns.message
 import pytest
 
 from failover.dnszones import open_zone
+from failover.dnszones.expiring import expiry
 from failover.dnszones.limits import AccountBudget, is_urgent, urgently
 from failover.dnszones.provider import ProviderZone
-from failover.dnszones.rehearsal import expiry
 from failover.dnszones.route53 import Route53Zone, _name
 from failover.model.errors import (
     Conflict,
@@ -312,6 +312,7 @@ async def test_a_change_under_way_is_asked_for_often_at_first_and_ever_more_rare
     began = time.monotonic()
     passed = [0.0]
     zone, who = open_zone(provider.zone, mono=lambda: began + passed[0]), Writer()
+    await zone.verify([SHOP_EAST])  # who answers for the zone is found out before
     provider.fake.faults.strand = 1
     await zone.change(who.permit(), who.change("plan-1", (None, SHOP_EAST)))
     asked = []

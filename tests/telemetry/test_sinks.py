@@ -2,8 +2,10 @@
 
 from datetime import UTC, datetime
 
+from failover.controller.quotas import quota_event
 from failover.controller.surviving import event_of
-from failover.model.ids import ApplicationName, ClusterName, Domain, DomainKind
+from failover.model.ids import ApplicationName, ClusterName, Domain, DomainKind, ZoneName
+from failover.model.records import Quota
 from failover.planner import Survivability
 from failover.planner.survive import Outcome
 from failover.telemetry import MetricsSink
@@ -59,3 +61,15 @@ def test_a_domain_that_is_known_again_is_unknown_no_longer() -> None:
     assert {name: value for name, value in values(sink).items() if "survives" in name} == {
         "failover_survivesregion/west": 1
     }
+
+
+def test_what_is_left_of_a_quota_is_a_gauge_and_goes_when_nobody_could_ask() -> None:
+    sink = MetricsSink()
+    zone, other = ZoneName("aws"), ZoneName("google")
+    for name, used in ((zone, 9_990), (other, 4)):
+        sink.emit(quota_event(name, (Quota(what="record sets", used=used, limit=10_000),), AT))
+    assert values(sink)["failover_dns_quota_leftawsrecord sets"] == 10
+    sink.emit(quota_event(zone, None, AT))
+    told = values(sink)
+    assert "failover_dns_quota_leftawsrecord sets" not in told
+    assert told["failover_dns_quota_leftgooglerecord sets"] == 9_996

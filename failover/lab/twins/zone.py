@@ -18,6 +18,7 @@ from failover.model.ports import Clock
 from failover.model.records import (
     CAPABILITIES,
     FenceRecord,
+    Quota,
     RecordSet,
     RecordType,
     ServerAnswer,
@@ -305,6 +306,10 @@ class TwinZone:
                 sentence = f"name server {server.name} does not answer for {self._zone.apex}"
                 found.append(RightProblem(target=self.name, sentence=sentence, warning=True))
         return tuple(found)
+
+    async def quotas(self) -> tuple[Quota, ...]:
+        """A name server counts nothing."""
+        return ()
 
     def forget(self) -> None:
         """The serial of our last change."""
