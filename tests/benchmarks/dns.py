@@ -17,7 +17,7 @@ from failover.model.records import RecordSet
 from tests.benchmarks.dns_elsewhere import elsewhere
 from tests.benchmarks.dns_places import PLACES, place
 from tests.benchmarks.figures import Figure
-from tests.dnszones.worlds import SHOP, Writer, create, record, until_effective
+from tests.dnszones.worlds import SHOP, TwinWorld, Writer, ask_on, create, record, until_effective
 
 WRITERS, ROUNDS = 12, 100
 NAMES, FLIPS = 1_000, 900
@@ -31,7 +31,7 @@ seconds"; Cloud DNS: until done, and from there to its name servers).
 
 
 def measure_race() -> list[Figure]:
-    """Twelve writers believe the same and race; a reader looks on all the time."""
+    """Twelve writers believe the same and race; readers look on all the time: through the adapter, and by DNS at each server."""
     return [figure for name in PLACES for figure in asyncio.run(_race(name))]
 
 
@@ -41,8 +41,9 @@ async def _race(name: str) -> list[Figure]:
         reader = world.open(timeout_s=10.0)
         current = record("shop", "192.0.2.100", "192.0.2.200")
         fence = await create(zones[0], current)
-        allowed, wrong, reads = {current.values}, [0, 0], [0]
+        allowed, wrong, reads, asked = {current.values}, [0, 0], [0], [0, 0]
         stop = asyncio.Event()
+        await until_effective(zones[0], current)
 
         async def look() -> None:
             while not stop.is_set():
@@ -52,7 +53,10 @@ async def _race(name: str) -> list[Figure]:
                 wrong[0 if not values else 1] += values not in allowed
                 await asyncio.sleep(0)
 
-        looking, who = asyncio.create_task(look()), Writer()
+        # The twin has no name servers to ask.
+        servers = () if isinstance(world, TwinWorld) else world.zone.authoritative
+        asking = [ask_on(server, current.name, allowed, stop, asked) for server in servers]
+        looking, who = asyncio.gather(look(), *asking), Writer()
         lone = 0
         for turn in range(ROUNDS):
             wanted = [record("shop", f"192.0.2.{n}", f"198.51.100.{turn + 1}") for n in range(WRITERS)]
@@ -78,6 +82,7 @@ async def _race(name: str) -> list[Figure]:
     return [
         _figure(f"{name}: rounds of {ROUNDS} with exactly one winner", lone, ROUNDS, at_most=False),
         _figure(f"{name}: empty or mixed in {reads[0]} reads", sum(wrong), 0),
+        *([_figure(f"{name}: empty or mixed in {asked[0]} answers by DNS", asked[1], 0)] if servers else []),
     ]
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import contextlib
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -10,6 +11,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import dns.asyncquery
+import dns.exception
+import dns.message
 import dns.name
 import dns.rcode
 import dns.tsig
@@ -379,6 +382,23 @@ async def values_at(zone: DNSZone, names: Sequence[RecordSet]) -> dict[str, tupl
     """What the primary holds now, by name."""
     state = await zone.read(names, [SHOP])
     return {item.name: item.values for item in state.record_sets}
+
+
+async def ask_on(
+    server: Server, name: str, allowed: set[tuple[str, ...]], stop: asyncio.Event, seen: list[int]
+) -> None:
+    """Ask one server by DNS for a name's addresses, again and again. `seen`: (answers, of them none of the `allowed` sets).
+
+    No answer in time is none: it is neither empty nor mixed.
+    """
+    while not stop.is_set():
+        question = dns.message.make_query(name, "A")
+        with contextlib.suppress(dns.exception.Timeout):
+            answer = await dns.asyncquery.udp(question, server.address, port=server.port, timeout=3)
+            given = tuple(sorted(item.to_text() for rrset in answer.answer for item in rrset))
+            seen[0] += 1
+            seen[1] += given not in allowed
+        await asyncio.sleep(0)
 
 
 async def until_effective(zone: DNSZone, *record_sets: RecordSet, every_s: float = 0.02) -> None:
