@@ -62,13 +62,14 @@ def dns_verify(
 def dns_history(
     name: Annotated[str, typer.Argument(metavar="[NAME]", help="Only this name, or this zone.")] = "",
     state: State = None,
+    policies: Policies = None,
     output: Output = render.Format.TABLE,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=10_000)] = 50,
 ) -> None:
     """Every change of record sets that the journal holds: when, in which zone, from what to what, by which run and epoch."""
     from failover.cli.zones import show_history
 
-    show_history(state_directory(state), name, limit, output)
+    show_history(policy_directory(policies), state_directory(state), name, limit, output)
 
 
 @dns_app.command("plan")

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from failover.controller.world import zone_names
 from failover.dnszones import open_zones
 from failover.dnszones.delegation import servers_of
 from failover.model.codec import to_plain
-from failover.model.errors import TargetError, UsageError
+from failover.model.errors import PolicyError, TargetError, UsageError
 from failover.model.ids import ZoneName
 from failover.model.journal import EffectRecorded
 from failover.model.policy import Policy, Zone
@@ -279,11 +280,11 @@ async def _verify(policy: Policy, entry: Zone, zone: DNSZone) -> dict[str, Any]:
     }
 
 
-def show_history(state: Path, name: str, limit: int, output: render.Format) -> None:
-    """Newest last."""
+def show_history(policies: Path, state: Path, name: str, limit: int, output: render.Format) -> None:
+    """Newest last. Raises UsageError for a name that is neither in the journal nor a zone or a name of the policies."""
     from failover.cli.runs import load_entries
 
-    rows = []
+    rows, known = [], set[str]()
     entries = load_entries(state)
     became = {
         (entry.run, str(event.intent)): event.result.value
@@ -296,7 +297,9 @@ def show_history(state: Path, name: str, limit: int, output: render.Format) -> N
             continue
         change = event["intent"]["change"]["change"]
         for item in change["changes"]:
-            if name and name.rstrip(".") not in (item["after"]["name"].rstrip("."), change["zone"]):
+            places = (_plain(item["after"]["name"]), change["zone"])
+            known.update(places)
+            if name and _plain(name) not in places:
                 continue
             rows.append(
                 {
@@ -312,11 +315,32 @@ def show_history(state: Path, name: str, limit: int, output: render.Format) -> N
                     "result": became.get((entry.run, event["intent"]["id"]), "unknown"),
                 }
             )
+    if name and not rows:
+        _refuse_unknown(policies, name, known)
     rows = rows[-limit:]
     if not render.data(rows, output):
         render.table(
             ["AT", "ZONE", "NAME", "TYPE", "BEFORE", "AFTER", "RUN", "EPOCH", "BY", "RESULT"],
             [tuple(row.values()) for row in rows],
+        )
+
+
+def _plain(name: str) -> str:
+    return name.rstrip(".").lower()
+
+
+def _refuse_unknown(policies: Path, name: str, journaled: set[str]) -> None:
+    """Raise UsageError for a name that nothing ever told of; one that the policies have only was never changed."""
+    zones: set[str] = set()
+    names: set[str] = set()
+    with suppress(PolicyError):  # the journal outlives its policies
+        policy = load_directory(policies)
+        zones = {str(zone.name) for zone in policy.zones}
+        names = {_plain(item.name) for application in policy.applications for item in application.dns}
+    if _plain(name) not in zones | names | journaled:
+        listed = ", ".join(sorted(zones | {item for item in journaled if "." not in item})) or "none"
+        raise UsageError(
+            f"there is no zone or name {name!r}, in the policies or in the journal; zones are {listed}"
         )
 
 

@@ -16,9 +16,10 @@ from failover.model.errors import (
 THROTTLED = frozenset(
     {"Throttling", "ThrottlingException", "TooManyRequestsException", "RequestLimitExceeded"}
 )
+EXPIRED = "the session token has expired; put new credentials into `credentialsFile`, or a key of its own that needs no session token"
 OURS = {
-    "ExpiredToken": "the session token has expired; get new credentials",
-    "ExpiredTokenException": "the session token has expired; get new credentials",
+    "ExpiredToken": EXPIRED,
+    "ExpiredTokenException": EXPIRED,
     "RequestExpired": "the request came too late; set this machine's clock by NTP",
     "InvalidClientTokenId": "the access key is not known; check the credentials file and the profile",
     "UnrecognizedClientException": "the access key is not known; check the credentials file and the profile",
@@ -28,16 +29,21 @@ OURS = {
     "GetHostedZone and GetChange on this hosted zone, and where it says prepare: true ListHealthChecks and CreateHealthCheck",
     "AccessDeniedException": "the credentials may not do this; grant them the hosted zone",
 }
-NO_CREDENTIALS = (
-    "NoCredentialsError",
-    "PartialCredentialsError",
-    "ProfileNotFound",
-    "CredentialRetrievalError",
-    "ConfigParseError",
-    "TokenRetrievalError",
-    "SSOTokenLoadError",
-    "UnauthorizedSSOTokenError",
+LOGIN_AGAIN = (
+    "the single sign-on has ended; run `aws sso login`, or name a `credentialsFile` with a key of its own"
 )
+NO_CREDENTIALS = {
+    "NoCredentialsError": "none were found; name a shared credentials file under `credentialsFile` (and `profile`), or set "
+    "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY for the process that runs failover",
+    "PartialCredentialsError": "half of them is missing; a profile has aws_access_key_id and aws_secret_access_key",
+    "ProfileNotFound": "there is no such profile in the credentials file; check `profile`",
+    "CredentialRetrievalError": "the program or the service that gives them failed; see `credential_process` or the role",
+    "ConfigParseError": "the file under `credentialsFile` is no shared credentials file: a line [default], or the profile's name, "
+    "then aws_access_key_id = … and aws_secret_access_key = …",
+    "TokenRetrievalError": LOGIN_AGAIN,
+    "SSOTokenLoadError": LOGIN_AGAIN,
+    "UnauthorizedSSOTokenError": LOGIN_AGAIN,
+}
 NOT_SENT = ("EndpointConnectionError", "ConnectTimeoutError", "ProxyConnectionError")
 
 
@@ -64,7 +70,8 @@ def translate(error: Exception, *, where: str, target: str, sent_changes: bool) 
     if isinstance(response, dict) and "Error" in response:
         return _answered(response, where=where, target=target, sent_changes=sent_changes)
     if name in NO_CREDENTIALS:
-        return LocalFault(f"{where}: no usable AWS credentials: {sentence_of(error)}", target=target)
+        said = f"{NO_CREDENTIALS[name]} (the SDK says: {sentence_of(error)})"
+        return LocalFault(f"{where}: no usable AWS credentials: {said}", target=target)
     if name in ("ParamValidationError", "InvalidEndpoint", "InvalidRegionError"):
         return Rejected(f"{where}: Route 53 would not take this: {sentence_of(error)}", target=target)
     if isinstance(error, ValueError) and "endpoint" in str(error).lower():

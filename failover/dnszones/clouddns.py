@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from failover.dnszones.google_errors import known_errors, sentence_of, translate
+from failover.dnszones.google_errors import known_errors, no_credentials, translate
 from failover.dnszones.held import Held, Key
 from failover.dnszones.keyfile import read_private
 from failover.dnszones.limits import AccountBudget, budget_of
 from failover.dnszones.names import absolute_name
 from failover.dnszones.provider import MALFORMED, RECORD_SETS, Delta, ProviderZone
-from failover.model.errors import LocalFault, Rejected, TargetError, Unavailable
+from failover.model.errors import Rejected, TargetError, Unavailable
 from failover.model.records import Quota, RecordSet, RecordType, ZoneChange
 
 RATE, BURST = 10.0, 50.0
@@ -60,9 +60,7 @@ class CloudDNSZone(ProviderZone):
             except TargetError:
                 raise
             except known_errors() as error:  # a service account file may be anything
-                raise LocalFault(
-                    f"{self.where}: no usable Google credentials: {sentence_of(error)}", target=self.name
-                ) from None
+                raise no_credentials(error, where=self.where, target=self.name) from None
         return self._client
 
     def _ask(
@@ -147,6 +145,9 @@ class CloudDNSZone(ProviderZone):
 
     def _fence_object(self, name: str, text: str, ttl: int) -> Any:
         return {"name": name, "type": "TXT", "ttl": ttl, "rrdatas": [text]}
+
+    async def _learn_for(self, change: ZoneChange) -> None:
+        """Its objects hold nothing but what a change says."""
 
     async def _learn_limits(self) -> None:
         if not self._quota:

@@ -56,15 +56,27 @@ def _auth(error: Exception, name: str, *, where: str, target: str) -> TargetErro
             f"{where}: the token endpoint cannot be reached: {sentence_of(error)}", target=target
         )
     if name == "DefaultCredentialsError":
-        return LocalFault(
-            f"{where}: no Google credentials were found; name a service account file under `credentialsFile`",
-            target=target,
-        )
+        return no_credentials(error, where=where, target=target)
     return LocalFault(
-        f"{where}: Google gives no token for these credentials: {sentence_of(error)}; they have expired or were revoked, "
-        "or this machine's clock is off",
+        f"{where}: the Google credentials have expired or were revoked, or this machine's clock is off; make a new key of the "
+        f"service account and name it under `credentialsFile`, or set the clock by NTP (Google says: {sentence_of(error)})",
         target=target,
     )
+
+
+def no_credentials(error: Exception, *, where: str, target: str) -> LocalFault:
+    """None could be found, or what was found is no key."""
+    if type(error).__name__ == "DefaultCredentialsError":
+        sentence = (
+            f"{where}: no usable Google credentials: none were found; name a service account's key file under "
+            "`credentialsFile`, or set GOOGLE_APPLICATION_CREDENTIALS for the process that runs failover"
+        )
+        return LocalFault(sentence, target=target)
+    sentence = (
+        f"{where}: no usable Google credentials: the file under `credentialsFile` is no service account's key; make one with "
+        f"`gcloud iam service-accounts keys create` (the client says: {sentence_of(error)})"
+    )
+    return LocalFault(sentence, target=target)
 
 
 def _never_connected(error: Exception) -> bool:

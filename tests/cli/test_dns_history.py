@@ -10,11 +10,13 @@ import pytest
 from failover.cli import render
 from failover.cli.zones import show_history
 from failover.controller.clock import SystemClock
+from failover.model.errors import UsageError
 from failover.model.ids import ApplicationName, Epoch, IntentId, RunId, StepId, ZoneName
 from failover.model.journal import EffectRecorded, EffectResult, Entry, Intent, IntentRecorded, RecordsChange
 from failover.model.records import FenceRecord, RecordChange, RecordSet, RecordType, ZoneChange
 from failover.store.sqlite import SQLiteStore
 
+POLICIES = Path(__file__).parents[2] / "policies"
 SHOP, STEP = ApplicationName("shop"), StepId("records:shop")
 
 
@@ -73,7 +75,7 @@ async def test_each_change_is_shown_with_the_last_word_on_it(
         *attempt(4, changed("www")),  # the controller died before it knew
     ]
     await journal(tmp_path, entries)
-    show_history(tmp_path, "", 50, render.Format.JSON)
+    show_history(POLICIES, tmp_path, "", 50, render.Format.JSON)
     rows = json.loads(capsys.readouterr().out)
     assert [(row["zone"], row["name"], row["result"]) for row in rows] == [
         ("example-test", "shop.example.test.", "conflict"),
@@ -83,7 +85,7 @@ async def test_each_change_is_shown_with_the_last_word_on_it(
     ]
     assert rows[1]["before"] == ["192.0.2.1", "192.0.2.2"]
     assert rows[1]["after"] == ["192.0.2.2"]
-    show_history(tmp_path, "", 50, render.Format.TABLE)
+    show_history(POLICIES, tmp_path, "", 50, render.Format.TABLE)
     header, *lines = capsys.readouterr().out.splitlines()
     assert header.split()[-1] == "RESULT"
     assert [line.split()[-1] for line in lines] == ["conflict", "applied", "fenced", "unknown"]
@@ -101,11 +103,19 @@ async def test_a_name_or_a_zone_is_shown_alone_and_the_newest_are_kept(
     for asked, expected in (
         ("shop.example.test", ["applied", "rejected"]),
         ("example-test-2", ["rejected"]),
-        ("nobody.example.test", []),
+        ("SHOP.example.test.", ["applied", "rejected"]),
     ):
-        show_history(tmp_path, asked, 50, render.Format.JSON)
+        show_history(POLICIES, tmp_path, asked, 50, render.Format.JSON)
         assert [row["result"] for row in json.loads(capsys.readouterr().out)] == expected
-    show_history(tmp_path, "", 1, render.Format.JSON)
+    show_history(POLICIES, tmp_path, "ledger.example.test", 50, render.Format.JSON)
+    assert json.loads(capsys.readouterr().out) == [], "the policies have it, and nothing ever changed it"
+    with pytest.raises(
+        UsageError, match=r"no zone or name 'nobody\.example\.test'.*zones are example-test, example-test-2"
+    ):
+        show_history(POLICIES, tmp_path, "nobody.example.test", 50, render.Format.JSON)
+    with pytest.raises(UsageError, match="no zone or name 'shop'"):
+        show_history(tmp_path / "gone", tmp_path, "shop", 50, render.Format.JSON)
+    show_history(POLICIES, tmp_path, "", 1, render.Format.JSON)
     assert [row["result"] for row in json.loads(capsys.readouterr().out)] == ["rejected"]
 
 
@@ -122,11 +132,11 @@ async def test_a_ramp_by_weights_shows_the_weights(
     await journal(
         tmp_path, [*attempt(1, first, EffectResult.APPLIED), *attempt(2, ramp, EffectResult.APPLIED)]
     )
-    show_history(tmp_path, "", 50, render.Format.JSON)
+    show_history(POLICIES, tmp_path, "", 50, render.Format.JSON)
     rows = json.loads(capsys.readouterr().out)
     assert [(row["before"], row["after"]) for row in rows] == [
         ([], ["192.0.2.1 (0)", "192.0.2.2 (100)"]),
         (["192.0.2.1 (0)", "192.0.2.2 (100)"], ["192.0.2.1 (10)", "192.0.2.2 (90)"]),
     ]
-    show_history(tmp_path, "", 50, render.Format.TABLE)
+    show_history(POLICIES, tmp_path, "", 50, render.Format.TABLE)
     assert "192.0.2.1 (10)" in capsys.readouterr().out

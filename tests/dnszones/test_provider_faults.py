@@ -359,7 +359,9 @@ async def test_a_wrong_secret_is_our_fault(tmp_path: Path) -> None:
         path.write_text(re.sub(r"secret_access_key = .*", "secret_access_key = another", text))
         with pytest.raises(LocalFault, match="SignatureDoesNotMatch"):
             await world.open(credentials_file=str(path)).read([SHOP_EAST], [SHOP])
-        with pytest.raises(LocalFault, match="no usable AWS credentials"):
+        with pytest.raises(
+            LocalFault, match=r"no usable AWS credentials: there is no such profile.*check `profile`"
+        ):
             await world.open(profile="nobody").read([SHOP_EAST], [SHOP])
     finally:
         await world.close()
