@@ -40,11 +40,30 @@ def lab_up(
     controller: Annotated[
         bool, typer.Option("--controller/--no-controller", help="Also run the controller.")
     ] = True,
+    dns: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--dns",
+            metavar="PROVIDER",
+            help="Who serves the zone: rfc2136 (by default), route53, clouddns; given again, several side by side.",
+        ),
+    ] = None,
+    weights: Annotated[
+        bool,
+        typer.Option("--weights", help="Weighted records; at route53 with prepare: true, for `dns prepare`."),
+    ] = False,
 ) -> None:
     """Start the lab and leave it running, with a kubeconfig; every command works against it. Ctrl-C ends it."""
     from failover.lab.play import up
 
-    up(directory, controller=controller, line=render.line, talk=render.talk)
+    up(
+        directory,
+        controller=controller,
+        dns=dns or (),
+        weights=weights,
+        line=render.line,
+        talk=render.talk,
+    )
 
 
 @lab_app.command("fault")
@@ -53,20 +72,26 @@ def lab_fault(
         str,
         typer.Argument(
             metavar="FAULT",
-            help="region, datacenter, control-plane, data-plane, path, slow, gray, flapping, throttle, name-server, never-ready",
+            help="region, datacenter, control-plane, data-plane, path, slow, gray, flapping, throttle, name-server, "
+            "dns-provider, never-ready",
         ),
     ],
     target: Annotated[
         str,
         typer.Argument(
             metavar="TARGET",
-            help="A domain; vantage:domain for a path; primary or secondary for a name server.",
+            help="A domain; vantage:domain for a path; primary or secondary for a name server; rfc2136, route53 or clouddns "
+            "for a DNS provider.",
         ),
     ],
     off: Annotated[bool, typer.Option("--off", help="Switch it off again.")] = False,
     option: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="NAME=VALUE", help="How exactly, e.g. silent=true (repeatable)."),
+        typer.Option(
+            "--set",
+            metavar="NAME=VALUE",
+            help="How exactly, e.g. silent=true for a region, down=true for a DNS provider's API alone (repeatable).",
+        ),
     ] = None,
     directory: Annotated[Path, typer.Option("--lab", help="The lab's directory.")] = Path("failover-lab"),
 ) -> None:

@@ -120,6 +120,10 @@ class ProviderZone(ABC):
     def _fence_object(self, name: str, text: str, ttl: int) -> Any: ...
 
     @abstractmethod
+    async def _learn_for(self, change: ZoneChange) -> None:
+        """Ask for what the provider's own objects of this change need besides. Never raises TargetError."""
+
+    @abstractmethod
     async def _learn_limits(self) -> None:
         """Ask for what `_refuse_oversize` needs to know, once. Never raises TargetError: what is documented holds then."""
 
@@ -193,6 +197,7 @@ class ProviderZone(ABC):
         Raises Conflict or FencedOff (nothing changed), Rejected, LocalFault, Throttled, Unavailable, OutcomeUnknown.
         """
         refuse_unsound(self.entry, permit, change)
+        await self._learn_for(change)
         delta = self._delta(change)
         await self._learn_limits()
         self._refuse_oversize(change, delta)

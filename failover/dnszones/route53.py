@@ -90,6 +90,16 @@ class Route53Zone(ProviderZone):
         else:
             self._listed_at, self._unlisted = self._mono(), ""
 
+    async def _learn_for(self, change: ZoneChange) -> None:
+        """List the checks anew where one is missing that goes beside a record of this change: `dns prepare` may have made it a
+        moment ago, in another process. Where the last listing failed it is not tried before its time: a failover waits for none.
+        """
+        written = {value for item in change.changes if item.after.weights for value in item.after.values}
+        missing = any(one.value in written and not self._listed.of(one) for one in self._checked)
+        if missing and not self._unlisted:
+            self._list_next = float("-inf")
+            await self._read_checks(urgent=True)
+
     async def _list_checks(self, *, urgent: bool) -> ListedChecks:
         """The account's health checks, whole. Raises Unavailable and the like: partial is unknown."""
         rows: list[tuple[str, str]] = []

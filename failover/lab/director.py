@@ -13,10 +13,18 @@ from failover.execution.runs import fold
 from failover.lab.faults import switch
 from failover.lab.processes import LabError, LabProcesses
 from failover.lab.scenario import Scenario
-from failover.lab.truth import Watch, check_fenced_off, check_home, check_moved, check_placed, fence_epoch
+from failover.lab.truth import (
+    Watch,
+    check_fenced_off,
+    check_home,
+    check_moved,
+    check_placed,
+    check_unnamed,
+    fence_epoch,
+)
 from failover.model.codec import from_plain, to_plain
 from failover.model.journal import JournalEntry, Run
-from failover.model.plan import ChangeRecordsStep
+from failover.model.plan import ChangeRecordsStep, RunKind
 from failover.store.reader import NoStore, StatusReader
 
 POLL_S = 0.05
@@ -155,12 +163,12 @@ class Director:
         switch(self.lab, argument["kind"], str(argument["target"]), on=False, options=options)
 
     def _wait_run(self, argument: dict[str, Any]) -> None:
-        wanted, within = argument["state"], float(argument["within"])
+        wanted, within, count = argument["state"], float(argument["within"]), int(argument.get("runs", 1))
 
         def reached(status: dict[str, Any]) -> bool:
             del status
             runs = self._runs()
-            return bool(runs) and runs[-1].state.value == wanted
+            return len(runs) >= count and runs[-1].state.value == wanted
 
         self._until(reached, within, f"a run that is {wanted}")
 
@@ -190,6 +198,15 @@ class Director:
         for name, rows in wanted.items():
             told = ", ".join(f"{count} in {where}" for where, count in rows.items())
             self.say(f"{name} is ready: {told}")
+
+    def _wait_unnamed(self, argument: dict[str, Any]) -> None:
+        deadline = time.monotonic() + float(argument["within"])
+        while wrong := check_unnamed(self.lab, str(argument["domain"])):
+            if time.monotonic() > deadline:
+                raise LabError(f"not within {argument['within']:g} s: {'; '.join(wrong)}")
+            self._look()
+            time.sleep(POLL_S)
+        self.say(f"no name server names {argument['domain']} any more")
 
     def _sleep(self, argument: float) -> None:
         deadline = time.monotonic() + float(argument)
@@ -276,7 +293,7 @@ class Director:
         runs = list(fold(entries).values())
         made = EMPTY
         if runs:
-            first = runs[0]
+            first = next((run for run in runs if run.plan.run_kind is not RunKind.ADOPTION), runs[0])
             made = to_plain(report(first, [entry for entry in entries if entry.run == first.id]))
         violations = [*self._watch.violations, *self._unmet(runs)]
         phases = dict(made["phases"])

@@ -18,8 +18,13 @@ import dns.tsig
 from failover.lab.control import listen
 from failover.lab.nameserver import Faults, NameServer, empty_zone
 from failover.lab.providers import CloudDNSFake, ProviderFaults, Route53Fake
+from failover.lab.providers.checkers import Checkers
 from failover.lab.refusals import refusal_line
 
+CHECKED_EVERY_S = 1.0
+"""Route 53's own checkers look every 10 s at best: a rehearsal need not wait for three of those."""
+
+CHECKING: set[asyncio.Task[None]] = set()
 Provider = list[NameServer] | Route53Fake | CloudDNSFake
 
 
@@ -71,7 +76,13 @@ async def _start(told: dict[str, Any], one: dict[str, Any]) -> Provider:
         fake = CloudDNSFake(told["apex"], ports=one["ports"], settle_s=0.3)
     await fake.start(one["api_port"])
     for record in told["records"]:
-        fake.set_records(record["name"], "A", record["ttl"], *record["values"])
+        if isinstance(fake, Route53Fake) and told.get("prepare"):
+            fake.set_weighted(record["name"], "A", record["ttl"], dict.fromkeys(record["values"], 100))
+        else:
+            fake.set_records(record["name"], "A", record["ttl"], *record["values"])
+    if isinstance(fake, Route53Fake):
+        checking = asyncio.create_task(Checkers(fake, interval_s=CHECKED_EVERY_S).run())
+        CHECKING.add(checking)  # else nobody holds the task
     if isinstance(fake, CloudDNSFake):
         fake.behind.lag_s = 0.3  # from now on: what was there at first is served from the start
     credentials.unlink(missing_ok=True)

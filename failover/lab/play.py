@@ -4,7 +4,7 @@ import json
 import signal
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from failover.lab.processes import LabError, LabProcesses
 from failover.lab.scenario import Scenario, ScenarioError, load_scenario
 from failover.lab.topology import Lab, LabApplication, LabCluster, LabVantage
 from failover.model.codec import from_plain, to_plain
+from failover.model.records import CAPABILITIES
 
 Talk = Callable[[str], None]
 LAB_FILE = "lab.json"
@@ -82,9 +83,20 @@ def _show(scenario: Scenario, found: dict[str, Any], line: Talk) -> None:
     line(f"  answers checked: {found['answers_checked']}, none empty" if not found["violations"] else "")
 
 
-def up(directory: Path, *, controller: bool, line: Talk, talk: Talk) -> None:
-    """Start a lab in a directory and leave it running until Ctrl-C."""
-    lab = LabProcesses(make_lab(), directory.resolve())
+def up(
+    directory: Path,
+    *,
+    controller: bool,
+    dns: Sequence[str] = (),
+    weights: bool = False,
+    line: Talk,
+    talk: Talk,
+) -> None:
+    """Start a lab in a directory and leave it running until Ctrl-C. `dns`: its providers, all serving the one zone.
+
+    Raises ScenarioError for providers that there are not, or that cannot do what is asked.
+    """
+    lab = LabProcesses(make_lab(**dns_of(dns, weights=weights)), directory.resolve())
     try:
         lab.prepare()
         for name in ("fault.request", "fault.answer"):  # asked of a lab that is gone
@@ -103,6 +115,19 @@ def up(directory: Path, *, controller: bool, line: Talk, talk: Talk) -> None:
     finally:
         (lab.folder / LAB_FILE).unlink(missing_ok=True)
         lab.stop()
+
+
+def dns_of(dns: Sequence[str], *, weights: bool) -> dict[str, Any]:
+    """Arguments of `make_lab`. Weighted records at Route 53 are prepared: health checks may stand beside them."""
+    chosen = list(dns) or ["rfc2136"]
+    for name in chosen:
+        if name not in CAPABILITIES:
+            raise ScenarioError(f"there is no DNS provider {name!r}; there are {', '.join(CAPABILITIES)}")
+        if weights and not CAPABILITIES[name].weights:
+            raise ScenarioError(f"{name} has no weighted records; leave out --weights, or take another")
+    if len(set(chosen)) != len(chosen):
+        raise ScenarioError("each DNS provider once: several serve the same zone side by side")
+    return {"dns": chosen, "weights": weights, "prepare": weights and "route53" in chosen}
 
 
 def _until_stopped(lab: LabProcesses, talk: Talk) -> None:

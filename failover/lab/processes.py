@@ -149,6 +149,7 @@ class LabProcesses:
         values = sorted(one.address for one in self.lab.clusters)
         return {
             "apex": ZONE,
+            "prepare": self.lab.prepare,
             "providers": [
                 {
                     "provider": provider,

@@ -26,6 +26,7 @@ STEPS = (
     "command",
     "wait-frozen",
     "wait-placed",
+    "wait-unnamed",
 )
 EXPECTATIONS = (
     "verdict",

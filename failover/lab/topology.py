@@ -64,7 +64,8 @@ class Lab:
     """One lab. `ready_s`: how long a pod takes to be ready; `timing`: policy timings over the profile's.
 
     `dns`: the providers that serve the zone, two name servers each (`dns_ports`, in order) and an API (`dns_api_ports`, 0
-    where there is none). `standby_port`: where a second controller would listen, 0 for none.
+    where there is none). `weights`: names have weighted records; `prepare`: at Route 53 from the start, for its health checks
+    to stand beside. `standby_port`: where a second controller would listen, 0 for none.
     `node`: what each of a cluster's nodes can give; `prices`: by region, an hour of a core.
     """
 
@@ -76,6 +77,7 @@ class Lab:
     dns: tuple[str, ...] = ("rfc2136",)
     dns_api_ports: tuple[int, ...] = (0,)
     weights: bool = False
+    prepare: bool = False
     standby_port: int = 0
     profile: str = "fast"
     ready_s: float = 1.0
@@ -235,7 +237,8 @@ def _zone(lab: Lab, number: int, folder: Path, tsig_key: Path) -> dict[str, Any]
         "endpoint": f"http://127.0.0.1:{lab.dns_api_ports[number]}",
     }
     if provider == "route53":
-        return {**common, **access, "hostedZone": "Z0FAILOVERLAB"}
+        own = {"hostedZone": "Z0FAILOVERLAB", **({"prepare": True} if lab.prepare else {})}
+        return {**common, **access, **own}
     return {**common, **access, "project": "failover-lab", "managedZone": "lab"}
 
 

@@ -125,6 +125,18 @@ class Watch:
             self.violations.append(sentence)
 
 
+def check_unnamed(lab: LabProcesses, domain: str) -> list[str]:
+    """What is wrong if every name server is to answer, and with no address of a domain."""
+    gone = {one.address for one in lab.lab.in_domain(domain)}
+    wrong = []
+    for app in lab.lab.applications:
+        for server in range(len(lab.lab.dns_ports)):
+            found = _seen(lab, app.name, server)
+            if not found or gone & set(found):
+                wrong.append(f"name server {server} answers {', '.join(found) or 'nothing'} for {app.name}")
+    return wrong
+
+
 def check_moved(lab: LabProcesses, moved: list[str]) -> list[str]:
     """What is wrong if exactly these clusters were moved away from: DNS, replicas, and nothing else changed."""
     wrong: list[str] = []

@@ -132,6 +132,18 @@ async def test_a_changed_probe_keeps_the_check_that_stands_until_a_person_prepar
     assert world.beside() == new
 
 
+async def test_checks_that_another_process_made_a_moment_ago_stand_beside_the_next_change(
+    world: Prepared,
+) -> None:
+    """`failover dns prepare` beside a controller that has just listed the checks, and found none."""
+    controller, command = world.opened(), world.opened()
+    await write(controller, None, WEIGHTED, 0)
+    assert set(world.beside().values()) == {""}
+    made = dict(await command.prepare(clusters()))
+    await write(controller, WEIGHTED, WEIGHTED, 1)
+    assert world.beside() == made
+
+
 async def test_checks_are_listed_over_all_pages(world: Prepared) -> None:
     zone = world.opened()
     made = dict(await zone.prepare(clusters()))

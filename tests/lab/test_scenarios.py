@@ -55,6 +55,7 @@ def test_the_scenarios_that_the_project_promises_are_there() -> None:
         "failback",
         "region-loss-route53",
         "region-loss-clouddns",
+        "region-loss-prepared",
         "provider-down",
         "stale-writer",
         "failback-by-weights",

@@ -89,6 +89,15 @@ class Route53Fake(StandIn):
             self.rrsets[(name, kind, "")] = RRSet(name=name, kind=kind, ttl=ttl, values=tuple(values))
         self.publish()
 
+    def set_weighted(self, name: str, kind: str, ttl: int, weights: Mapping[str, int]) -> None:
+        """A weighted record for each value, as the product names them."""
+        for value, weight in weights.items():
+            one = RRSet(
+                name=name, kind=kind, ttl=ttl, values=(value,), identifier=f"failover:{value}", weight=weight
+            )
+            self.rrsets[one.key] = one
+        self.publish()
+
     def publish(self) -> None:
         """Serve what is there now, health checks applied."""
         if not self.faults.frozen:
