@@ -21,12 +21,13 @@ def in_parts(changes: Changes, able: ZoneCapabilities, apex: str) -> tuple[Chang
 
     No name loses a value before every name has got its new ones: between two parts clients see more, and never less.
     A weighted value keeps the weight that it has, a new one gets the weight that it shall have; weights that stay, and a TTL,
-    change with the removals.
+    change with the removals. A name whose old and new values together are more than its provider holds under one name turns at
+    once, in one atomic change as ever: clients are never without its values, old or new.
     """
     room = _Room(able, apex)
     if len(changes) < 2 or len(list(room.portions(changes))) == 1:
         return (changes,)
-    adding = [(change, _union(change)) for change in changes]
+    adding = [(change, _union(change, able)) for change in changes]
     first = [
         RecordChange(before=change.before, after=union)
         for change, union in adding
@@ -83,7 +84,7 @@ def _names(change: RecordChange) -> int:
     return max(1, -(-(before + len(change.after.values)) // 2))
 
 
-def _union(change: RecordChange) -> RecordSet:
+def _union(change: RecordChange, able: ZoneCapabilities) -> RecordSet:
     """What is there, and what shall be. A CNAME has one value, and a set is weighted or plain: these turn at once."""
     before, after = change.before, change.after
     if before is None or bool(after.weights) != bool(before.weights):
@@ -91,6 +92,9 @@ def _union(change: RecordChange) -> RecordSet:
     if after.record_type.value == "CNAME" and not after.weights:
         return after
     values = tuple(sorted({*before.values, *after.values}))
+    most = able.weighted_max if after.weights else able.values_max
+    if most and len(values) > most:
+        return after
     weights: tuple[int, ...] = ()
     if after.weights:
         of = dict(zip(after.values, after.weights, strict=True))

@@ -12,17 +12,19 @@ import dns.message
 from failover.controller.record_steps import VERIFY_EVERY_S
 from failover.model.errors import Conflict
 from failover.model.ids import ApplicationName
+from failover.model.parts import in_parts
 from failover.model.ports import DNSZone
-from failover.model.records import RecordSet
+from failover.model.records import CAPABILITIES, RecordChange, RecordSet
 from tests.benchmarks.dns_elsewhere import elsewhere
 from tests.benchmarks.dns_places import PLACES, place
 from tests.benchmarks.figures import Figure
-from tests.dnszones.worlds import SHOP, TwinWorld, Writer, ask_on, create, record, until_effective
+from tests.dnszones.worlds import APEX, SHOP, TwinWorld, Writer, ask_on, create, record, until_effective
 
 WRITERS, ROUNDS = 12, 100
 NAMES, FLIPS = 1_000, 900
 WINDOW = 500
-FLIP_LIMIT_S = 2.0
+FLIP_LIMIT_S, ONE_LIMIT_S = 2.0, 4.0
+"""The second for names of one application: every name is written, and read back, twice."""
 
 SETTLE_S, INSYNC_S, BEHIND_S = 2.0, 5.0, 1.0
 """How long the stand-ins take for a change (Route 53: until the next may come, and until INSYNC, "generally within 60
@@ -104,6 +106,17 @@ def measure_flip() -> list[Figure]:
                 values=taken,
             )
         )
+        taken, lags_s, parts = zip(*(asyncio.run(_flip_one(name)) for _ in range(3)), strict=True)
+        figures.append(
+            Figure(
+                benchmark="dns",
+                what=f"{name}: {NAMES} names of one application flip in {parts[0]} parts, additions first, each read back at two "
+                f"servers before the next (of it {max(lags_s):.2f} s the secondary's lags)",
+                unit="s",
+                limit=ONE_LIMIT_S + max(lags_s),
+                values=taken,
+            )
+        )
     return [*figures, *_flip_at_limits()]
 
 
@@ -119,6 +132,38 @@ async def _move(zone: DNSZone, plan: str, before: str, after: str, size: int) ->
         moved += names
     await asyncio.gather(*(zone.change(who.permit(600), change) for change in changes))
     return moved
+
+
+async def _flip_one(name: str) -> tuple[float, float, int]:
+    """The same for names of one application, as the controller does it: part after part, each with the fence.
+
+    (seconds from the first byte to the last read-back, of them the secondary's after each acknowledgement, parts).
+    """
+    async with place(name) as world:
+        zone, who = world.open(timeout_s=60.0), Writer()
+        primary = world.open(authoritative=world.zone.authoritative[:1], timeout_s=60.0)
+        lag_s, fence = 0.0, None
+
+        async def move(plan: str, changes: tuple[RecordChange, ...]) -> int:
+            nonlocal lag_s, fence
+            parts = in_parts(changes, CAPABILITIES["rfc2136"], f"{APEX}.")
+            for part in parts:
+                moves = [(item.before, item.after) for item in part]
+                change = who.change(plan, *moves, fence_before=fence)
+                await zone.change(who.permit(600), change)
+                fence = change.fence_after
+                await until_effective(primary, *(item.after for item in part))
+                served_by_primary = time.perf_counter()
+                await until_effective(zone, *(item.after for item in part))
+                lag_s += time.perf_counter() - served_by_primary
+            return len(parts)
+
+        old, new = ([record(f"app{n}", f"192.0.2.{side}") for n in range(NAMES)] for side in (1, 2))
+        await move("plan-1", tuple(RecordChange(before=None, after=item) for item in old))
+        lag_s, began = 0.0, time.perf_counter()
+        pairs = zip(old, new, strict=True)
+        count = await move("plan-2", tuple(RecordChange(before=one, after=other) for one, other in pairs))
+        return time.perf_counter() - began, lag_s, count
 
 
 async def _flip(name: str) -> tuple[float, float]:

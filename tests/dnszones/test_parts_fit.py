@@ -91,6 +91,42 @@ def test_names_alone_are_no_measure() -> None:
 
 
 @pytest.mark.parametrize("provider", ["route53", "clouddns"])
+@pytest.mark.parametrize("weighted", [False, True], ids=["plain", "weighted"])
+def test_no_part_has_more_values_under_one_name_than_the_provider_holds(
+    provider: str, weighted: bool
+) -> None:
+    """60 % of the limit, and as many others: in between the two would be 120 %."""
+    able = CAPABILITIES[provider]
+    most = able.weighted_max if weighted else able.values_max
+    opened = open_zone(zone(provider), mono=time.monotonic)
+    assert isinstance(opened, ProviderZone)
+
+    def side(name: int, begins: int, count: int) -> RecordSet:
+        values = tuple(sorted(f"2001:db8::{begins + number:x}" for number in range(count)))
+        weights = (1,) * count if weighted else ()
+        key = RecordType.AAAA
+        return RecordSet(name=f"n{name}.{APEX}.", record_type=key, ttl=60, values=values, weights=weights)
+
+    wide, few = most * 6 // 10, 3
+    sizes = (wide, few, wide, few, wide)
+    changes = tuple(
+        RecordChange(before=side(name, 0, size), after=side(name, 1000, size))
+        for name, size in enumerate(sizes)
+    ) + tuple(RecordChange(before=side(name, 0, few), after=side(name, 1000, few)) for name in range(5, 400))
+    parts = in_parts(changes, able, ROOT)
+    assert len(parts) > 1
+    held = {change.after.name: change.before for change in changes}
+    for part in parts:
+        change = whole(part)
+        opened._refuse_oversize(change, opened._delta(change))
+        for item in part:
+            assert item.before == held[item.after.name], "each from what the part before left"
+            held[item.after.name] = item.after
+            assert len(item.after.values) <= most
+    assert held == {change.after.name: change.after for change in changes}
+
+
+@pytest.mark.parametrize("provider", ["route53", "clouddns"])
 @given(changes=WORLDS)
 @settings(max_examples=20, deadline=None)
 def test_every_part_is_within_the_documented_limits_of_a_provider(
