@@ -15,7 +15,7 @@ from failover.dnszones.keyfile import read_private
 from failover.dnszones.limits import AccountBudget, budget_of
 from failover.dnszones.names import absolute_name
 from failover.dnszones.provider import MALFORMED, RECORD_SETS, Delta, ProviderZone
-from failover.model.errors import Rejected, TargetError, Unavailable
+from failover.model.errors import LocalFault, Rejected, TargetError, Unavailable
 from failover.model.records import Quota, RecordSet, RecordType, ZoneChange
 
 RATE, BURST = 10.0, 50.0
@@ -42,8 +42,9 @@ class CloudDNSZone(ProviderZone):
         return budget_of(account, rate=entry.requests_per_s or RATE, burst=BURST)
 
     def _open(self) -> Any:
-        if self._client is None:
-            from google.cloud import dns as client
+        client = self._client  # another thread may find the credentials no good meanwhile
+        if client is None:
+            from google.cloud import dns as google
             from google.oauth2 import service_account
 
             entry, credentials = self.entry, None
@@ -51,17 +52,17 @@ class CloudDNSZone(ProviderZone):
                 if entry.credentials_file:
                     read_private(Path(entry.credentials_file), "service account file")
                     credentials = service_account.Credentials.from_service_account_file(  # type: ignore[no-untyped-call]
-                        entry.credentials_file, scopes=client.Client.SCOPE
+                        entry.credentials_file, scopes=google.Client.SCOPE
                     )
                 options = {"api_endpoint": entry.endpoint} if entry.endpoint else None
-                self._client = client.Client(
+                self._client = client = google.Client(
                     project=entry.project, credentials=credentials, client_options=options
                 )
             except TargetError:
                 raise
             except known_errors() as error:  # a service account file may be anything
                 raise no_credentials(error, where=self.where, target=self.name) from None
-        return self._client
+        return client
 
     def _ask(
         self,
@@ -84,9 +85,10 @@ class CloudDNSZone(ProviderZone):
         except TargetError:
             raise
         except known_errors() as error:
-            raise translate(
-                error, where=self.where, target=self.name, sent_changes=method == "POST"
-            ) from None
+            ours = translate(error, where=self.where, target=self.name, sent_changes=method == "POST")
+            if isinstance(ours, LocalFault):
+                self._client = None  # credentials that are put right on disk are used at once
+            raise ours from None
         if not isinstance(found, Mapping):
             raise translate(
                 ValueError("the answer is no JSON object"),

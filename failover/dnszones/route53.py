@@ -20,7 +20,7 @@ from failover.dnszones.route53_checks import (
     create_check,
     endpoints_of,
 )
-from failover.model.errors import Rejected, TargetError, Unavailable
+from failover.model.errors import LocalFault, Rejected, TargetError, Unavailable
 from failover.model.policy import ClusterEntry
 from failover.model.records import Quota, RecordSet, RecordType, ZoneChange
 
@@ -134,7 +134,8 @@ class Route53Zone(ProviderZone):
 
     def _open(self) -> Any:
         """boto3's client, made at first use. One attempt a call: what is ambiguous must be read back, not repeated."""
-        if self._client is None:
+        client = self._client  # another thread may find the credentials no good meanwhile
+        if client is None:
             import boto3
             import botocore.config
             import botocore.session
@@ -151,14 +152,14 @@ class Route53Zone(ProviderZone):
                 parameter_validation=True,
             )
             try:
-                self._client = boto3.Session(
+                self._client = client = boto3.Session(
                     botocore_session=session, profile_name=entry.profile or None
                 ).client(
                     "route53", region_name="us-east-1", endpoint_url=entry.endpoint or None, config=config
                 )
             except known_errors() as error:  # also what a credentials file makes of it
                 raise translate(error, where=self.where, target=self.name, sent_changes=False) from None
-        return self._client
+        return client
 
     def _ask(self, method: str, *, sent_changes: bool = False, **arguments: Any) -> Mapping[str, Any]:
         """One call. Raises our errors only."""
@@ -168,7 +169,10 @@ class Route53Zone(ProviderZone):
         except TargetError:
             raise
         except known_errors() as error:
-            raise translate(error, where=self.where, target=self.name, sent_changes=sent_changes) from None
+            ours = translate(error, where=self.where, target=self.name, sent_changes=sent_changes)
+            if isinstance(ours, LocalFault):
+                self._client = None  # credentials that are put right on disk are used at once
+            raise ours from None
         return found
 
     # -- reading -------------------------------------------------------------------------------------------------------

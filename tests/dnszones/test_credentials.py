@@ -1,12 +1,14 @@
 """Credentials at Route 53 and Cloud DNS that are missing, or no longer good: the first words say what to set or do."""
 
+import json
 from pathlib import Path
 
 import pytest
 
+from failover.lab.providers import CloudDNSFake
 from failover.model.errors import LocalFault
 
-from .worlds import SHOP, ZONE, CloudDNSWorld, Route53World, record
+from .worlds import APEX, SHOP, ZONE, CloudDNSWorld, Route53World, record
 
 SHOP_EAST = record("shop", "192.0.2.10")
 
@@ -68,4 +70,26 @@ async def test_google_credentials_that_are_missing_or_have_expired_say_first_wha
         LocalFault, match=r"have expired or were revoked.*make a new key of the service account"
     ):
         await world.open().read([SHOP_EAST], [SHOP])
+    await world.close()
+
+
+@pytest.mark.parametrize("kind", [Route53World, CloudDNSWorld])
+async def test_credentials_that_are_put_right_on_disk_are_used_without_a_restart(
+    kind: type[Route53World | CloudDNSWorld], tmp_path: Path
+) -> None:
+    world = kind(tmp_path)
+    await world.start()
+    path = Path(world.zone.credentials_file)
+    right = path.read_bytes()
+    if isinstance(world, Route53World):
+        path.write_bytes(right.replace(b"lab-secret", b"the-secret-of-last-year"))
+    else:
+        CloudDNSFake(APEX).write_credentials(tmp_path / "another.json")
+        others = json.loads((tmp_path / "another.json").read_text())
+        path.write_text(json.dumps({**json.loads(right), "private_key": others["private_key"]}))
+    zone = world.open()
+    with pytest.raises(LocalFault):
+        await zone.read([SHOP_EAST], [SHOP])
+    path.write_bytes(right)
+    assert (await zone.read([SHOP_EAST], [SHOP])).record_sets == ()
     await world.close()
