@@ -79,8 +79,10 @@ class DelegatedServers:
 
     async def _search(self) -> None:
         """Keep what is known until a new search has found more: in a failover what was found before is good enough."""
+        if self._is_known():
+            return  # before the lock: a failover waits for no search that somebody else began
         async with self._searching:
-            if self._mono() < self._next or (self._complete and is_urgent()):
+            if self._is_known():
                 return
             try:
                 async with asyncio.timeout(TIMES * self._zone.timeout_s):
@@ -91,6 +93,9 @@ class DelegatedServers:
             if not found.unknown or not self._complete:
                 self._found, self._complete = found, not found.unknown
             self._next = self._mono() + (NOT_FOUND_FOR_S if found.unknown else FOUND_FOR_S)
+
+    def _is_known(self) -> bool:
+        return self._mono() < self._next or (self._complete and is_urgent())
 
     async def _found_now(self) -> Delegation:
         """By the zone itself, and by the policy's resolvers where it names some."""

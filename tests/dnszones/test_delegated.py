@@ -1,5 +1,6 @@
 """Name servers that clients are sent to and the policy does not list: read back like the others."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -163,6 +164,28 @@ async def test_a_delegation_is_looked_up_now_and_then_and_never_in_a_failover() 
     assert [item.address for item in asked] == ["192.0.2.2"] * 3
     await found.answers(asking(asked))
     assert asked[-1].address == "192.0.2.3"
+
+
+async def test_a_failover_waits_for_no_search_that_is_under_way() -> None:
+    clock, gate, asked = [1000.0], asyncio.Event(), list[Server]()
+    found = delegated(LISTED, clock, {"ns.": "192.0.2.2"})
+    await found.answers(asking(asked))
+    clock[0] += FOUND_FOR_S + 1
+
+    async def hangs() -> Published:
+        gate.set()
+        await asyncio.sleep(600)
+        raise AssertionError("it is not waited for")
+
+    found._published = hangs
+    looking = asyncio.create_task(found.answers(asking(asked)))
+    await gate.wait()
+    with urgently():
+        (answer,) = await found.answers(asking(asked))
+    assert answer.matches
+    assert not looking.done()
+    await looking  # its search ends by its own deadline, and what was known holds
+    assert [item.address for item in asked] == ["192.0.2.2"] * 3
 
 
 async def test_what_another_provider_of_the_zone_lists_is_that_ones_and_what_nobody_lists_is_unknown() -> (
