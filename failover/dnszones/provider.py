@@ -21,7 +21,7 @@ from failover.dnszones.held import Held, Key, fence_key, fences_of, record_sets_
 from failover.dnszones.limits import AccountBudget, is_urgent
 from failover.dnszones.names import absolute_name, canonical_record_set, fence_rdata, rdata_type
 from failover.dnszones.resolving import resolver_answers
-from failover.dnszones.surveying import ADDRESSES, survey
+from failover.dnszones.surveying import ADDRESSES, is_address, survey
 from failover.dnszones.update import FENCE_TTL_S, refuse_unsound
 from failover.dnszones.verify import verify_server
 from failover.model.errors import (
@@ -304,20 +304,19 @@ class ProviderZone(ABC):
     async def _published(self) -> Published:
         """The name servers that the provider gave the zone, and what the zone holds of their addresses."""
         urgent = self._is_urgent()
-        names, _ = await self._call(self._describe, urgent=urgent)
+        try:
+            said, _ = await self._call(self._describe, urgent=urgent)
+            names = [absolute_name(name) for name in said]
+        except MALFORMED as error:
+            raise self._nonsense(repr(error)[:80]) from None
         apex = absolute_name(self.entry.apex)
-        inside = [absolute_name(name).to_text() for name in names if absolute_name(name).is_subdomain(apex)]
-        keys = [(name, kind.value) for name in inside for kind in ADDRESSES]
-        held = await self._held(keys, urgent=urgent) if keys else {}
-        addresses = {
-            name: frozenset(
-                value
-                for kind in ADDRESSES
-                if (item := held.get((absolute_name(name).to_text(), kind.value))) is not None
-                for value in item.values
-            )
-            for name in names
-        }
+        keys = [
+            (name.to_text(), kind.value) for name in names if name.is_subdomain(apex) for kind in ADDRESSES
+        ]
+        addresses = {name.to_text(): frozenset[str]() for name in names}
+        for item in (await self._held(keys, urgent=urgent) if keys else {}).values():
+            if item.kind in ADDRESSES:
+                addresses[item.name] |= {value for value in item.values if is_address(value)}
         return Published(addresses=addresses, own=True)
 
     def _own(self, name: str) -> str:

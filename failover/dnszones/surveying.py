@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
+from ipaddress import ip_address
 
 from failover.dnszones.delegated import DelegatedServers
 from failover.dnszones.delegation import named_servers
@@ -88,6 +89,15 @@ async def _addresses_in(zone: Zone, read: Read, name: str) -> set[str]:
     except TargetError:
         return set()
     return {value for item in state.record_sets if item.record_type in ADDRESSES for value in item.values}
+
+
+def is_address(value: str) -> bool:
+    """And not the words that an alias, or a policy of the provider's, is read as."""
+    try:
+        ip_address(value)
+    except ValueError:
+        return False
+    return True
 
 
 def _found(zone: Zone, problems: Sequence[str], warnings: Sequence[str]) -> tuple[RightProblem, ...]:

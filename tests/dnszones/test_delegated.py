@@ -1,7 +1,7 @@
 """Name servers that clients are sent to and the policy does not list: read back like the others."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -74,8 +74,10 @@ async def third(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
     await made.close()
 
 
-def effective(answers: tuple[ServerAnswer, ...]) -> bool:
-    return Verification(zone=ZoneName("z"), servers=answers, checked_at=LoopClock().now().wall).effective
+def effective(answers: Iterable[ServerAnswer]) -> bool:
+    return Verification(
+        zone=ZoneName("z"), servers=tuple(answers), checked_at=LoopClock().now().wall
+    ).effective
 
 
 async def test_a_server_that_clients_are_sent_to_holds_a_change_up_until_it_serves_it(third: Third) -> None:
@@ -115,6 +117,19 @@ async def until_listed(zone: Any, item: RecordSet) -> None:
     """Until the policy's own servers have it."""
     while not all(answer.matches for answer in await zone.verify([item]) if not answer.delegated):
         pass
+
+
+@pytest.mark.parametrize("third", ["route53", "clouddns"], indirect=True)
+async def test_what_a_provider_says_of_its_name_servers_may_be_anything_and_breaks_no_read_back(
+    third: Third, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    zone = third.open()
+    await create(zone, EAST)
+    monkeypatch.setattr(zone, "_describe", lambda: ((5, None), ()))
+    assert effective(await zone.verify([EAST]))
+    third.world.fake.faults.garbage = True  # type: ignore[union-attr]
+    other = third.open()
+    assert effective([item for item in await other.verify([EAST]) if "API" not in item.server])
 
 
 async def test_the_check_names_a_lame_one(third: Third) -> None:
