@@ -21,6 +21,10 @@ DNS_PORT = 53
 """Where clients ask: a delegation names no other."""
 
 
+PARENTS_MAX = 4
+"""Of the parent's servers, asked at once: a dead one holds up no other, and they agree."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delegation:
     """`addresses`: of every name server that clients may be sent to, by its name, none where nobody knows one.
@@ -138,17 +142,25 @@ async def _from_parent(
         found = await asyncio.gather(*(_addresses(resolver, name) for name in names))
     except (dns.exception.DNSException, OSError):
         return {}  # a parent that our resolvers do not know says nothing either way
-    for address in sorted(set[str]().union(*found)):
-        question = dns.message.make_query(apex, dns.rdatatype.NS, flags=dns.flags.Flag(0))
-        try:
-            answer, _ = await dns.asyncquery.udp_with_fallback(
-                question, address, port=port, timeout=timeout_s, ignore_unexpected=True
-            )
-        except (dns.exception.DNSException, OSError):
-            continue
-        for rrset in (*answer.authority, *answer.answer):
-            if rrset.name == apex and rrset.rdtype == dns.rdatatype.NS:
-                return {target: _glue(answer, target) for target in (i.target.canonicalize() for i in rrset)}
+    addresses = sorted(set[str]().union(*found), key=lambda address: (":" in address, address))[:PARENTS_MAX]
+    asked = (_referral(apex, address, timeout_s=timeout_s, port=port) for address in addresses)
+    return next((referral for referral in await asyncio.gather(*asked) if referral), {})
+
+
+async def _referral(
+    apex: dns.name.Name, address: str, *, timeout_s: float, port: int
+) -> dict[dns.name.Name, set[str]]:
+    """The NS, each with its glue, that one of the parent's servers refers to; empty where it gives no answer."""
+    question = dns.message.make_query(apex, dns.rdatatype.NS, flags=dns.flags.Flag(0))
+    try:
+        answer, _ = await dns.asyncquery.udp_with_fallback(
+            question, address, port=port, timeout=timeout_s, ignore_unexpected=True
+        )
+    except (dns.exception.DNSException, OSError):
+        return {}
+    for rrset in (*answer.authority, *answer.answer):
+        if rrset.name == apex and rrset.rdtype == dns.rdatatype.NS:
+            return {target: _glue(answer, target) for target in (i.target.canonicalize() for i in rrset)}
     return {}
 
 

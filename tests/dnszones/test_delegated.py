@@ -273,6 +273,7 @@ async def test_the_parent_is_the_zone_with_the_cut_however_far_above() -> None:
         resolvers=(Server(address=resolver.address, port=resolver.port),),
         timeout_s=1.0,
     )
+    resolver.set_records("test", "ns1", "A", 60, "127.0.0.2", "127.0.0.3")  # nobody is at the second
     found = await servers_of(zone, port=parent.port)
     assert found.servers == {"192.0.2.1", "192.0.2.9"}
     assert any("the parent delegates a.b.test. to ns9.test." in item for item in found.problems)
