@@ -25,6 +25,4 @@ def quota_event(zone: ZoneName, quotas: tuple[Quota, ...] | None, at: datetime) 
         told = ", ".join(f"{item.left} of {item.limit} {item.what} left" for item in quotas)
     left = ((f"{LEFT_PREFIX}{item.what}", str(item.left)) for item in quotas or ())
     fields = (("zone", str(zone)), *left)
-    return TelemetryEvent(
-        name=QUOTA, at=at, sentence=f"zone {zone}: {told or 'nothing is counted'}", fields=fields
-    )
+    return TelemetryEvent(name=QUOTA, at=at, sentence=f"zone {zone}: {told}", fields=fields)

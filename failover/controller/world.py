@@ -252,8 +252,9 @@ class World:
             self.zone_quotas[name] = await zone.quotas()
         except TargetError:
             self.zone_quotas.pop(name, None)  # the check has said so
-        event = quota_event(name, self.zone_quotas.get(name), self._ports.clock.now().wall)
-        self._ports.telemetry.emit(event)
+        quotas = self.zone_quotas.get(name)
+        if quotas != ():  # where nothing is counted there is nothing to tell
+            self._ports.telemetry.emit(quota_event(name, quotas, self._ports.clock.now().wall))
 
     def ready_at(self, cluster: ClusterName, workload: WorkloadRef) -> int | None:
         """Ready replicas as last seen; None where nobody ever looked, or the object is not there."""

@@ -197,11 +197,13 @@ class CloudDNSZone(ProviderZone):
         self._quota = {key: int(value) for key, value in found.items() if str(value).isdigit()}
 
     async def _record_sets_used(self) -> Quota:
-        await self._call(self._read_quota)
-        most = self._quota.get("rrsetsPerManagedZone")
-        if most is None:
-            raise Unavailable(f"{self.where}: the project tells no rrsetsPerManagedZone", target=self.name)
         try:
+            await self._call(self._read_quota)
+            most = self._quota.get("rrsetsPerManagedZone")
+            if most is None:
+                raise Unavailable(
+                    f"{self.where}: the project tells no rrsetsPerManagedZone", target=self.name
+                )
             return Quota(what=RECORD_SETS, used=len(await self._list("", urgent=False)), limit=most)
         except MALFORMED as error:
             raise self._nonsense(repr(error)[:80]) from None

@@ -1,6 +1,7 @@
 """One zone at two providers, in virtual time: one of them dead does not stop the other, and is caught up."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -8,12 +9,14 @@ from failover.controller.app import Controller
 from failover.execution.report import report
 from failover.execution.resolvers import GRACE_S, MARGIN_S
 from failover.lab.fleet import TwinFleet
+from failover.lab.twins.zone import TwinZone
 from failover.lab.virtual import VirtualClock, run_virtual
+from failover.model.errors import Unavailable
 from failover.model.ids import ApplicationName, ZoneName
 from failover.model.journal import RunState
 from failover.model.plan import RunKind
 from failover.model.policy import ZONE_PATIENCE_BESIDE_S, NameServer, Policy
-from failover.model.records import RecordSet, RecordType
+from failover.model.records import CAPABILITIES, Quota, RecordSet, RecordType, ZoneCapabilities
 from failover.model.verdict import VerdictKind
 from tests.controller.test_region_loss_in_virtual_time import PERSON, runs
 from tests.support.policies import NAME, WEB, policy
@@ -151,6 +154,42 @@ def warnings(controller: Controller) -> list[str]:
     """What the status warns of at the second provider."""
     (row,) = [zone for zone in controller.status()["zones"] if zone["name"] == SECOND]
     return list(row["warnings"])
+
+
+def test_what_is_left_at_a_provider_is_a_figure_of_the_status_and_an_event_for_metrics(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked = [(Quota(what="record sets", used=9_990, limit=10_000),)]
+
+    async def quotas(self: TwinZone) -> tuple[Quota, ...]:
+        if not asked:
+            raise Unavailable(f"zone {self.name}: away", target=self.name)
+        return asked.pop()
+
+    def able(self: TwinZone) -> ZoneCapabilities:
+        return CAPABILITIES["clouddns" if self.name == SECOND else "rfc2136"]
+
+    monkeypatch.setattr("failover.controller.world.HEALTH_EVERY_S", 15.0)
+    monkeypatch.setattr(TwinZone, "quotas", quotas)
+    monkeypatch.setattr(TwinZone, "capabilities", property(able))
+
+    async def story() -> None:
+        fleet = await started(two_zones())
+        controller = fleet.controller
+        assert controller is not None
+
+        def left() -> list[dict[str, Any]]:
+            (row,) = [zone for zone in controller.status()["zones"] if zone["name"] == SECOND]
+            return list(row["quotas"])
+
+        assert left() == [{"what": "record sets", "used": 9_990, "limit": 10_000, "left": 10}]
+        assert any("10 of 10000 record sets left" in line for line in fleet.log.lines)
+        await fleet.clock.sleep(20)
+        assert left() == [], "what could not be asked is not what it was"
+        assert any("could not be asked" in line for line in fleet.log.lines)
+        await fleet.stop()
+
+    run_virtual(story())
 
 
 def test_the_read_back_names_how_long_each_server_took() -> None:
