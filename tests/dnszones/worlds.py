@@ -109,7 +109,7 @@ class LabWorld(_OnTheWire):
         super().__init__()
         self._directory = directory
         self.key = new_key()
-        contents = [empty_zone(APEX, name_servers=("ns1", "ns2"))]
+        contents = [empty_zone(APEX, name_servers=("ns1", "ns2"), address="127.0.0.1")]
         self.servers = [NameServer(contents, keys=[self.key]) for _ in range(2)]
 
     async def start(self) -> None:
