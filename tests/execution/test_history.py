@@ -5,8 +5,9 @@ from datetime import timedelta
 from typing import Any
 
 from failover.execution.moves import displacements, is_whole, owed, summarise
+from failover.execution.radius import blast_radius
 from failover.execution.runs import fold, open_runs
-from failover.model.ids import ApplicationName, IntentId, RunId, StepId
+from failover.model.ids import ApplicationName, ClusterName, IntentId, RunId, StepId
 from failover.model.journal import (
     AbortRequested,
     EffectRecorded,
@@ -20,9 +21,10 @@ from failover.model.journal import (
     StepFailed,
 )
 from failover.model.plan import ChangeRecordsStep, Plan, RunKind, ScaleStep
+from failover.model.policy import GuardSettings
 from failover.model.reasons import Refusal
 from failover.model.verdict import VerdictKind
-from tests.execution.worlds import NORTH, SHOP, WALL, Seen, evacuation, journal, judged, verdict
+from tests.execution.worlds import NORTH, SHOP, WALL, Seen, evacuation, journal, judged, situation, verdict
 from tests.support.policies import policy
 
 FLEET = policy().fleet
@@ -141,10 +143,27 @@ def test_a_request_whose_outcome_is_unknown_may_have_changed_something() -> None
     assert not summarise(run_of(plan, refused, state=RunState.FAILED), FLEET).changed
 
 
-def test_clusters_that_left_the_policy_are_left_out_of_the_regions() -> None:
+def test_clusters_that_left_the_policy_are_left_out_of_the_regions_once_the_run_is_over() -> None:
     gone = replace(FLEET, clusters=tuple(entry for entry in FLEET.clusters if entry.name != NORTH))
     assert summarise(run_of(evacuation()), FLEET).regions == ("north",)
     assert summarise(run_of(evacuation()), gone).regions == ()
+    going_on = run_of(evacuation(), StepDone(step=StepId("none")), state=None)
+    assert summarise(going_on, gone).regions == (NORTH,)
+
+
+def test_what_goes_on_for_a_cluster_that_left_the_policy_holds_up_another_region() -> None:
+    """And one that is over counts as a move of this hour, though nothing of it is away any more."""
+    gone = replace(policy(), fleet=replace(FLEET, clusters=FLEET.clusters[1:]))
+    assert FLEET.clusters[0].name == NORTH
+    south = replace(evacuation(), sources=(ClusterName("south-1"),))
+
+    def refused(run: Run) -> list[str]:
+        asked = situation(policy=replace(gone, guards=GuardSettings(regions_at_once=1, per_hour=1)))
+        asked = replace(asked, history=(summarise(run, gone.fleet),))
+        return [item.code for item in blast_radius(south, asked, automatic=True)]
+
+    assert refused(run_of(evacuation(), StepDone(step=StepId("none")), state=None)) == ["regions-at-once"]
+    assert refused(run_of(evacuation())) == ["rate"]
 
 
 def test_a_steering_of_one_broken_application_is_not_of_the_whole_cluster() -> None:
