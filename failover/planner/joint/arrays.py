@@ -8,7 +8,7 @@ the answer and no workload is first in every queue.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
-from itertools import chain
+from itertools import chain, repeat
 from typing import Any
 
 import numpy as np
@@ -311,7 +311,7 @@ def _running(demands: tuple[Demand, ...], site_index: Mapping[str, int]) -> tupl
     total = sum(counts)
     owner = np.repeat(np.arange(len(demands)), counts)
     names = chain.from_iterable(one.current for one in demands)
-    where = np.fromiter((site_index.get(name, -1) for name in names), dtype=np.int64, count=total)
+    where = np.fromiter(map(site_index.get, names, repeat(-1)), dtype=np.int64, count=total)
     numbers = chain.from_iterable(one.current.values() for one in demands)
     number_of = np.fromiter(numbers, dtype=np.int64, count=total)
     real = (number_of > 0) & (where >= 0)

@@ -90,8 +90,8 @@ class Limits:
         """Rows whose groups all may still take one."""
         result = np.ones(len(rows), dtype=bool)
         for slot, left in self.tables:
-            of = slot[rows]
-            result &= (of < 0) | (left[of] > 0)
+            of = slot.take(rows)
+            result &= (of < 0) | (left.take(of, mode="wrap") > 0)
         return result
 
     def took(self, rows: Ints, numbers: Ints) -> None:
@@ -120,7 +120,7 @@ def ask_for(
         rows=rows,
         offset=offset,
         cap=state.room(rows),
-        weight=weight[rows],
+        weight=weight.take(rows),
         single=state.prepared.whole[demands] | (strategy == PACK),
         best=(strategy == PACK) | (strategy == COST),
         limits=limits,
@@ -171,11 +171,11 @@ def _propose(state: State, ask: Ask, fresh: bool, number: int) -> tuple[Ints, Bo
     request = prepared.request[ask.demands]
     if (whole := prepared.whole[ask.demands]).any():
         request = request * np.where(whole, ask.quota, 1)[:, None]
-    site = prepared.site[ask.rows]
+    site = prepared.site.take(ask.rows)
     for index in range(request.shape[1]):
         free = state.free[:, index].copy()
         if len(request) and request[:, index].max() > free.min():
-            open_ &= free[site] >= np.repeat(request[:, index], length)
+            open_ &= free.take(site) >= np.repeat(request[:, index], length)
     if ask.limits is not None:
         open_ &= ask.limits.open(ask.rows)
     weight = ask.weight * open_
@@ -186,7 +186,10 @@ def _propose(state: State, ask: Ask, fresh: bool, number: int) -> tuple[Ints, Bo
     held: Rows | None = None
     if not fresh:
         # Minimums count towards no weight, as in `divide`.
-        held = np.maximum(state.held[ask.rows] - prepared.minimum[ask.rows], 0) * open_
+        held = state.held.take(ask.rows)
+        held -= prepared.minimum.take(ask.rows)
+        np.maximum(held, 0, out=held)
+        held *= open_
     share = _shares(weight, np.where(hopeless, 1.0, total), quota, ask.offset, held)
     if ask.single.any():
         owner = np.repeat(np.arange(len(ask.demands)), length)

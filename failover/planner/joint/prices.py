@@ -60,7 +60,7 @@ def _paid(mixed: list[Floats], prices: Floats, site: Ints | Rows) -> Floats:
     result = np.zeros(len(site))
     for index, mix in enumerate(mixed):
         if prices[:, index].any():
-            result += mix * prices[:, index].copy()[site]
+            result += mix * prices[:, index].take(site)
     np.minimum(result, EXPONENT_MAX, out=result)
     return result
 
@@ -118,14 +118,18 @@ def shadow_prices(
     free = np.maximum(state.free, 1) * FULL
     bound = np.minimum(state.room(rows), 2**31) * sample.scale
     speed = np.zeros(prices.shape)
+    owner = np.repeat(np.arange(len(first)), owner_length)
+    asks, load = np.empty(len(site)), np.empty(prices.shape)
     for _ in range(iterations):
-        share = base * np.exp(-_paid(mixed, prices, site))
+        share = _paid(mixed, prices, site)
+        np.exp(np.negative(share, out=share), out=share)
+        share *= base
         total = np.add.reduceat(share, first) + worth
-        share *= np.repeat(missing / total, owner_length)
+        share *= (missing / total).take(owner)
         np.minimum(share, bound, out=share)
-        load = np.stack(
-            [np.bincount(site, weights=share * asked, minlength=len(free)) for asked in request], axis=1
-        )
+        for index, asked in enumerate(request):
+            np.multiply(share, asked, out=asks)
+            load[:, index] = np.bincount(site, weights=asks, minlength=len(free))
         excess = np.clip(np.log(np.maximum(load, 1e-9) / free), -STEP_LOG_MAX, STEP_LOG_MAX)
         raised = np.maximum(0.0, prices + STEP * excess + MOMENTUM * speed)
         if not raised.any() and not prices.any():

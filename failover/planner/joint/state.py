@@ -85,16 +85,17 @@ class State:
     def room(self, rows: Ints) -> Ints:
         """How many more replicas each row may hold by its rules, whatever is free; 0 where its site takes none."""
         prepared = self.prepared
-        left = self.most[rows] - self.held[rows]
+        left = self.most.take(rows)  # several times as fast as an index
+        left -= self.held.take(rows)
         np.maximum(left, 0, out=left)
-        left *= prepared.fits[rows]
-        left *= self.takes[prepared.site[rows]]
+        left *= prepared.fits.take(rows)
+        left *= self.takes.take(prepared.site.take(rows))
         return left.astype(np.int64)
 
     def holds_one(self, rows: Ints) -> Bools:
         """Each row's site has free resources for one more replica."""
         prepared = self.prepared
-        demand, site = prepared.demand[rows], prepared.site[rows]
+        demand, site = prepared.demand.take(rows), prepared.site.take(rows)
         result = np.ones(len(rows), dtype=bool)
         for index in range(self.free.shape[1]):
             result &= prepared.request[:, index].take(demand) <= self.free[:, index].take(site)
@@ -126,20 +127,20 @@ class State:
         Returns what was placed of each. Of a `whole` demand all or nothing is.
         """
         prepared = self.prepared
-        site = prepared.site[rows]
+        site = prepared.site.take(rows)
         if order is None:
             by_site = np.argsort(_short(site), kind="stable")
         else:
             by_site = np.lexsort((order, site))
-        site, rows, wanted = site[by_site], rows[by_site], numbers[by_site]
-        demand = prepared.demand[rows]
-        request = prepared.request[demand]
+        site, rows, wanted = site.take(by_site), rows.take(by_site), numbers.take(by_site)
+        demand = prepared.demand.take(rows)
+        request = prepared.request.take(demand, axis=0)
         asked = request * wanted[:, None]
         before = np.cumsum(asked, axis=0) - asked
         first = np.flatnonzero(np.concatenate(([True], site[1:] != site[:-1])))
         spans = np.diff(np.concatenate((first, [len(site)])))
         before -= np.repeat(before[first], spans, axis=0)
-        placed = np.minimum(np.maximum(places_in(self.free[site] - before, request), 0), wanted)
+        placed = np.minimum(np.maximum(places_in(self.free.take(site, axis=0) - before, request), 0), wanted)
         placed[prepared.whole[demand] & (placed < wanted)] = 0
         self.held[rows] += placed.astype(np.int32)
         self.free[site[first]] -= np.add.reduceat(request * placed[:, None], first, axis=0)

@@ -34,6 +34,7 @@ def main(load: float, all_domains: bool) -> dict[str, object]:
     assert (plan.state.free >= 0).all(), "never above what is free"
     running = as_running(problem, plan)
     del plan, rules
+    gc.freeze()  # what goes in is nobody's garbage, here as above
     regions = domains_of(problem, "region")
     engine = Engine.of(running)
     losses = []
