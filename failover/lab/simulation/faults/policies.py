@@ -29,9 +29,9 @@ spec:
       placement:
 """
 """What a template leaves when the values that it is filled from are missing."""
-TORN_POLICY = BLANK_POLICY[:70]
 FEWEST = 2
 """A fleet has so many clusters."""
+TORN_POLICY = BLANK_POLICY[:70]
 NOT_YAML = "kind: [Application\n\tname: shop"
 OF_ANOTHER_TOOL = "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: web\n"
 
@@ -77,6 +77,7 @@ async def put_in_force(world: World) -> None:
     world.policies += 1
     named = {entry.name for entry in world.written.fleet.clusters} - set(world.left_out)
     world.policy = replace(only_with(world.written, named), generation=f"{0xF001 + world.policies:016x}")
+    world.in_force[world.policy.generation] = named
     await _follow(world, world.policy)
 
 

@@ -10,6 +10,7 @@ from .base import Opened, Oracle, Runs
 
 LATELY_S = 8.0
 """What a controller has not seen yet: the age of a look at a cluster, and its way."""
+A_MOMENT_S = 1e-6
 
 
 class PauseWins(Oracle):
@@ -184,30 +185,26 @@ class HomeInStages(Oracle):
     def _ready(self, event: trace.Applied, run: Opened, application: str, value: str) -> None:
         """What is to run at home runs there before its first clients come."""
         cluster, ref = self.world.cluster_at(value), MOVED[application]
-        if (
-            cluster is None
-            or self.world.is_dead(cluster)
-            or ref not in self.world.clusters[cluster].workloads
-        ):
+        if cluster is None or self.world.is_dead(cluster):
             return  # lost in this very moment: the next turn sees it
+        place = self.world.clusters[cluster]
         grown = [
             step.after
             for step in run.plan.steps
             if isinstance(step, ScaleStep) and step.cluster == cluster and step.workload == ref
         ]
-        place = self.world.clusters[cluster]
-        set_at = self.grown.get((run.id, str(cluster), str(ref)))
-        if not grown:
+        if not grown or ref not in place.workloads:
             return
-        if set_at is not None and min(place.wanted_since(ref, max(set_at + 1e-6, event.at - LATELY_S))) < max(
-            grown
-        ):
-            return  # somebody has just taken it back
+        needed, set_at = max(grown), self.grown.get((run.id, str(cluster), str(ref)))
+        if set_at is not None:
+            since = max(set_at + A_MOMENT_S, event.at - LATELY_S)
+            if min(place.wanted_since(ref, since)) < needed:
+                return  # somebody has just taken it back
         ready = place.settle(ref).ready
         self.must(
-            ready >= max(grown),
+            ready >= needed,
             event.at,
-            f"{run.id} sends clients of {application} home to {cluster}, where {ready} of {max(grown)} are ready",
+            f"{run.id} sends clients of {application} home to {cluster}, where {ready} of {needed} are ready",
         )
 
 
@@ -217,36 +214,21 @@ class ConfigurationIsTransactional(Oracle):
         "what is no policy changes nothing, what is one is followed whole, and a cluster that left it has not failed",
     )
 
-    def __init__(self, world: World, runs: Runs) -> None:
-        super().__init__(world, runs)
-        self.valid = {self.world.policy.generation}
-        self.named = {self.world.policy.generation: self._names()}
-
-    def _names(self) -> frozenset[str]:
-        return frozenset(str(entry.name) for entry in self.world.policy.fleet.clusters)
-
     def see(self, event: trace.Event) -> None:
-        if self.world.policy.generation not in self.valid:
-            self.valid.add(self.world.policy.generation)
-            self.named[self.world.policy.generation] = self._names()
         if not isinstance(event, trace.Journaled):
             return
+        in_force = self.world.in_force
         for life in self.world.lives:
             if life.controller is not None and life.alive:
                 generation = life.controller.context.policy.generation
-                self.must(generation in self.valid, event.at, f"{life.holder} follows policy {generation}")
+                self.must(generation in in_force, event.at, f"{life.holder} follows policy {generation}")
         if not isinstance(event.entry.entry, RunOpened):
             return
-        plan = event.entry.entry.plan
-        self.must(
-            plan.policy_generation in self.valid,
-            event.at,
-            f"{event.entry.run} is of policy {plan.policy_generation}",
-        )
-        strange = {str(name) for name in plan.sources} - self.named.get(plan.policy_generation, frozenset())
-        self.must(
-            not strange, event.at, f"{event.entry.run} moves away from {sorted(strange)}, which nobody named"
-        )
+        run, plan = event.entry.run, event.entry.entry.plan
+        named = in_force.get(plan.policy_generation)
+        self.must(named is not None, event.at, f"{run} is of policy {plan.policy_generation}")
+        strange = sorted(set(plan.sources) - (named or set()))
+        self.must(not strange, event.at, f"{run} moves away from {strange}, which nobody named")
 
 
 PEOPLE = (
