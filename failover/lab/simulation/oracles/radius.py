@@ -110,8 +110,13 @@ class CapacityFloor(Oracle):
             deleted = sum(ref == MOVED[application.name] for _, ref in self.world.deleted)
             demand = REPLICAS * (len(self.world.clusters) - deleted)
             floor = application.floor if holds else 0
+            served = any(
+                self.world.ready(name, MOVED[application.name])
+                for name in self._at(gone)
+                if self.world.serves(name, application.name)
+            )
             self.must(
-                ready > 0 and ready * 100 >= floor * demand,
+                (ready > 0 or not served) and ready * 100 >= floor * demand,
                 event.at,
                 f"{run.id} moves {application.name} onto {ready} ready of {demand}, floor {floor} %",
             )
