@@ -12,6 +12,8 @@ from failover.model.policy import OnShortage, WorkloadRef
 
 from .base import UNPLANNED, Opened, Oracle, Runs
 
+LATELY_S = 8.0
+"""What was so a moment ago may have been decided on."""
 HOUR_S, DAY_S = 3600.0, 86400.0
 
 
@@ -113,7 +115,7 @@ class CapacityFloor(Oracle):
             served = any(
                 self.world.ready(name, MOVED[application.name])
                 for name in self._at(gone)
-                if self.world.serves(name, application.name)
+                if not self.world.failed_within(name, application.name, LATELY_S)
             )
             self.must(
                 (ready > 0 or not served) and ready * 100 >= floor * demand,
