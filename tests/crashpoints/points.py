@@ -5,10 +5,13 @@ nothing written or sent), `last` (the permit was looked at for the last time, th
 of it remembered yet). A kind is a point without its number: armed, it strikes the first time that it is come by.
 """
 
+import contextlib
 import os
 import signal
+import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,11 +51,16 @@ class Trace:
 
 @dataclass(slots=True)
 class Points:
-    """`armed`: points or kinds to strike at, each once in a cycle, by whichever process comes by; none to record only."""
+    """`armed`: points or kinds to strike at, each once in a cycle, by whichever process comes by; none to record only.
+
+    `threads`: of the store. Who is frozen in the very middle of a write keeps SQLite's lock, and everybody out, as README's limits
+    say: here nobody is, for a point is a moment between two writes.
+    """
 
     trace: Trace
     armed: frozenset[str] = frozenset()
     blow: str = "kill"
+    threads: tuple[ThreadPoolExecutor, ...] = ()
     _woke: bool = False
 
     def reach(self, name: str) -> None:
@@ -63,13 +71,17 @@ class Points:
         self.trace.note(point)
         if not self.armed & {name, point} - struck:
             return
-        self.trace.note(f"STRIKE {point}")
-        before = time.monotonic()
-        os.kill(os.getpid(), SIGNALS[self.blow])
-        while time.monotonic() - before < 0.5:  # a stop takes effect within the next instructions
-            time.sleep(0.01)
-        self._woke = True
-        self.trace.note(f"WOKE {point}")
+        with contextlib.ExitStack() as idle:
+            if self.blow == "stop":
+                for thread in self.threads:
+                    idle.enter_context(_at_rest(thread))
+            self.trace.note(f"STRIKE {point}")
+            before = time.monotonic()
+            os.kill(os.getpid(), SIGNALS[self.blow])
+            while time.monotonic() - before < 0.5:  # a stop takes effect within the next instructions
+                time.sleep(0.01)
+            self._woke = True
+            self.trace.note(f"WOKE {point}")
 
     def leads_anew(self) -> None:
         """With an epoch of its own it is no sleeper any more: what it sends now is to be taken."""
@@ -81,8 +93,26 @@ class Points:
         return self._woke
 
 
+@contextlib.contextmanager
+def _at_rest(thread: ThreadPoolExecutor) -> Iterator[None]:
+    """It has ended what it was doing, and begins nothing."""
+    resting, over = threading.Event(), threading.Event()
+
+    def rest() -> None:
+        resting.set()
+        over.wait()
+
+    thread.submit(rest)
+    resting.wait()
+    try:
+        yield
+    finally:
+        over.set()
+
+
 def watch_store(store: Any, points: Points) -> None:
     """Around every append, named by the first entry's kind, and around becoming the leader."""
+    points.threads = (store._writing, store._reading)
     append, acquire, renew, cas = store.append_batch, store.acquire, store.renew, store.cas
 
     async def append_batch(epoch: Any, entries: Any) -> Any:

@@ -56,9 +56,12 @@ def test_a_file_that_is_no_story_is_refused_with_the_reason(text: str, sentence:
 
 
 def test_seeds_play_fleets_of_every_size() -> None:
-    met = Counter(shape_of(seed).name for seed in range(1, 401))
-    assert set(met) == set(SHAPES)
-    assert all(count == pytest.approx(133, abs=40) for count in met.values())
+    met = [shape_of(seed) for seed in range(1, 401)]
+    assert {shape.name for shape in met} == set(SHAPES)
+    sizes = Counter(shape.clusters + shape.watching for shape in met)
+    assert all(count == pytest.approx(133, abs=40) for count in sizes.values())
+    assert sum(shape.share < 1 for shape in met) == pytest.approx(120, abs=40)
+    assert sum(shape.short for shape in met) == pytest.approx(120, abs=40)
 
 
 def test_forty_seeds_hold() -> None:
