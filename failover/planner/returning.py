@@ -1,6 +1,6 @@
 """What finished runs displaced of one workload: the homes that get it back, and the stand-ins that shrink."""
 
-from collections.abc import Container, Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from failover.model.ids import ClusterName
@@ -100,14 +100,17 @@ def way_home(
 
 
 def _one_writers_way(
-    world: World, workload: Workload, homes: tuple[Home, ...], ours: Container[ClusterName], notes: list[str]
+    world: World, workload: Workload, homes: tuple[Home, ...], ours: Collection[ClusterName], notes: list[str]
 ) -> Return:
-    """A single writer stops wherever it runs before it starts at home, whoever started it there."""
+    """A single writer stops wherever it runs before it starts at home, whoever started it there. `ours`: where runs put it; of
+    these one that the policy names no more runs it still, for all that is known.
+    """
     stand_ins, unasked = [], []
     at_home = {home.cluster for home in homes}
-    for cluster in sorted(rule.cluster for rule in workload.placement if rule.cluster not in at_home):
+    named = {rule.cluster for rule in workload.placement}
+    for cluster in sorted({*named, *ours} - at_home):
         state = world.state(cluster, workload.ref)
-        if cluster not in world.inventories:
+        if cluster not in named or cluster not in world.inventories:
             unasked.append(cluster)
         elif state is None or not (state.wanted or state.ready):
             continue

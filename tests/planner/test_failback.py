@@ -221,6 +221,18 @@ def test_a_single_writer_comes_home_only_where_nobody_else_can_be_writing() -> N
     assert "north" in str(back(unseen).applications[0].left_out)
 
 
+def test_where_a_run_put_a_single_writer_it_may_run_although_the_policy_names_it_no_more() -> None:
+    """The cluster left the policy, and nobody looks there any more (simulation, seed 1850)."""
+    world = a_writer_in("east")
+    [shop] = world.applications
+    [books] = shop.workloads
+    kept = tuple(rule for rule in books.placement if rule.cluster != "east")
+    world.applications = [replace(shop, workloads=(replace(books, placement=kept),))]
+    made = back(world)
+    assert left_out(made) == "single-writer"
+    assert "east" in str(made.applications[0].left_out)
+
+
 def test_a_single_writer_that_runs_in_both_waits_for_a_person() -> None:
     shop = application(workloads=(workload("db", single=True),))
     world = World(applications=[shop])
