@@ -77,6 +77,8 @@ class World:
         self.written = self.policy
         """The policy that would be in force if none of the clusters `left_out` were."""
         self.left_out: list[ClusterName] = []
+        self.were_left_out: set[ClusterName] = set()
+        """Those that ever were: what one ran that came back unseen nobody knows."""
         self.in_force = {self.policy.generation: {entry.name for entry in self.policy.fleet.clusters}}
         """Every policy that was ever in force, by its generation, and the clusters that it names."""
         self.disk = StoreDisk()

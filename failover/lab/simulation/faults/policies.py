@@ -60,6 +60,7 @@ async def cluster_leaves_the_policy(world: World) -> Undo | None:
 async def leave_out(world: World, names: Sequence[ClusterName]) -> Undo:
     """Put a policy in force that does not name these; undone: one that does again."""
     world.left_out += names
+    world.were_left_out.update(names)
     await put_in_force(world)
 
     def undo() -> None:

@@ -341,12 +341,21 @@ class ShedsForTheEarlier(Oracle):
             str(name) for name, place in self.world.clusters.items() if place.api or place.faults.down
         }
 
+    def _victim_is_busy(self, run: Opened) -> bool:
+        """Whoever is moved by another run at the moment gives nothing up."""
+        return any(
+            part.left_out is None and MOVED.get(part.application) == API
+            for other in self.runs.by_id.values()
+            if other.id != run.id and not other.closed
+            for part in other.plan.applications
+        )
+
     def _opened(self, run: Opened, at: float) -> None:
         shop = self.world.policy.applications[0]
         part = next((item for item in run.plan.applications if item.application == shop.name), None)
         if shop.on_shortage is not OnShortage.SHED or run.plan.run_kind not in UNPLANNED:
             return
-        if part is None or part.left_out is not None:
+        if part is None or part.left_out is not None or self._victim_is_busy(run):
             return
         given = {
             (shed.cluster, shed.workload): shed.after for item in run.plan.applications for shed in item.sheds
