@@ -335,6 +335,8 @@ class Commands:
         return {"run": run.id, "state": "running"}
 
     # -- people's words ------------------------------------------------------------------------------------------------
+    # What holds automation back is in force before it is journaled, and what lets it go on is journaled before it is in force:
+    # where the store takes only one of the two, the person is told of an error, and automation stands still.
 
     async def _say(self, request: Request, target: str = "") -> None:
         said = PersonSaid(
@@ -373,10 +375,10 @@ class Commands:
             doubt_resolved_at_head=looked_at,
             patience_from=context.now().wall,
         )
+        await self._say(request, target=",".join(ended))
         await context.save_people(people)
         context.health = lift_freeze(context.health, context.now())
         context.doubt = ""
-        await self._say(request, target=",".join(ended))
         return {"ended": ended}
 
     async def _ack(self, request: Request) -> dict[str, Any]:
@@ -388,14 +390,13 @@ class Commands:
         target = str(request.get("target", ""))
         if request.get("identity"):
             return await self._accept_identity(request, target)
-        people = replace(context.people, patience_from=context.now().wall)
-        await context.save_people(people)
+        entries = context.policy.fleet.clusters_in(self.find_domain(target)) if target else ()
+        await self._say(request, target=target)
+        await context.save_people(replace(context.people, patience_from=context.now().wall))
         if not target:
             context.health = release_hold_down(context.health, None)
-        else:
-            for entry in context.policy.fleet.clusters_in(self.find_domain(target)):
-                context.health = release_hold_down(context.health, Subject(cluster=entry.name))
-        await self._say(request, target=target)
+        for entry in entries:
+            context.health = release_hold_down(context.health, Subject(cluster=entry.name))
         return {"released": target or "all"}
 
     async def _accept_identity(self, request: Request, target: str) -> dict[str, Any]:
@@ -435,8 +436,8 @@ class Commands:
         context, target = self._context, self._cordon_target(request)
         if all(cordon.target != target for cordon in context.people.cordons):
             raise UsageError(f"{target} is not cordoned")
-        await context.save_people(context.people.without_cordon(target))
         await self._say(request, target=target)
+        await context.save_people(context.people.without_cordon(target))
         return {"uncordoned": target}
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from failover.lab.fleet import TwinFleet
 from failover.lab.virtual import VirtualClock, run_virtual
-from failover.model.errors import Refused, UsageError
+from failover.model.errors import Refused, StoreUnavailable, UsageError
 from failover.model.ids import ApplicationName, ClusterName
 from failover.model.inventory import Resources
 from failover.model.journal import RunState
@@ -293,6 +293,30 @@ def test_what_a_person_released_stays_released_over_a_restart_and_without_a_cont
         released = fleet.controller.context.judgement.of_cluster(ClusterName("west-1"))
         assert released is not None
         assert released.hold_down_until is None
+        await fleet.stop()
+
+    run_virtual(story())
+
+
+def test_a_resume_that_the_journal_does_not_take_ends_no_pause() -> None:
+    """The person is told of an error, and automation stands still (simulation, seed 3344)."""
+
+    async def story() -> None:
+        fleet = await a_healthy_fleet()
+        controller = fleet.controller
+        await controller.command({**PERSON, "verb": "pause", "reason": "maintenance"})
+        await controller.command({**PERSON, "verb": "cordon", "target": "region/north"})
+        fleet.disk.tearing = True
+        for verb in ({"verb": "resume"}, {"verb": "uncordon", "target": "region/north"}):
+            with pytest.raises(StoreUnavailable):
+                await controller.command({**PERSON, **verb})
+        people = controller.context.people
+        assert people.pause is not None
+        assert [cordon.target for cordon in people.cordons] == ["region/north"]
+        fleet.disk.tearing = False
+        await fleet.clock.sleep(10)
+        await controller.command({**PERSON, "verb": "resume"})
+        assert controller.context.people.pause is None
         await fleet.stop()
 
     run_virtual(story())

@@ -8,7 +8,7 @@ from typing import ClassVar
 from failover.execution.admission import is_automatic
 from failover.lab.simulation import trace
 from failover.lab.simulation.world import World
-from failover.model.journal import IntentRecorded, RunOpened
+from failover.model.journal import EffectRecorded, IntentRecorded, RecordsChange, RunOpened
 from failover.model.observation import Outcome
 from failover.model.plan import Plan, RunKind, Step
 
@@ -81,6 +81,8 @@ class Opened:
     at: float
     holder: str
     dns_written: bool = False
+    dns_answered: bool = False
+    """A change of names was acknowledged, wherever it went."""
     closed: str = ""
 
     @property
@@ -167,6 +169,9 @@ class Runs:
             self.by_id[run].closed = str(entry.state)  # type: ignore[union-attr]
         elif isinstance(entry, IntentRecorded):
             self.intents[entry.intent.id] = (entry, event.at)
+        elif isinstance(entry, EffectRecorded) and entry.result.landed and run in self.by_id:
+            changes_names = isinstance(self.intents[entry.intent][0].intent.change, RecordsChange)
+            self.by_id[run].dns_answered |= changes_names
 
     def of_intent(self, intent: str) -> Opened | None:
         found = self.intents.get(intent)

@@ -107,7 +107,7 @@ class EvidenceIsFresh(Ears):
             return
         intent = event.entry.entry.intent
         run = self.runs.by_id.get(intent.run)
-        if run is None or not run.unplanned or run.dns_written:
+        if run is None or not run.unplanned or run.dns_written or run.dns_answered:
             return
         cited = [self.runs.ears.by_id.get(text.split(" ")[0]) for text in intent.evidence]
         fresh = [one for one in cited if one is not None and self.fresh(one, event.at)]
