@@ -2,13 +2,13 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from failover.execution.admission import is_automatic
 from failover.lab.simulation import trace
 from failover.lab.simulation.world import World
-from failover.model.journal import EffectRecorded, IntentRecorded, RecordsChange, RunOpened
+from failover.model.journal import EffectRecorded, EffectResult, IntentRecorded, RecordsChange, RunOpened
 from failover.model.observation import Outcome
 from failover.model.plan import Plan, RunKind, Step
 
@@ -83,6 +83,8 @@ class Opened:
     dns_written: bool = False
     dns_answered: bool = False
     """A change of names was acknowledged, wherever it went."""
+    in_flight: set[str] = field(default_factory=set)
+    """Intents to change names of which nobody knows yet whether they landed."""
     closed: str = ""
 
     @property
@@ -169,9 +171,13 @@ class Runs:
             self.by_id[run].closed = str(entry.state)  # type: ignore[union-attr]
         elif isinstance(entry, IntentRecorded):
             self.intents[entry.intent.id] = (entry, event.at)
-        elif isinstance(entry, EffectRecorded) and entry.result.landed and run in self.by_id:
-            changes_names = isinstance(self.intents[entry.intent][0].intent.change, RecordsChange)
-            self.by_id[run].dns_answered |= changes_names
+            if isinstance(entry.intent.change, RecordsChange) and run in self.by_id:
+                self.by_id[run].in_flight.add(entry.intent.id)
+        elif isinstance(entry, EffectRecorded) and run in self.by_id:
+            found = self.by_id[run]
+            found.dns_answered |= entry.result.landed and entry.intent in found.in_flight
+            if entry.result is not EffectResult.UNKNOWN:
+                found.in_flight.discard(entry.intent)
 
     def of_intent(self, intent: str) -> Opened | None:
         found = self.intents.get(intent)

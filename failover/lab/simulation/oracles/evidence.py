@@ -109,6 +109,8 @@ class EvidenceIsFresh(Ears):
         run = self.runs.by_id.get(intent.run)
         if run is None or not run.unplanned or run.dns_written or run.dns_answered:
             return
+        if run.in_flight - {intent.id}:
+            return  # names may have changed already: from then on the run goes by its own beginning
         cited = [self.runs.ears.by_id.get(text.split(" ")[0]) for text in intent.evidence]
         fresh = [one for one in cited if one is not None and self.fresh(one, event.at)]
         quorum = self.quorum
