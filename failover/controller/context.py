@@ -121,11 +121,22 @@ class Context:
         """
         now = self.ports.clock.now()
         jump = self.steady.jump(now)
-        if jump and self.leadership.acting(now):
-            await self.append([])
+        if self.leadership.acting(now):
+            if jump:
+                await self.append([])
+            elif missed := self._jumped_unseen():
+                await self.append([("", missed)])
         elif jump:
             self.steady.accept(now)
             self._tell_jump(jump.total_seconds())
+
+    def _jumped_unseen(self) -> ClockJumped | None:
+        """What was followed while we did not act, in a leadership that then went on: the journal's times are still the old ones."""
+        boot_id, origin = self.journal_clock
+        if boot_id != self.ports.identity.boot_id or origin is None or self.steady.origin is None:
+            return None
+        by = self.steady.origin - origin
+        return self._jumped(by, self.steady.origin) if abs(by) >= SLEW else None
 
     def _tell_jump(self, by_s: float) -> None:
         sentence = f"the wall clock jumped by {by_s:+.1f} s: warming up again, no window got shorter"
