@@ -405,10 +405,11 @@ class Commands:
         if domain.kind is not DomainKind.CLUSTER or len(entries) != 1:
             raise UsageError(f"--identity takes one cluster, and {domain} is none")
         await context.world.look_at_cluster(context.policy, entries[0].name)
-        uid = context.world.accept_identity(entries[0].name)
+        uid = context.world.strangers.get(entries[0].name, "")
         if not uid:
             raise UsageError(f"{entries[0].name} is the cluster that it was; there is nothing to accept")
         await self._say(request, target=f"{domain} identity {uid}")
+        context.world.accept_identity(entries[0].name, uid)
         return {"accepted": uid, "cluster": entries[0].name}
 
     def _cordon_target(self, request: Request) -> str:

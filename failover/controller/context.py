@@ -103,16 +103,11 @@ class Context:
         epoch, identity = self.leadership.epoch, self.ports.identity
         assert epoch is not None
         self.now()
-        boot_id, origin = self.journal_clock
         leads = LeaderChanged(
             holder=identity.holder, epoch=epoch, boot_id=identity.boot_id, origin=self.steady.origin
         )
-        entries: list[Entry] = [leads]
-        if boot_id and boot_id == identity.boot_id and origin is not None and self.steady.origin is not None:
-            jump = self.steady.origin - origin
-            if abs(jump) >= SLEW:
-                entries.append(self._jumped(jump, self.steady.origin))
-        await self.append([("", entry) for entry in entries])
+        missed = self._jumped_unseen()
+        await self.append([("", entry) for entry in (leads, missed) if entry is not None])
 
     async def note_jump(self) -> None:
         """Settle a jump of the machine's wall clock: into the journal if we act. Raises StoreError: it stays unsettled.
@@ -131,9 +126,13 @@ class Context:
             self._tell_jump(jump.total_seconds())
 
     def _jumped_unseen(self) -> ClockJumped | None:
-        """What was followed while we did not act, in a leadership that then went on: the journal's times are still the old ones."""
+        """What was followed while nobody here acted, since the journal was last told of this machine's clock: its times are still
+        the old ones. Another leadership has begun since, or the same one goes on after a lapse.
+        """
         boot_id, origin = self.journal_clock
-        if boot_id != self.ports.identity.boot_id or origin is None or self.steady.origin is None:
+        if not boot_id or boot_id != self.ports.identity.boot_id:
+            return None
+        if origin is None or self.steady.origin is None:
             return None
         by = self.steady.origin - origin
         return self._jumped(by, self.steady.origin) if abs(by) >= SLEW else None

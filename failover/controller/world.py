@@ -145,12 +145,10 @@ class World:
             self.on_stranger(name, sentence)
         return False
 
-    def accept_identity(self, name: ClusterName) -> str:
-        """A person says that the cluster which answers now is the right one; returns its UID, "" if it is known already."""
-        uid = self.strangers.pop(name, "")
-        if uid:
-            self.identities[name] = uid
-        return uid
+    def accept_identity(self, name: ClusterName, uid: str) -> None:
+        """A person says that the cluster which answers with this UID is the right one."""
+        self.strangers.pop(name, None)
+        self.identities[name] = uid
 
     def highest_fence(self, owner: str = "") -> int:
         """The highest epoch of all fences that could be read; of a zone's only this owner's, where one is named."""

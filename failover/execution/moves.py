@@ -48,7 +48,7 @@ def summarise(run: Run, fleet: Fleet) -> RunSummary:
     """
     region_of = {entry.name: entry.region for entry in fleet.clusters}
     places = [
-        region_of.get(name, RegionName(name))
+        region_of.get(name, RegionName(f"cluster/{name}"))
         for name in run.plan.sources
         if name in region_of or not run.state.final
     ]

@@ -148,7 +148,7 @@ def test_clusters_that_left_the_policy_are_left_out_of_the_regions_once_the_run_
     assert summarise(run_of(evacuation()), FLEET).regions == ("north",)
     assert summarise(run_of(evacuation()), gone).regions == ()
     going_on = run_of(evacuation(), StepDone(step=StepId("none")), state=None)
-    assert summarise(going_on, gone).regions == (NORTH,)
+    assert summarise(going_on, gone).regions == (f"cluster/{NORTH}",)
 
 
 def test_what_goes_on_for_a_cluster_that_left_the_policy_holds_up_another_region() -> None:

@@ -18,6 +18,8 @@ FAILURES = frozenset(
     }
 )  # fmt: skip
 """What may count towards down; `local` is our own fault."""
+LATELY_S = 8.0
+"""What was so then may have been decided on, and may only now be told: the age of a look, its answer, and the journal."""
 UNPLANNED = (RunKind.EVACUATION, RunKind.STEERING)
 
 

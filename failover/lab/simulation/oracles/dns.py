@@ -8,10 +8,8 @@ from failover.model.journal import StepDone
 from failover.model.plan import ChangeRecordsStep, Phase, RunKind
 from failover.model.records import RecordSet, RecordType
 
-from .base import Oracle, Runs
+from .base import LATELY_S, Oracle, Runs
 
-LATELY_S = 8.0
-"""An answer, and its way into the journal."""
 OURS = frozenset({"shop.example.test.", "ledger.example.test."})
 
 

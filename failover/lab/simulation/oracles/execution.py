@@ -15,7 +15,7 @@ from failover.model.journal import (
 )
 from failover.model.plan import ChangeRecordsStep, RunKind, ScaleField, ScaleStep
 
-from .base import Oracle, Runs
+from .base import LATELY_S, Oracle, Runs
 
 
 class IntentBeforeEffect(Oracle):
@@ -127,9 +127,6 @@ class NoJournalNoAction(Oracle):
 class UnfinishedIsNotFinished(Oracle):
     invariant, about = "I21", "a run is closed by the truth: DONE means that each change stands in the world"
 
-    LATELY_S = 8.0
-    """What stood there so long ago may have been read: a read, its answer, and the journal."""
-
     def __init__(self, world: World, runs: Runs) -> None:
         super().__init__(world, runs)
         self.done: dict[str, set[str]] = {}
@@ -157,11 +154,11 @@ class UnfinishedIsNotFinished(Oracle):
         place = self.world.clusters[step.cluster]
         if place.api.has("stale"):
             self.stale[step.cluster] = event.at
-        if event.at - self.stale.get(step.cluster, float("-inf")) < self.LATELY_S:
+        if event.at - self.stale.get(step.cluster, float("-inf")) < LATELY_S:
             return  # its own server says so: nobody can know better
         if step.field is ScaleField.AUTOSCALER_MIN or step.workload not in place.workloads:
             return
-        stood = place.wanted_since(step.workload, event.at - self.LATELY_S)
+        stood = place.wanted_since(step.workload, event.at - LATELY_S)
         beyond = max(stood) > step.after > step.before or (step.owner is not None and min(stood) < step.after)
         self.must(
             step.after in stood or beyond,
@@ -171,7 +168,7 @@ class UnfinishedIsNotFinished(Oracle):
 
     def _changed(self, event: trace.Journaled, step: ChangeRecordsStep) -> None:
         zone = next(one for one in self.world.zones.values() if one.zone.name == step.zone)
-        lately = zone.versions_since(event.at - self.LATELY_S)
+        lately = zone.versions_since(event.at - LATELY_S)
         for change in step.changes:
             stood = any(change.after.same_data(item.record_sets.get(change.after.key)) for item in lately)
             self.must(

@@ -6,10 +6,8 @@ from failover.lab.simulation.world import World
 from failover.model.journal import IntentRecorded, PersonSaid, RunOpened
 from failover.model.plan import RunKind, ScaleStep
 
-from .base import Opened, Oracle, Runs
+from .base import LATELY_S, Opened, Oracle, Runs
 
-LATELY_S = 8.0
-"""What a controller has not seen yet: the age of a look at a cluster, and its way."""
 A_MOMENT_S = 1e-6
 
 

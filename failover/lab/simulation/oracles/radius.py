@@ -11,10 +11,8 @@ from failover.model.journal import RunOpened
 from failover.model.plan import Phase, RunKind, ScaleStep, Step
 from failover.model.policy import OnShortage, WorkloadRef
 
-from .base import UNPLANNED, Opened, Oracle, Runs
+from .base import LATELY_S, UNPLANNED, Opened, Oracle, Runs
 
-LATELY_S = 8.0
-"""What was so a moment ago may have been decided on."""
 HOUR_S, DAY_S = 3600.0, 86400.0
 
 
