@@ -5,9 +5,9 @@ TCP: a connection within 4 s. HTTP and HTTPS: and a status of 2xx or 3xx within 
 """
 
 import asyncio
-import contextlib
-import ssl
 from dataclasses import replace
+
+import aiohttp
 
 from failover.lab.providers.route53 import Route53Fake
 from failover.lab.providers.route53_checks import HealthCheck
@@ -51,31 +51,32 @@ async def passes(check: HealthCheck) -> bool:
     """What one look at the endpoint says. Never raises for what an endpoint does."""
     told = dict(check.config)
     name = told.get("FullyQualifiedDomainName", "")
-    kind, address, port = told["Type"], told.get("IPAddress") or name, int(told["Port"])
-    context = None
-    if kind == "HTTPS":
-        context = ssl.create_default_context()
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    address, port = told.get("IPAddress") or name, int(told["Port"])
     try:
-        async with asyncio.timeout(CONNECT_S):
-            reader, writer = await asyncio.open_connection(
-                address, port, ssl=context, server_hostname=(name or address) if context else None
-            )
-    except (OSError, TimeoutError):
+        if told["Type"] == "TCP":
+            return await _connects(address, port)
+        return await _answers(check, address, port, name)
+    except (aiohttp.ClientError, OSError, TimeoutError, ValueError):
         return False
-    try:
-        if kind == "TCP":
-            return True
-        path = told.get("ResourcePath") or "/"
-        request = f"GET {path} HTTP/1.1\r\nHost: {name or address}\r\nConnection: close\r\n\r\n"
-        async with asyncio.timeout(ANSWER_S):
-            writer.write(request.encode())
-            words = (await reader.readline()).split()
-        return len(words) > 1 and words[1][:1] in (b"2", b"3")
-    except (OSError, TimeoutError, ValueError):
-        return False
-    finally:
-        writer.close()
-        with contextlib.suppress(OSError, TimeoutError):
-            async with asyncio.timeout(ANSWER_S):
-                await writer.wait_closed()
+
+
+async def _connects(address: str, port: int) -> bool:
+    async with asyncio.timeout(CONNECT_S):
+        _, writer = await asyncio.open_connection(address, port)
+    writer.close()
+    return True
+
+
+async def _answers(check: HealthCheck, address: str, port: int, name: str) -> bool:
+    told = dict(check.config)
+    place = f"[{address}]" if ":" in address else address
+    url = f"{told['Type'].lower()}://{place}:{port}{told.get('ResourcePath') or '/'}"
+    timeout = aiohttp.ClientTimeout(total=CONNECT_S + ANSWER_S, sock_connect=CONNECT_S, sock_read=ANSWER_S)
+    connector = aiohttp.TCPConnector(ssl=False, force_close=True)
+    async with (
+        aiohttp.ClientSession(connector=connector, timeout=timeout) as session,
+        session.get(
+            url, headers={"Host": name or address}, server_hostname=name or None, allow_redirects=False
+        ) as response,
+    ):
+        return 200 <= response.status < 400
