@@ -57,11 +57,14 @@ def compose(context: Context, run: Run, step: StepId, change: Change) -> Intent:
 
 
 def _evidence(context: Context, run: Run) -> tuple[str, ...]:
-    """Fresh observations for automation, as long as no record change is known to have landed; for a person they and their
-    probe (I2).
+    """For a person they and their probe; for automation fresh observations, and once a record change has landed, or may have
+    and nothing fresh is against the source any more, the run and what it was opened for (I2).
     """
-    if not is_automatic(run.actor) or run.dns_landed:
+    if not is_automatic(run.actor):
         return run.citations or (f"run={run.id}",)
+    beginning = (f"run={run.id}", *run.citations)
+    if run.dns_landed:
+        return beginning
     now = context.now().mono
     cited = [
         f"{item.observation} {item.signal} {item.outcome} {now - item.measured_mono:.1f}s"
@@ -69,7 +72,7 @@ def _evidence(context: Context, run: Run) -> tuple[str, ...]:
         if verdict is not None
         for item in verdict.evidence
     ]
-    return tuple(cited) or run.citations
+    return tuple(cited) or beginning
 
 
 async def change_all(

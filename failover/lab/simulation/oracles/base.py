@@ -83,8 +83,6 @@ class Opened:
     at: float
     holder: str
     dns_written: bool = False
-    dns_answered: bool = False
-    """A change of names was acknowledged, wherever it went."""
     in_flight: set[str] = field(default_factory=set)
     """Intents to change names of which nobody knows yet whether they landed."""
     closed: str = ""
@@ -176,10 +174,8 @@ class Runs:
             if isinstance(entry.intent.change, RecordsChange) and run in self.by_id:
                 self.by_id[run].in_flight.add(entry.intent.id)
         elif isinstance(entry, EffectRecorded) and run in self.by_id:
-            found = self.by_id[run]
-            found.dns_answered |= entry.result.landed and entry.intent in found.in_flight
-            if entry.result is not EffectResult.UNKNOWN:
-                found.in_flight.discard(entry.intent)
+            settled = entry.result is not EffectResult.UNKNOWN
+            self.by_id[run].in_flight -= {entry.intent} if settled else set()
 
     def of_intent(self, intent: str) -> Opened | None:
         found = self.intents.get(intent)

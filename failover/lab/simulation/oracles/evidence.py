@@ -107,10 +107,10 @@ class EvidenceIsFresh(Ears):
             return
         intent = event.entry.entry.intent
         run = self.runs.by_id.get(intent.run)
-        if run is None or not run.unplanned or run.dns_written or run.dns_answered:
+        if run is None or not run.unplanned or run.dns_written:
             return
-        if run.in_flight - {intent.id}:
-            return  # names may have changed already: from then on the run goes by its own beginning
+        if run.in_flight - {intent.id} and f"run={run.id}" in intent.evidence:
+            return  # names may have changed already: from then on the run goes by its own beginning, and says so
         cited = [self.runs.ears.by_id.get(text.split(" ")[0]) for text in intent.evidence]
         fresh = [one for one in cited if one is not None and self.fresh(one, event.at)]
         quorum = self.quorum
