@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import chain, repeat
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -37,7 +38,8 @@ class Prepared:
     `idle` [S] (1 - utilisation), `takes` [S] (open and of known capacity). Demands: `tier`, `levels` (the tiers that there
     are), `replicas`, `luck`
     (0 to 1, from the key), `strategy` (index of STRATEGIES), `whole`, `standby`, `may_shed`, `hold`, `gives` (may be shed),
-    `request` [D, R], `freed` [D, R] (by one replica that is shed), `with_minimum` (any row has one), `first_group`,
+    `request` [D, R] and, by resource, `asks` [R][D] (a column at a time is read faster so), `freed` [D, R] (by one replica that
+    is shed), `with_minimum` (any row has one), `first_group`,
     `last_group` (of its rows; 0 without any).
     Rows: `site`, `demand`, `weight`, `minimum`, `maximum` (of the rules), `aided` (where others make room),
     `group`, `current`, `named` (by the rules), and `fits`: the site takes replicas, the rules name it, and one replica is no larger than its largest node.
@@ -67,6 +69,7 @@ class Prepared:
     hold: Bools
     gives: Bools
     request: Ints
+    asks: tuple[Ints, ...]
     freed: Ints
     with_minimum: Bools
     first_group: npt.NDArray[np.int8]
@@ -148,6 +151,7 @@ def prepare(problem: Problem) -> Prepared:
         hold=np.array([rule.on_shortage is OnShortage.HOLD for rule in rules], dtype=bool),
         gives=np.array([demand.may_give_up and not demand.rules.whole for demand in demands], dtype=bool),
         request=request,
+        asks=tuple(np.ascontiguousarray(column) for column in request.T),
         freed=_freed(demands, request, resources),
         with_minimum=_of_demands(np.maximum, rows.minimum, rows.start) > 0,
         first_group=_of_demands(np.minimum, rows.group, rows.start),
@@ -231,22 +235,16 @@ class _Lines:
     """Names as indices. Many lines of rules share a tuple of names, so each tuple is looked up once, by its identity."""
 
     def __init__(self, choices: list[Choice], site_index: Mapping[str, int]) -> None:
-        kinds: dict[int, int] = {}
+        identity = np.array([id(choice.sites) for choice in choices], dtype=np.uint64)
+        _, first, self._kind = np.unique(identity, return_index=True, return_inverse=True)
         sites: list[Rows] = []
-        kind: list[int] = []
-        for choice in choices:
-            names = choice.sites
-            found = kinds.get(id(names))
-            if found is None:
-                found = kinds[id(names)] = len(sites)
-                known = {site_index[name] for name in names if name in site_index}
-                sites.append(np.array(sorted(known), dtype=np.int32))
-            kind.append(found)
-        self._kind = np.array(kind, dtype=np.int64)
+        for at in first.tolist():
+            known = {site_index[name] for name in choices[at].sites if name in site_index}
+            sites.append(np.array(sorted(known), dtype=np.int32))
         self._sites = np.concatenate([*sites, np.zeros(0, dtype=np.int32)])
         length = np.array([len(one) for one in sites], dtype=np.int64)
         self._begin = np.cumsum(length) - length
-        self.length: Ints = length[self._kind] if len(kind) else self._kind
+        self.length: Ints = length[self._kind]
         self.first: Ints = np.array([one[0] if len(one) else -1 for one in sites], dtype=np.int64)[self._kind]
 
     def joined(self, order: Ints) -> Rows:
@@ -267,17 +265,16 @@ def _gather_rows(demands: tuple[Demand, ...], site_index: Mapping[str, int]) -> 
     lines = _Lines(choices, site_index)
     order = np.lexsort((lines.first, owner))
     length = lines.length[order]
-    maximum = [NO_MAXIMUM if choice.maximum is None else choice.maximum for choice in choices]
-    aided = [
-        most if choice.aided is None else max(most, choice.aided)
-        for most, choice in zip(maximum, choices, strict=True)
-    ]
+    maximum = np.array(
+        [NO_MAXIMUM if choice.maximum is None else choice.maximum for choice in choices], dtype=np.int32
+    )
+    aided = np.array([choice.aided or 0 for choice in choices], dtype=np.int32)
     columns = (
-        np.repeat(np.array([choice.weight for choice in choices], dtype=np.float32)[order], length),
-        np.repeat(np.array([choice.minimum for choice in choices], dtype=np.int32)[order], length),
-        np.repeat(np.array(maximum, dtype=np.int32)[order], length),
-        np.repeat(np.array([choice.group for choice in choices], dtype=np.int8)[order], length),
-        None if aided == maximum else np.repeat(np.array(aided, dtype=np.int32)[order], length),
+        np.repeat(_each(choices, "weight", np.float32)[order], length),
+        np.repeat(_each(choices, "minimum", np.int32)[order], length),
+        np.repeat(maximum[order], length),
+        np.repeat(_each(choices, "group", np.int8)[order], length),
+        np.repeat(np.maximum(aided, maximum)[order], length) if (aided > maximum).any() else None,
     )
     demand, site = np.repeat(owner[order].astype(np.int32), length), lines.joined(order)
     if not _in_order(demand, site):
@@ -294,6 +291,11 @@ def _gather_rows(demands: tuple[Demand, ...], site_index: Mapping[str, int]) -> 
             None if columns[4] is None else columns[4][by_key],
         )
     return _with_current(demands, site_index, demand, site, columns)
+
+
+def _each(choices: list[Choice], name: str, kind: npt.DTypeLike) -> npt.NDArray[Any]:
+    """One field of every line."""
+    return np.fromiter(map(attrgetter(name), choices), dtype=kind, count=len(choices))
 
 
 def _in_order(demand: Rows, site: Rows) -> bool:

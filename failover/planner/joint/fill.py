@@ -171,7 +171,7 @@ def _propose(state: State, ask: Ask, fresh: bool, number: int) -> tuple[Ints, Bo
     request = prepared.request[ask.demands]
     if (whole := prepared.whole[ask.demands]).any():
         request = request * np.where(whole, ask.quota, 1)[:, None]
-    site = prepared.site.take(ask.rows)
+    site = prepared.site.take(ask.rows).astype(np.int64)
     for index in range(request.shape[1]):
         free = state.free[:, index].copy()
         if len(request) and request[:, index].max() > free.min():

@@ -7,8 +7,6 @@ Found by raising the price of what is asked above what is free, and lowering the
 a demand whose open rows all cost more than its tier is worth counts as unplaced, the lowest tiers first.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from failover.planner.joint.arrays import Floats, Ints, Prepared, Rows
@@ -28,16 +26,6 @@ WORTH = 7.0
 EVERY = slice(None)
 WORTH_OF_SIZE = 14.0
 WORTH_PER_TIER = 4.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sample:
-    """Rows of some demands that stand for all: `scale` times what they ask is what all ask."""
-
-    demands: Ints
-    rows: Ints
-    offset: Ints
-    scale: float
 
 
 def mix_of(prepared: Prepared, free: Ints, demands: Ints) -> Floats:
@@ -96,11 +84,10 @@ def shadow_prices(
     demands = demands[state.missing[demands] > 0]
     if not len(demands):
         return prices
-    sample = _sample(state, demands)
-    open_ = (state.room(sample.rows) > 0) & state.holds_one(sample.rows)
-    length = np.diff(sample.offset)
-    keep = np.repeat(np.add.reduceat(open_, sample.offset[:-1]) > 0, length) if len(sample.rows) else open_
-    rows = sample.rows[open_ & keep]
+    sampled, scale = _sample(state, demands)
+    room = state.room(sampled)
+    open_ = (room > 0) & state.holds_one(sampled)
+    rows = sampled[open_]
     if not len(rows):
         return prices
     base = np.maximum(weight[rows], 1e-30) * np.exp(-GROUP_PRICE * np.minimum(prepared.group[rows], 4))
@@ -108,15 +95,15 @@ def shadow_prices(
     first = np.flatnonzero(np.concatenate(([True], demand[1:] != demand[:-1])))
     owner_length = np.diff(np.concatenate((first, [len(demand)])))
     base /= np.repeat(np.maximum(np.maximum.reduceat(base, first), 1e-30), owner_length)
-    missing = state.missing[demand[first]] * sample.scale
-    worth = np.exp(-worth_of(prepared, demand[first].astype(np.int64)))
-    columns = range(prices.shape[1])
-    request = [prepared.request[:, index].astype(np.float64)[demand] for index in columns]
-    mix = mix_of(prepared, state.free, demand[first].astype(np.int64))
-    mixed = [np.repeat(mix[:, index], owner_length) for index in columns]
+    owners = demand[first].astype(np.int64)
+    missing = state.missing[owners] * scale
+    worth = np.exp(-worth_of(prepared, owners))
+    request = [np.repeat(asks[owners].astype(np.float64), owner_length) for asks in prepared.asks]
+    mix = mix_of(prepared, state.free, owners)
+    mixed = [np.repeat(mix[:, index], owner_length) for index in range(prices.shape[1])]
     site = prepared.site[rows].astype(np.int64)
     free = np.maximum(state.free, 1) * FULL
-    bound = np.minimum(state.room(rows), 2**31) * sample.scale
+    bound = np.minimum(room[open_], 2**31) * scale
     speed = np.zeros(prices.shape)
     owner = np.repeat(np.arange(len(first)), owner_length)
     asks, load = np.empty(len(site)), np.empty(prices.shape)
@@ -139,12 +126,14 @@ def shadow_prices(
     return prices
 
 
-def _sample(state: State, demands: Ints) -> Sample:
-    """All rows, or those of every n-th demand by tier and hash where that is enough to know the prices."""
+def _sample(state: State, demands: Ints) -> tuple[Ints, float]:
+    """All rows, or those of every n-th demand by tier and hash where that is enough to know the prices. So many times what they
+    ask is what all ask.
+    """
     prepared = state.prepared
     total = int((prepared.start[demands + 1] - prepared.start[demands]).sum())
     stride = max(1, total // SAMPLE_ROWS)
     chosen = demands[::stride]
     scale = state.missing[demands].sum() / max(1, state.missing[chosen].sum())
-    rows, offset = rows_of_demands(prepared, chosen)
-    return Sample(demands=chosen, rows=rows, offset=offset, scale=float(scale))
+    rows, _ = rows_of_demands(prepared, chosen)
+    return rows, float(scale)

@@ -95,10 +95,11 @@ class State:
     def holds_one(self, rows: Ints) -> Bools:
         """Each row's site has free resources for one more replica."""
         prepared = self.prepared
-        demand, site = prepared.demand.take(rows), prepared.site.take(rows)
+        # As 64 bits once, not by every look-up.
+        demand, site = (of.take(rows).astype(np.int64) for of in (prepared.demand, prepared.site))
         result = np.ones(len(rows), dtype=bool)
-        for index in range(self.free.shape[1]):
-            result &= prepared.request[:, index].take(demand) <= self.free[:, index].take(site)
+        for index, asked in enumerate(prepared.asks):
+            result &= asked.take(demand) <= self.free[:, index].take(site)
         return result
 
     def places(self, rows: Ints) -> Ints:
