@@ -45,21 +45,22 @@ class Ask:
         found: Ints = np.searchsorted(self.offset, at, side="right") - 1
         return found
 
-    def kept(self, live: Bools) -> "Ask":
-        """Only those demands."""
-        length = np.diff(self.offset)[live]
-        rows = np.repeat(live, np.diff(self.offset))
+    def narrowed(self, rows: Bools) -> "Ask":
+        """Only those rows, and the demands that still have any."""
+        at = np.flatnonzero(rows)
+        number = np.diff(np.searchsorted(at, self.offset))
+        has = number > 0
         return Ask(
-            demands=self.demands[live],
-            quota=self.quota[live],
-            rows=self.rows[rows],
-            offset=np.concatenate(([0], np.cumsum(length))),
-            cap=self.cap[rows],
-            weight=self.weight[rows],
-            single=self.single[live],
-            best=self.best[live],
+            demands=self.demands[has],
+            quota=self.quota[has],
+            rows=self.rows.take(at),
+            offset=np.concatenate(([0], np.cumsum(number[has]))),
+            cap=self.cap.take(at),
+            weight=self.weight.take(at),
+            single=self.single[has],
+            best=self.best[has],
             limits=self.limits,
-            order=None if self.order is None else self.order[live],
+            order=None if self.order is None else self.order[has],
         )
 
 
@@ -129,25 +130,20 @@ def ask_for(
 
 
 def fill(state: State, ask: Ask, *, fresh: bool = False, rounds_max: int = ROUNDS_MAX) -> None:
-    """Place what fits. `fresh`: what a row holds already is nothing to its share. Changes `state` and `ask.quota`.
+    """Place what fits. `fresh`: what a row holds already is nothing to its share. Changes `state`.
 
-    Every round with a proposal places at least one replica of it or closes what it asked for, so it ends.
+    A row that is closed stays so, as nobody gives anything back meanwhile. Every round with a proposal places at least one
+    replica of it or closes what it asked for, so it ends.
     """
-    empty = np.diff(ask.offset) == 0
-    if empty.any():
-        ask = ask.kept(~empty)
     for number in range(rounds_max):
-        live = ask.quota > 0
-        if not live.any():
+        open_ = _open(state, ask)
+        if not open_.all():
+            ask = ask.narrowed(open_)
+        if not len(ask.rows):
             return
-        if live.mean() < 0.6:
-            ask = ask.kept(live)
-        proposal, hopeless = _propose(state, ask, fresh, number)
+        proposal = _propose(state, ask, fresh, number)
         asked = np.flatnonzero(proposal)
         if not len(asked):
-            if hopeless.all():
-                return
-            ask = ask.kept(~hopeless)
             continue
         rows, numbers = ask.rows[asked], proposal[asked]
         placed = state.accept(rows, numbers, None if ask.order is None else ask.order[ask.owner(asked)])
@@ -159,50 +155,48 @@ def fill(state: State, ask: Ask, *, fresh: bool = False, rounds_max: int = ROUND
         if ask.single[owner].any():
             refused = (placed == 0) & ask.single[owner]
             ask.cap[asked[refused]] = 0
-        if hopeless.any():
-            ask = ask.kept(~hopeless)
 
 
-def _propose(state: State, ask: Ask, fresh: bool, number: int) -> tuple[Ints, Bools]:
-    """Replicas that each row asks for in this round, and demands that have no open row."""
+def _open(state: State, ask: Ask) -> Bools:
+    """Rows that may take one more replica (of a `whole` demand: all that it asks for) of a demand that still asks."""
     prepared = state.prepared
     length = np.diff(ask.offset)
-    open_ = (ask.cap > 0) & (ask.weight > 0)
-    request = prepared.request[ask.demands]
-    if (whole := prepared.whole[ask.demands]).any():
-        request = request * np.where(whole, ask.quota, 1)[:, None]
+    result = (ask.cap > 0) & (ask.weight > 0)
+    if not (live := ask.quota > 0).all():
+        result &= np.repeat(live, length)
+    whole = prepared.whole[ask.demands]
+    times = np.where(whole, ask.quota, 1) if whole.any() else 1
     site = prepared.site.take(ask.rows).astype(np.int64)
-    for index in range(request.shape[1]):
-        free = state.free[:, index].copy()
-        if len(request) and request[:, index].max() > free.min():
-            open_ &= free.take(site) >= np.repeat(request[:, index], length)
+    for index, asks in enumerate(prepared.asks):
+        request, free = asks.take(ask.demands) * times, state.free[:, index].copy()
+        if len(request) and request.max() > free.min():
+            result &= free.take(site) >= np.repeat(request, length)
     if ask.limits is not None:
-        open_ &= ask.limits.open(ask.rows)
-    weight = ask.weight * open_
-    first = ask.offset[:-1]
-    total = np.add.reduceat(weight, first)
-    hopeless = total <= 0
-    quota = np.where(hopeless, 0, ask.quota).astype(np.float64)
+        result &= ask.limits.open(ask.rows)
+    return result
+
+
+def _propose(state: State, ask: Ask, fresh: bool, number: int) -> Ints:
+    """Replicas that each row asks for in this round; every row is open."""
+    prepared = state.prepared
     held: Rows | None = None
     if not fresh:
         # Minimums count towards no weight, as in `divide`.
         held = state.held.take(ask.rows)
         held -= prepared.minimum.take(ask.rows)
         np.maximum(held, 0, out=held)
-        held *= open_
-    share = _shares(weight, np.where(hopeless, 1.0, total), quota, ask.offset, held)
+    share = _shares(ask.weight, ask.quota.astype(np.float64), ask.offset, held)
+    luck = prepared.luck[ask.demands]
     if ask.single.any():
-        owner = np.repeat(np.arange(len(ask.demands)), length)
-        share = _on_one_row(ask, weight, share, owner, number, prepared.luck[ask.demands])
-    proposal = np.minimum(dither(share, ask.offset, prepared.luck[ask.demands], number), ask.cap)
-    if ask.limits is not None:
-        proposal = ask.limits.clip(ask.rows, proposal)
-    return proposal, hopeless
+        share = _on_one_row(ask, share, number, luck)
+    proposal = np.minimum(dither(share, ask.offset, luck, number), ask.cap)
+    return proposal if ask.limits is None else ask.limits.clip(ask.rows, proposal)
 
 
-def _shares(weight: Floats, total: Floats, quota: Floats, offset: Ints, held: Rows | None) -> Floats:
+def _shares(weight: Floats, quota: Floats, offset: Ints, held: Rows | None) -> Floats:
     """[m]: each row's part of its demand's quota by what it is below its part of everything. `held` None: nothing counts."""
     length, first = np.diff(offset), offset[:-1]
+    total = np.add.reduceat(weight, first)
     if held is None or not held.any():
         share = weight * np.repeat(quota / total, length)
     else:
@@ -232,18 +226,18 @@ def dither(share: Floats, offset: Ints, luck: Floats, number: int) -> Ints:
     return np.maximum(parts, 0, out=parts)
 
 
-def _on_one_row(ask: Ask, weight: Floats, share: Floats, owner: Ints, number: int, luck: Floats) -> Floats:
+def _on_one_row(ask: Ask, share: Floats, number: int, luck: Floats) -> Floats:
     """For `single` demands everything on one row: where a lot by weight falls, or the first of most weight."""
-    single = ask.single[owner]
+    owner = np.repeat(np.arange(len(ask.demands)), np.diff(ask.offset))
+    single, weight = ask.single[owner], ask.weight
     total = np.cumsum(weight)
     before = np.concatenate(([0.0], total))[ask.offset[:-1]]
     end = total[ask.offset[1:] - 1]
     mark = (before + (end - before) * ((luck + number * GOLDEN) % 1.0))[owner]
-    hit = single & (total > mark) & (total - weight <= mark) & (weight > 0)
+    hit = single & (total > mark) & (total - weight <= mark)
     if ask.best.any():
         best = ask.best[owner]
         top = weight == np.maximum.reduceat(weight, ask.offset[:-1])[owner]
-        top &= weight > 0
         order = np.cumsum(top)
         earlier = np.concatenate(([0], order))[ask.offset[:-1]][owner]
         hit = np.where(best, single & top & (order - earlier == 1), hit)

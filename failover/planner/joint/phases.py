@@ -118,9 +118,15 @@ def place_tier(plan: Plan, demands: Ints) -> None:
 
 
 def place_first(plan: Plan, demands: Ints) -> Limits | None:
-    """What comes before weights: minimums, one replica in each domain of a spread, standby. Returns the spreads' limits."""
+    """What comes before weights: minimums, one replica in each domain of a spread, standby. Returns the spreads' limits.
+
+    Domains that there must be come before minimums: all replicas of a demand that has too few of them would be taken back.
+    """
     state, spreads = plan.state, plan.spreads
     hard = spreads.limits(state, demands, hard_only=True) if spreads.with_any[demands].any() else None
+    must = spreads.with_seeds & spreads.with_hard & state.prepared.with_minimum
+    if must[demands].any():
+        seed_domains(state, spreads, demands[must[demands]], plan.priced, hard, hard_only=True)
     _place_minimums(plan, demands, hard)
     limits = spreads.limits(state, demands, hard_only=False) if hard is not None else None
     if spreads.with_seeds[demands].any():

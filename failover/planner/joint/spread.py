@@ -139,13 +139,23 @@ def _table(prepared: Prepared, place: list[tuple[int, Spread]], domains: dict[st
 
 
 def seed_domains(
-    state: State, spreads: Spreads, demands: Ints, weight: Floats, limits: Limits | None
+    state: State,
+    spreads: Spreads,
+    demands: Ints,
+    weight: Floats,
+    limits: Limits | None,
+    *,
+    hard_only: bool = False,
 ) -> None:
-    """One replica in each of `at_least` domains, by group and then the heaviest first, before the rest of the tier is placed."""
+    """One replica in each of `at_least` domains before the rest of the tier is placed: where a minimum asks for one, then by group,
+    then the heaviest first. `hard_only`: for the spreads that must hold.
+    """
     prepared = state.prepared
     demands = demands[spreads.with_seeds[demands] & ~prepared.whole[demands]]
     for place, table in enumerate(spreads.tables):
-        wanted = np.array([_at_least(prepared.demands[index].rules.spread, place) for index in demands])
+        wanted = np.array(
+            [_at_least(prepared.demands[index].rules.spread, place, hard_only) for index in demands]
+        )
         rows, offset = rows_of_demands(prepared, demands)
         owner = np.repeat(np.arange(len(demands)), np.diff(offset))
         slot = table.slot[rows]
@@ -159,7 +169,9 @@ def seed_domains(
                 open_ &= limits.open(rows)
             if not open_.any():
                 break
-            best = np.lexsort((-weight[rows[open_]], prepared.group[rows[open_]], owner[open_]))
+            able = rows[open_]
+            owed = state.held[able] < prepared.minimum[able]
+            best = np.lexsort((-weight[able], prepared.group[able], ~owed, owner[open_]))
             chosen = np.flatnonzero(open_)[best]
             chosen = chosen[np.concatenate(([True], owner[chosen][1:] != owner[chosen][:-1]))]
             placed = state.accept(rows[chosen], np.ones(len(chosen), dtype=np.int64))
@@ -168,8 +180,13 @@ def seed_domains(
             ready[chosen[placed == 0]] = False
 
 
-def _at_least(spreads: tuple[Spread, ...], place: int) -> int:
-    return (spreads[place].at_least or 0) if place < len(spreads) else 0
+def _at_least(spreads: tuple[Spread, ...], place: int, hard_only: bool) -> int:
+    if place >= len(spreads):
+        return 0
+    spread = spreads[place]
+    if hard_only and spread.when_unsatisfiable is not Unsatisfiable.DO_NOT_SCHEDULE:
+        return 0
+    return spread.at_least or 0
 
 
 def cut_back(state: State, spreads: Spreads, demands: Ints) -> None:

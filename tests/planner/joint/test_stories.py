@@ -100,6 +100,14 @@ def test_the_one_replica_of_a_domain_stands_in_its_earliest_group() -> None:
     assert plan.placed("web") == {"a1": 1, "b1": 1}
 
 
+def test_domains_that_there_must_be_come_before_a_minimum_in_one_of_them() -> None:
+    """With all of its minimum kept there would be two clusters for three replicas, and nothing could run at all."""
+    must = (Spread(kind="cluster", at_least=3, when_unsatisfiable=Unsatisfiable.DO_NOT_SCHEDULE),)
+    wide = demand("web", 3, anywhere("a1"), anywhere("a2", minimum=2), anywhere("b1"), spread=must)
+    plan = solve(fleet([site("a1"), site("a2"), site("b1")], [wide]))
+    assert plan.placed("web") == {"a1": 1, "a2": 1, "b1": 1}
+
+
 def test_fewer_replicas_than_minimums_go_to_earlier_groups() -> None:
     rules = (anywhere("a1", minimum=2, group=1), anywhere("b1", minimum=2))
     plan = solve(fleet([site("a1"), site("b1")], [demand("web", 3, *rules)]))
