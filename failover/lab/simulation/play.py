@@ -40,6 +40,8 @@ LOSSES = ("region-killed", "region-silent", "cluster-killed", "cluster-silent", 
 """One of these befalls every seed, besides its own faults: loss, recovery and failback are what it is all about."""
 PATIENCE_S = 700.0
 """Longer than a step may wait for its replicas."""
+CHAPTER_MAX_S = 7200.0
+"""A chapter whose end is further away than this has none: somebody waits for ever."""
 KINDS_MAX = 8
 FAULTS_MAX = 14
 OF_ITS_TURN = 5
@@ -181,13 +183,22 @@ async def _chapter(
     world: World, result: Result, schedule: Sequence[Planned], *, since: float, trouble_s: float
 ) -> list[tuple[Planned, Undo]]:
     """Trouble, peace, and people who fail back; returns what lasts."""
-    lasting = await _trouble(world, result, schedule, since=since, trouble_s=trouble_s)
-    await _mend(world)
-    await ask_for_balance(world, random.Random(f"balance/{result.seed}/{since}"))  # noqa: S311 - reproducible, not secret
-    await bring_home(world, IMPATIENCE_S)
-    await come_to_rest(world)
-    await bring_home(world, HOMECOMING_S)
-    await come_to_rest(world, max(PEACE_S / 10, since + LEAST_S + A_LITTLE_S - world.mono))
+    lasting: list[tuple[Planned, Undo]] = []
+    try:
+        async with asyncio.timeout(trouble_s + CHAPTER_MAX_S):
+            lasting = await _trouble(world, result, schedule, since=since, trouble_s=trouble_s)
+            await _mend(world)
+            await ask_for_balance(world, random.Random(f"balance/{result.seed}/{since}"))  # noqa: S311 - reproducible, not secret
+            await bring_home(world, IMPATIENCE_S)
+            await come_to_rest(world)
+            await bring_home(world, HOMECOMING_S)
+            await come_to_rest(world, max(PEACE_S / 10, since + LEAST_S + A_LITTLE_S - world.mono))
+    except TimeoutError:
+        result.violations.append(
+            Violation(
+                invariant="liveness", at=world.mono, sentence="this story has no end: somebody waits for ever"
+            )
+        )
     return lasting
 
 

@@ -42,6 +42,8 @@ from .twins import LifeClock, SimClusterPort, SimProber, SimStorePort, SimZonePo
 from .vantages import STEP_S, Probing, VantageState, probe_of
 
 PERSON = "ada@desk"
+ANSWER_S = 60.0
+"""How long a person waits for a controller's answer."""
 PACE = Pace(tick_s=1.0, reconsider_s=2.0, status_every_s=60.0, save_every_s=20.0, meters_its_loop=False)
 """Coarser than the shipped one: simulated minutes are many, and a virtual loop is never late."""
 
@@ -414,14 +416,24 @@ class World:
         return next(iter(leading or alive), None)
 
     async def command(self, verb: str, **request: Any) -> dict[str, Any]:
-        """A person's command to the controller that acts; an error is an answer too."""
+        """A person's command to the controller that acts; an error is an answer too. Who gets none stops waiting, while a
+        controller that was frozen over it may still carry it out when it wakes up.
+        """
         life = self.acting
         if life is None or life.controller is None or not life.clock.running.is_set():
             return {"error": "no controller answers"}
+        asking = asyncio.ensure_future(self._asked(life, life.controller, verb, request))
+        self.chores.append(asking)
+        done, _ = await asyncio.wait([asking], timeout=ANSWER_S)
+        return asking.result() if done else {"error": "no answer in time"}
+
+    async def _asked(
+        self, life: Life, controller: Controller, verb: str, request: dict[str, Any]
+    ) -> dict[str, Any]:
         asked = {"actor": PERSON, "verb": verb, **request}
         refused: tuple[str, ...] = ()
         try:
-            answer = await life.controller.command(asked)
+            answer = await controller.command(asked)
         except Refused as error:
             answer, refused = {"error": str(error)}, tuple(item.code for item in error.refusals)
         except FailoverError as error:
