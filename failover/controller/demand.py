@@ -49,21 +49,33 @@ class DemandTracker:
     def demands(
         self, policy: Policy, inventories: Mapping[ClusterName, ClusterInventory]
     ) -> tuple[Demand, ...]:
-        """Demand of every workload: the peak, at most the replicas wanted over all clusters as last seen."""
+        """Demand of every workload: the peak, at most the replicas wanted over all clusters as last seen. What is wanted in a cluster
+        where nobody looked for it is not known, and bounds nothing: the peak is wanted then.
+        """
         result = []
         for application in policy.applications:
             for workload in application.workloads:
                 peak = max(self._peaks.get((application.name, workload.ref), {}).values(), default=0)
-                wanted = sum(
-                    self._needed(rule.cluster, state)
+                here = [
+                    rule.cluster
                     for rule in workload.placement
                     if (rule.cluster, application.name) not in self.away
-                    and (seen := inventories.get(rule.cluster))
-                    and (state := seen.workload(workload.ref))
+                ]
+                wanted = sum(
+                    self._needed(cluster, state)
+                    for cluster in here
+                    if (seen := inventories.get(cluster)) and (state := seen.workload(workload.ref))
                 )
                 wanted += self.owed.get((application.name, workload.ref), 0)
+                known = all(
+                    (looked := inventories.get(cluster)) and looked.workload(workload.ref) for cluster in here
+                )
                 result.append(
-                    Demand(application=application.name, workload=workload.ref, replicas=min(peak, wanted))
+                    Demand(
+                        application=application.name,
+                        workload=workload.ref,
+                        replicas=min(peak, wanted) if known else peak,
+                    )
                 )
         return tuple(result)
 

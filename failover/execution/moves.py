@@ -149,15 +149,23 @@ def moved_away(runs: Sequence[Run]) -> frozenset[tuple[ClusterName, ApplicationN
     """Applications, and the clusters that finished runs took them away from, until a failback brought them home.
 
     An aborted run that only added elsewhere has moved nothing: its additions are surplus, and what runs in the source is
-    as wanted as ever.
+    as wanted as ever. So is what runs where a later run has added for it: that stands in for others now.
     """
-    return frozenset(
-        (name, application)
-        for run in runs
-        if run.plan.run_kind in MOVING and run.state.final
-        for application in frozenset(moved(run)) - _home(run, runs)
-        for name in run.plan.sources
-    )
+    away: set[tuple[ClusterName, ApplicationName]] = set()
+    for run in sorted(runs, key=lambda one: one.opened_at):
+        if run.plan.run_kind not in MOVING or not run.state.final:
+            continue
+        gone = frozenset(moved(run)) - _home(run, runs)
+        away |= {(name, application) for application in gone for name in run.plan.sources}
+        away -= {
+            (step.cluster, step.application)
+            for step in run.plan.steps
+            if isinstance(step, ScaleStep)
+            and step.after > step.before
+            and step.application in gone
+            and _landed(run, step.id)
+        }
+    return frozenset(away)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

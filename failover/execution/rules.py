@@ -66,6 +66,7 @@ _TABLE: tuple[tuple[str, str, Firmness, str], ...] = (
     ("no-target", "I11", FIRM, "no plan with an empty or insufficient target set"),
     ("not-stable", "I26", BY_NAME, "failback only after stable time"),
     ("held-down", "I26", BY_NAME, "not during a hold-down"),
+    ("moved-on", "I26", FIRM, "what was moved twice goes home in the opposite order"),
     # single changes of replicas
     ("absolute", "I18", FIRM, "changes set values and carry a precondition"),
     ("order", "I10", FIRM, "the steps that a step needs are done before it"),

@@ -15,16 +15,21 @@ from failover.planner.world import World
 
 
 def plan_return(
-    world: World, application: Application, free: FreeCapacity, displacements: tuple[Displacement, ...]
+    world: World,
+    application: Application,
+    free: FreeCapacity,
+    displacements: tuple[Displacement, ...],
+    moved_on: Refusal | None,
 ) -> Part:
-    """Bring one application home, or say why it is left out."""
+    """Bring one application home, or say why it is left out. `moved_on`: why none of these can be undone yet."""
     mark = free.mark()
     returns = tuple(
         way_home(world, workload, application, displacements) for workload in application.workloads
     )
     ramp = plan_ramp(world, application, displacements, emptied(world, application, returns))
     refusal = (
-        _single_writer_refusal(world, application, returns)
+        moved_on
+        or _single_writer_refusal(world, application, returns)
         or _room_refusal(application, returns, free)
         or ramp.refusal
     )

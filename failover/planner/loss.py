@@ -122,7 +122,7 @@ def measure_loss(world: World, application: Application, workload: Workload) -> 
     for rule in workload.placement:
         state = world.state(rule.cluster, workload.ref)
         if rule.cluster in world.sources:
-            unknown = unknown or rule.cluster not in world.inventories
+            unknown = unknown or not world.looked_for(rule.cluster, workload.ref)
             wanted += state.wanted if state else 0
             ready += min(state.ready, state.wanted) if state else 0
         elif state and world.carries(rule.cluster):

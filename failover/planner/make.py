@@ -15,6 +15,7 @@ from failover.planner.eligibility import target_refusal, target_refusals
 from failover.planner.failback import plan_return
 from failover.planner.forward import Part, plan_forward
 from failover.planner.loss import cases_of
+from failover.planner.nesting import not_moved_on
 from failover.planner.rebalance import plan_rebalance
 from failover.planner.repairing import plan_names
 from failover.planner.returning import displaced
@@ -127,7 +128,7 @@ def _failback(world: World, free: FreeCapacity, refusals: tuple[Refusal, ...]) -
     """Undo what finished runs took from the sources. `undoes` names those runs that this plan brings back whole."""
     displacements = world.displacements()
     concerned = {
-        application.name: (application, found)
+        application.name: (application, *not_moved_on(world, application, found))
         for application in world.policy.applications
         if (not world.request.applications or application.name in world.request.applications)
         and (found := displaced(application, displacements))
@@ -143,16 +144,17 @@ def _failback(world: World, free: FreeCapacity, refusals: tuple[Refusal, ...]) -
     if refusals:
         return _assemble(world, (), [], refusals)
     parts = [
-        _bounded(world, free, partial(plan_return, world, application, free, found))
-        for application, found in concerned.values()
+        _bounded(world, free, partial(plan_return, world, application, free, found, moved_on))
+        for application, found, moved_on in concerned.values()
     ]
     back = {part.plan.application for part in parts if part.plan.left_out is None}
     undoes = tuple(
         item.run
         for item in displacements
-        if world.sources.issuperset(item.plan.sources) and _applications_of(item.plan) <= back
+        if world.sources.issuperset(item.plan.sources)
+        and _applications_of(item.plan) <= {name for name in back if item in concerned[name][1]}
     )
-    made = _assemble(world, [application for application, _ in concerned.values()], parts, ())
+    made = _assemble(world, [application for application, _, _ in concerned.values()], parts, ())
     return replace(made, undoes=undoes)
 
 

@@ -110,7 +110,7 @@ def _one_writers_way(
     named = {rule.cluster for rule in workload.placement}
     for cluster in sorted({*named, *ours} - at_home):
         state = world.state(cluster, workload.ref)
-        if cluster not in named or cluster not in world.inventories:
+        if cluster not in named or not world.looked_for(cluster, workload.ref):
             unasked.append(cluster)
         elif state is None or not (state.wanted or state.ready):
             continue

@@ -75,6 +75,10 @@ class World:
         state = self.states.get((cluster, workload))
         return state if state is not None and state.exists else None
 
+    def looked_for(self, cluster: ClusterName, workload: WorkloadRef) -> bool:
+        """Somebody looked there whether it exists; of a workload that the policy has only now put there nothing is known."""
+        return (cluster, workload) in self.states
+
     def application_broken(self, application: Application, cluster: ClusterName) -> bool:
         """Its own clients do not reach it there although it runs there. Where it does not run that is expected."""
         verdict = self.application_verdicts.get((cluster, application.name))

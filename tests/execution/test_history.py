@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from failover.execution.moves import displacements, is_whole, owed, summarise
+from failover.execution.moves import displacements, is_whole, moved_away, owed, summarise
 from failover.execution.radius import blast_radius
 from failover.execution.runs import fold, open_runs
 from failover.model.ids import ApplicationName, ClusterName, IntentId, RunId, StepId
@@ -88,6 +88,21 @@ def test_a_finished_evacuation_is_still_away_until_its_failback_is_done() -> Non
     assert displacements([away, running]) == (found,)
     assert displacements([away, run_of(back, run="run-2", state=RunState.FAILED)]) == (found,)
     assert displacements([away, run_of(back, run="run-2")]) == ()
+
+
+def test_a_cluster_that_took_in_what_another_one_lost_is_not_away_any_more() -> None:
+    """Seed 3828: what it runs then stands in for others, and is as wanted as ever."""
+    away = run_of(evacuation())
+    assert moved_away([away]) == {(NORTH, SHOP)}
+    grows = next(step for step in away.plan.steps if isinstance(step, ScaleStep) and step.after > step.before)
+    into = replace(away.plan, sources=(grows.cluster,), steps=(replace(grows, cluster=NORTH, needs=()),))
+    record = next(step for step in away.plan.steps if isinstance(step, ChangeRecordsStep))
+    into = replace(into, steps=(*into.steps, replace(record, needs=())))
+    later = run_of(into, run="run-2")
+    assert moved_away([away, later]) == {(grows.cluster, SHOP)}
+    assert moved_away([away, run_of(failback_of(into, SHOP, undoes="run-2"), run="run-3"), later]) == {
+        (NORTH, SHOP)
+    }
 
 
 def test_what_was_left_out_of_a_failback_or_did_not_get_through_is_still_away() -> None:

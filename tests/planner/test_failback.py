@@ -65,6 +65,30 @@ def test_an_evacuated_region_runs_its_old_replicas_again_and_the_plan_calls_them
     assert any("duplicates" in note for note in made.applications[0].notes)
 
 
+def test_who_took_in_what_another_region_lost_goes_home_after_that_one() -> None:
+    """Seed 3828: its own replicas cannot be told from those that it took in; given back were both."""
+    world = drained()
+    world.finished(world.plan(RunKind.EVACUATION, "east", by_person=True), run="run-2", hours_ago=0.5)
+    assert world.inventories[WEST].workloads[0].wanted > 0
+    first = back(world)
+    assert left_out(first) == "moved-on"
+    assert "run-2 moved shop" in first.applications[0].left_out.sentence
+    assert not first.steps
+    east = world.plan(RunKind.FAILBACK, "east", by_person=True)
+    assert left_out(east) == ""
+    world.displacements.pop()
+    world.finished(east)
+    world.displacements.pop()
+    home = back(world)
+    assert left_out(home) == ""
+    world.finished(home)
+    assert {name: item.workloads[0].wanted for name, item in world.inventories.items()} == {
+        "east": 6,
+        "north": 6,
+        "west": 6,
+    }
+
+
 def test_the_world_after_a_failback_is_the_world_before_the_loss() -> None:
     for world in (evacuated(), drained()):
         made = back(world)

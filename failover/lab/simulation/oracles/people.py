@@ -94,15 +94,16 @@ class DryRunChangesNothing(Oracle):
             self.must(
                 run.plan.hash == event.request["hash"], event.at, f"{run.id} is not the plan that was shown"
             )
-        elif self.shown is not None and event.at - self.shown[0] < self.AT_ONCE_S and not self._ripening():
+        elif self.shown is not None and event.at - self.shown[0] < self.AT_ONCE_S and not self._unseen():
             self.must(
                 "stale-plan" not in event.refused or self.shown[1] != event.request["hash"],
                 event.at,
                 f"nothing has happened, and the plan is another: {event.answer}",
             )
 
-    def _ripening(self) -> bool:
-        return any(
+    def _unseen(self) -> bool:
+        """Something has happened before the plan was shown, and a controller may see it only now."""
+        return self.world.mono - self.world.names_changed < 2 * self.AT_ONCE_S or any(
             item.ripening for place in self.world.clusters.values() for item in place.workloads.values()
         )
 

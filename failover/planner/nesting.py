@@ -1,0 +1,53 @@
+"""Moves that lie on top of each other: what was moved twice goes home in the opposite order."""
+
+from failover.model.plan import ScaleStep
+from failover.model.policy import Application
+from failover.model.reasons import Refusal
+from failover.model.snapshot import Displacement
+from failover.planner.returning import displaced
+from failover.planner.sheds import is_shed
+from failover.planner.world import World
+
+
+def not_moved_on(
+    world: World, application: Application, displacements: tuple[Displacement, ...]
+) -> tuple[tuple[Displacement, ...], Refusal | None]:
+    """Those moves that can be undone now. Where there are none, also the reason, and all of them.
+
+    A later run may have made the home of an earlier one a stand-in for others: what it took in is not what went away, cannot be
+    told from it, and would be given back with it. That run is undone first.
+    """
+    on_top = {item.run: _on_top(world, application, item, displacements) for item in displacements}
+    free = tuple(item for item in displacements if on_top[item.run] is None)
+    later = next((found for found in on_top.values() if found is not None), None)
+    if free or later is None:
+        return free, None
+    return displacements, Refusal(
+        code="moved-on",
+        sentence=(
+            f"run {later.run} moved {application.name} from {later.domain} to where this one comes home, after it had left: "
+            f"fail back {later.domain} first"
+        ),
+        evidence=(f"run={later.run}",),
+        application=application.name,
+        overridable=False,
+    )
+
+
+def _on_top(
+    world: World, application: Application, first: Displacement, together: tuple[Displacement, ...]
+) -> Displacement | None:
+    """A later run, not undone together with this one, that added for the application where this one took it away."""
+    for later in displaced(application, world.snapshot.displacements):
+        if later in together or later.finished_at <= first.finished_at:
+            continue
+        if any(
+            isinstance(step, ScaleStep)
+            and step.application == application.name
+            and step.cluster in first.plan.sources
+            and step.after > step.before
+            and not is_shed(step)
+            for step in later.plan.steps
+        ):
+            return later
+    return None
