@@ -111,7 +111,9 @@ class World:
             self._members.setdefault(entry.region, []).append(entry.name)
         self._address = {entry.ipv4[0]: entry.name for entry in self.policy.fleet.clusters}
         self._serving: dict[tuple[ClusterName, str], bool] = {}
-        self.recovered: list[tuple[str, str, float]] = []
+        self.recovered: list[tuple[str, str, float, float]] = []
+        """Cluster, application, when its clients were served again, and for how long they had not been."""
+        self._fell: dict[tuple[str, str], float] = {}
         self.deleted: set[tuple[str, WorkloadRef]] = set()
         """What somebody deleted once: its replicas may be no demand any more."""
         self.beaten: dict[tuple[str, str], deque[float]] = defaultdict(lambda: deque(maxlen=4))
@@ -197,7 +199,10 @@ class World:
                 continue
             self._serving[name, application] = serving
             if serving:
-                self.recovered.append((name, application, self.mono))
+                fell = self._fell.get((name, application), 0.0)
+                self.recovered.append((name, application, self.mono, self.mono - fell))
+            else:
+                self._fell[name, application] = self.mono
             if not application:
                 self.note(trace.Turned(at=self.mono, cluster=name, serving=serving))
 
@@ -207,7 +212,7 @@ class World:
             return True
         return any(
             self.mono - at <= seconds
-            for name, app, at in reversed(self.recovered)
+            for name, app, at, _ in reversed(self.recovered)
             if name == cluster and app in ("", application)
         )
 
@@ -224,12 +229,18 @@ class World:
         }
 
     def serving_since(self, cluster: str, applications: Iterable[str]) -> float:
-        """When clients of these were last not served there, by the truth; the beginning of time if they always were."""
+        """When clients of these were last not served there, by the truth; the beginning of time if they always were. An outage so
+        short that no vantage can fail often enough to vote is none.
+        """
         concerned = {"", *applications}
+        timing = self.policy.fleet.timing
+        blink = (timing.fall - 1) * timing.interval_s
         if not all(self.serves(cluster, application) for application in concerned):
             return self.mono
         times = (
-            at for name, application, at in self.recovered if name == cluster and application in concerned
+            at
+            for name, application, at, lasted in self.recovered
+            if name == cluster and application in concerned and lasted >= blink
         )
         return max(times, default=float("-inf"))
 
