@@ -93,6 +93,11 @@ def automation_refusals(run: Run, situation: Situation) -> Iterator[Refusal]:
     yield from returned_sources(run, situation)
     if run.dns_written or run.plan.run_kind not in UNPLANNED:
         return
+    for source in run.plan.sources:
+        if situation.judgement.of_cluster(source) is None:
+            yield refuse(
+                "stale-evidence", f"{source} is not in the policy any more: nobody looks whether it serves"
+            )
     for name, verdict in source_verdicts(run.plan, situation):
         if verdict is not None:
             yield from stale_evidence(name, verdict, situation)

@@ -106,6 +106,12 @@ def test_a_permit_is_for_one_intent_of_one_epoch_and_ends_with_the_lease() -> No
     assert not permit.still_good(NOW.mono + 10)
 
 
+NORTH_IS_NOT_IN_THE_POLICY = replace(
+    ALL_WELL, verdicts=tuple(one for one in ALL_WELL.verdicts if one.subject.cluster != NORTH)
+)
+"""Nobody looks at it any more, and no data is not down (seed 6062)."""
+
+
 @pytest.mark.parametrize("what", [scale, records])
 @pytest.mark.parametrize(
     ("expected", "changes"),
@@ -120,6 +126,7 @@ def test_a_permit_is_for_one_intent_of_one_epoch_and_ends_with_the_lease() -> No
         ("warm-up", {"judgement": judged(verdict(NORTH, VerdictKind.DOWN), warm_up=WarmUp(since=WALL, cause="leadership", vantages_ready=0, quorum=3))}),
         ("still-serving", {"judgement": ALL_WELL}),
         ("stale-evidence", {"now": replace(NOW, mono=NOW.mono + 4), "acting_until": NOW.mono + 10}),
+        ("stale-evidence", {"judgement": NORTH_IS_NOT_IN_THE_POLICY}),
     ],
 )  # fmt: skip
 def test_what_stops_automation_is_asked_before_each_single_change(

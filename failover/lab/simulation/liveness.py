@@ -3,6 +3,7 @@ refusal with its reason stands in `status`; and nothing hangs.
 """
 
 from failover.controller.context import Context
+from failover.model.plan import RunKind
 from failover.model.policy import WorkloadRef
 
 from .fleet import MOVED, REPLICAS, TTL_S, ZONE
@@ -73,7 +74,7 @@ def _deleted(world: World, ref: WorkloadRef) -> int:
 
 def _tried(world: World, application: str) -> bool:
     """A finished run that names what it could not place, or what was given up, is a reason too; so is a person who overrode
-    the floor.
+    the floor, or was shown what a drain would leave without a place.
     """
     life = world.acting
     if life is None or life.controller is None:
@@ -84,5 +85,9 @@ def _tried(world: World, application: str) -> bool:
             and any(part.application == application for part in run.plan.applications)
         )
         or any(shed.owner == application for part in run.plan.applications for shed in part.sheds)
+        or any(
+            part.application == application and part.unplaced and run.plan.run_kind is RunKind.DRAIN
+            for part in run.plan.applications
+        )
         for run in life.controller.context.runs.values()
     )

@@ -319,6 +319,9 @@ class ShedsForTheEarlier(Oracle):
         "where a later tier may be made to give up, nothing of an earlier one is left without a place beside it",
     )
 
+    BEFALL_ANY = ("api-429", "api-answers-lost", "api-conflict-storm")
+    """Faults of one cluster that end by themselves, when so many requests have met them: it may not have been looked into since."""
+
     def __init__(self, world: World, runs: Runs) -> None:
         super().__init__(world, runs)
         self.troubled: set[str] = set()
@@ -329,6 +332,8 @@ class ShedsForTheEarlier(Oracle):
             self.troubled.add(event.cluster)
         elif isinstance(event, trace.Broke):
             self._look()
+            if event.fault in self.BEFALL_ANY:
+                self.troubled |= set(map(str, self.world.clusters))
         elif isinstance(event, trace.Said) and event.verb == "cordon":
             self.troubled |= set(map(str, self.world.clusters))
         elif isinstance(event, trace.Journaled) and isinstance(event.entry.entry, RunOpened):
