@@ -57,8 +57,8 @@ def compose(context: Context, run: Run, step: StepId, change: Change) -> Intent:
 
 
 def _evidence(context: Context, run: Run) -> tuple[str, ...]:
-    """For a person they and their probe; for automation fresh observations, and once a record change has landed, or may have
-    and nothing fresh is against the source any more, the run and what it was opened for (I2).
+    """For a person they and their probe; for automation fresh observations, and once a record change has landed the run and what it
+    was opened for (I2). While one may have landed: the run, and what is fresh still.
     """
     if not is_automatic(run.actor):
         return run.citations or (f"run={run.id}",)
@@ -72,7 +72,9 @@ def _evidence(context: Context, run: Run) -> tuple[str, ...]:
         if verdict is not None
         for item in verdict.evidence
     ]
-    return tuple(cited) or beginning
+    if not cited:
+        return beginning
+    return (f"run={run.id}", *cited) if run.dns_written else tuple(cited)
 
 
 async def change_all(

@@ -11,6 +11,7 @@ from failover.model.plan import ChangeRecordsStep, Plan, RunKind, ScaleStep, Wai
 from failover.model.policy import Fleet, WorkloadRef
 from failover.model.records import RecordSet
 from failover.model.snapshot import Displacement
+from failover.planner.nesting import counts_on
 from failover.planner.sheds import is_shed
 
 MOVING = (RunKind.EVACUATION, RunKind.STEERING, RunKind.DRAIN)
@@ -149,7 +150,8 @@ def moved_away(runs: Sequence[Run]) -> frozenset[tuple[ClusterName, ApplicationN
     """Applications, and the clusters that finished runs took them away from, until a failback brought them home.
 
     An aborted run that only added elsewhere has moved nothing: its additions are surplus, and what runs in the source is
-    as wanted as ever. So is what runs where a later run has added for it: that stands in for others now.
+    as wanted as ever. So is what runs where a later run has added for it, or counted on what ran there again: that stands in for
+    others now.
     """
     away: set[tuple[ClusterName, ApplicationName]] = set()
     for run in sorted(runs, key=lambda one: one.opened_at):
@@ -157,14 +159,7 @@ def moved_away(runs: Sequence[Run]) -> frozenset[tuple[ClusterName, ApplicationN
             continue
         gone = frozenset(moved(run)) - _home(run, runs)
         away |= {(name, application) for application in gone for name in run.plan.sources}
-        away -= {
-            (step.cluster, step.application)
-            for step in run.plan.steps
-            if isinstance(step, ScaleStep)
-            and step.after > step.before
-            and step.application in gone
-            and _landed(run, step.id)
-        }
+        away -= {(name, application) for application in gone for name in counts_on(run.plan, application)}
     return frozenset(away)
 
 

@@ -97,7 +97,11 @@ def test_a_cluster_that_took_in_what_another_one_lost_is_not_away_any_more() -> 
     grows = next(step for step in away.plan.steps if isinstance(step, ScaleStep) and step.after > step.before)
     into = replace(away.plan, sources=(grows.cluster,), steps=(replace(grows, cluster=NORTH, needs=()),))
     record = next(step for step in away.plan.steps if isinstance(step, ChangeRecordsStep))
-    into = replace(into, steps=(*into.steps, replace(record, needs=())))
+    into = replace(
+        into,
+        steps=(*into.steps, replace(record, needs=())),
+        verdicts=((NORTH, VerdictKind.HEALTHY), (grows.cluster, VerdictKind.DOWN)),
+    )
     later = run_of(into, run="run-2")
     assert moved_away([away, later]) == {(grows.cluster, SHOP)}
     assert moved_away([away, run_of(failback_of(into, SHOP, undoes="run-2"), run="run-3"), later]) == {

@@ -3,7 +3,7 @@
 from failover.lab.simulation import trace
 from failover.lab.simulation.fleet import MOVED, TTL_S
 from failover.lab.simulation.world import World
-from failover.model.journal import IntentRecorded, PersonSaid, RunOpened
+from failover.model.journal import IntentRecorded, PersonSaid, RunApproved, RunOpened, RunResumed
 from failover.model.plan import RunKind, ScaleStep
 
 from .base import LATELY_S, Opened, Oracle, Runs
@@ -20,11 +20,16 @@ class PauseWins(Oracle):
     def __init__(self, world: World, runs: Runs) -> None:
         super().__init__(world, runs)
         self.paused = False
+        self.let_go_on: set[str] = set()
+        """Runs of automation that a person approved, or told to go on, during the pause."""
 
     def see(self, event: trace.Event) -> None:
         said = event.entry.entry if isinstance(event, trace.Journaled) else None
         if isinstance(said, PersonSaid) and said.verb in ("pause", "resume"):
             self.paused = said.verb == "pause"
+            self.let_go_on.clear()
+        if isinstance(event, trace.Journaled) and isinstance(said, RunApproved | RunResumed):
+            self.let_go_on |= {event.entry.run} if said.actor != "automation" else set()
         if isinstance(event, trace.Lived) and event.what == "restored":
             self.paused = False
         if isinstance(event, trace.Said):
@@ -39,7 +44,11 @@ class PauseWins(Oracle):
             entry = event.entry.entry
             if isinstance(entry, RunOpened | IntentRecorded):
                 actor = entry.actor if isinstance(entry, RunOpened) else entry.intent.actor
-                self.must(actor != "automation", event.at, f"{event.entry.run} goes on while paused")
+                self.must(
+                    actor != "automation" or event.entry.run in self.let_go_on,
+                    event.at,
+                    f"{event.entry.run} goes on while paused",
+                )
 
 
 class OverridesAreNamed(Oracle):

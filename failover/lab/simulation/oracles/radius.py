@@ -285,7 +285,8 @@ class ShareOfTheFleet(Oracle):
         """By workload: the most that was ever wanted of it in the fleet. A plan was made for what ran some time before."""
 
     def see(self, event: trace.Event) -> None:
-        if isinstance(event, trace.Journaled) and isinstance(event.entry.entry, RunOpened):
+        opened = isinstance(event, trace.Journaled) and isinstance(event.entry.entry, RunOpened)
+        if opened or isinstance(event, trace.Broke):
             self._count()
         if not isinstance(event, trace.Applied) or event.kind != "scale":
             return
