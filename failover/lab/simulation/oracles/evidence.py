@@ -280,6 +280,8 @@ class CorrelatedFreezes(Ears):
             )
             if long and run_of >= 4 and at - series[-run_of].measured >= self.GRACE_S + 6:
                 down += 1
+            elif run_of < len(series):
+                return False  # it said up until just now, and nobody can have drawn anything from that yet
         return down >= self.quorum
 
 
