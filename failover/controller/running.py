@@ -30,6 +30,7 @@ from failover.model.plan import ChangeRecordsStep, ScaleStep
 from failover.model.reasons import Refusal
 
 IDLE_S = 0.5
+DEFECT_S = 10.0
 
 
 class Runner:
@@ -117,12 +118,17 @@ class Runner:
                 self._context.tell("run.closed", sentence, page=event.state is not RunState.DONE, run=run.id)
 
     async def _work(self, run: Run, target: str, actions: list[Attempt | ReadBack | Observe]) -> None:
-        """One round at one target. A store that fails ends the round; the driver notices by itself."""
+        """One round at one target. A store that fails ends the round; the driver notices by itself. A defect of ours is told, and the
+        round is begun again after a while, not at once: each one may send something.
+        """
         try:
             await self._round(run, target, actions)
         except StoreError as error:
             self._context.tell("journal.trouble", f"{target}: {error}", page=True, run=run.id)
             await self._context.ports.clock.sleep(IDLE_S)
+        except Exception as error:
+            self._context.tell_defect(error)
+            await self._context.ports.clock.sleep(DEFECT_S)
         finally:
             self._context.news.set()
 

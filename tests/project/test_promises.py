@@ -34,6 +34,7 @@ SUPERVISORS = {
     "failover/probes/cadence.py",
     "failover/controller/policies.py",
     "failover/controller/world.py",  # one adapter that breaks stops no other zone
+    "failover/controller/running.py",  # a round that breaks is told, and not begun again at once
 }
 
 
