@@ -147,8 +147,8 @@ class AddBeforeRemove(Oracle):
             self._makes_room(event, run, step)
             return
         ref = next((one for one in MOVED.values() if str(one) == event.workload), None)
-        if ref is None:
-            return
+        if ref is None or self.world.clusters[ClusterName(event.target)].settle(ref).ready < event.after:
+            return  # more are wanted than serve: nothing that serves is taken away
         serving = 0
         for name, place in self.world.clusters.items():
             if ref in place.workloads:
