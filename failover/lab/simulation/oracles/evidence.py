@@ -171,29 +171,29 @@ class QuorumWithoutDissent(Ears):
 class NeverEvacuateWhatServes(Ears):
     invariant, about = "I4", "automation moves nothing away from a cluster whose clients are served"
 
+    AT_ONCE_S = 2.0
+    """A path that is mended is heard of with the next probe, at the soonest."""
+
     def __init__(self, world: World, runs: Runs) -> None:
         super().__init__(world, runs)
-        self.were_blind: dict[tuple[str, str], float] = {}
-        """By cluster and vantage: when a fault began or ended last beside which it could not see it."""
+        self.blinded_at: dict[str, float] = {}
+        """By cluster: when a fault began or ended last while a quorum could not see it."""
 
     def see(self, event: trace.Event) -> None:
         if isinstance(event, trace.Broke):
             for name in self.world.clusters:
-                for vantage in self.world.blind_vantages(name):
-                    self.were_blind[name, vantage] = event.at
+                if len(self.world.blind_vantages(name)) >= self.quorum:
+                    self.blinded_at[name] = event.at
         run = self.opened(event)
         for cluster, application in self.subjects(run) if run else ():
             assert run is not None
             window = self.evidence_limit_s + 1.0
             failed = self.world.failed_within(cluster, application, window)
-            blind = self.world.blind_vantages(cluster) | {
-                vantage
-                for (name, vantage), at in self.were_blind.items()
-                if name == cluster and event.at - at <= window
-            }
+            blind = self.world.blind_vantages(cluster)
+            lately = event.at - self.blinded_at.get(cluster, float("-inf")) <= self.AT_ONCE_S
             quorum = self.quorum
             self.must(
-                failed or len(blind) >= quorum,
+                failed or lately or len(blind) >= quorum,
                 event.at,
                 f"{run.id} ({run.plan.run_kind}) moves away from {cluster} {application}, which serves",
             )
