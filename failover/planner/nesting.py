@@ -37,9 +37,13 @@ def not_moved_on(
 def _on_top(
     world: World, application: Application, first: Displacement, together: tuple[Displacement, ...]
 ) -> Displacement | None:
-    """A later run, not undone together with this one, that counts on what the application runs where this one took it away."""
+    """A later run, not undone together with this one, that counts on what the application runs where this one took it away. One
+    that nothing can come home to, because the policy names none of its clusters any more, holds up nobody.
+    """
     for later in displaced(application, world.snapshot.displacements):
         if later in together or later.finished_at <= first.finished_at:
+            continue
+        if world.entries.keys().isdisjoint(later.plan.sources):
             continue
         if counts_on(later.plan, application.name) & set(first.plan.sources):
             return later

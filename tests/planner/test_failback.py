@@ -74,6 +74,10 @@ def test_who_took_in_what_another_region_lost_goes_home_after_that_one() -> None
     assert left_out(first) == "moved-on"
     assert "run-2 moved shop" in first.applications[0].left_out.sentence
     assert not first.steps
+    everyone = world.entries
+    world.entries = [one for one in everyone if one.name != "east"]
+    assert left_out(back(world)) != "moved-on", "nothing comes home to what the policy names no more"
+    world.entries = everyone
     east = world.plan(RunKind.FAILBACK, "east", by_person=True)
     assert left_out(east) == ""
     world.displacements.pop()
