@@ -56,20 +56,16 @@ class DemandTracker:
         for application in policy.applications:
             for workload in application.workloads:
                 peak = max(self._peaks.get((application.name, workload.ref), {}).values(), default=0)
-                here = [
-                    rule.cluster
+                states = {
+                    rule.cluster: seen.workload(workload.ref)
+                    if (seen := inventories.get(rule.cluster))
+                    else None
                     for rule in workload.placement
                     if (rule.cluster, application.name) not in self.away
-                ]
-                wanted = sum(
-                    self._needed(cluster, state)
-                    for cluster in here
-                    if (seen := inventories.get(cluster)) and (state := seen.workload(workload.ref))
-                )
+                }
+                wanted = sum(self._needed(name, state) for name, state in states.items() if state is not None)
                 wanted += self.owed.get((application.name, workload.ref), 0)
-                known = all(
-                    (looked := inventories.get(cluster)) and looked.workload(workload.ref) for cluster in here
-                )
+                known = None not in states.values()
                 result.append(
                     Demand(
                         application=application.name,

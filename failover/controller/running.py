@@ -31,6 +31,7 @@ from failover.model.reasons import Refusal
 
 IDLE_S = 0.5
 DEFECT_S = 10.0
+"""What broke by a defect of ours is begun again so much later."""
 
 
 class Runner:
