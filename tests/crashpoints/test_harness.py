@@ -65,14 +65,14 @@ def test_every_kind_comes_first_in_every_variant_and_the_repeats_last() -> None:
     ]
     assert strikes[6].points == ("scale/last#2",)
     assert {strike.repeat for strike in strikes[:8]} == {1}
-    assert len(strikes) == 4 * 2 + 4 * 2, "each point twice, then killed twice more"
+    assert len(strikes) == 4 * 2 * 3, "each point in both variants, three times"
     assert len({results.key_of(strike) for strike in strikes}) == len(strikes)
 
 
 def test_many_points_in_a_cycle_are_far_from_each_other_and_none_is_left_out() -> None:
     points = [f"scale/{where}#{number}" for number in range(1, 8) for where in ("before", "last", "after")]
     strikes = list(planned(points, ["kill", "stop"], 2, together=4))
-    for repeat, variant in ((1, "kill"), (2, "kill"), (1, "stop")):
+    for repeat, variant in ((1, "kill"), (2, "kill"), (1, "stop"), (2, "stop")):
         struck = [strike.points for strike in strikes if (strike.repeat, strike.variant) == (repeat, variant)]
         assert sorted(point for group in struck for point in group) == sorted(points)
         assert max(map(len, struck)) == (4 if variant == "kill" else 1)
@@ -165,6 +165,8 @@ def test_a_runner_that_is_killed_leaves_nothing_running(tmp_path: Path) -> None:
     for process in (one, other):
         warden.guard(process.pid)
     warden.release(other.pid)
+    for number in (signal.SIGINT, signal.SIGTERM):  # as `pkill -f crashpoints` would
+        os.kill(warden.pid, number)
     warden.close()
     assert one.wait(timeout=30) == -signal.SIGKILL
     assert one.stdout.read() == b"", "its child is gone too: nobody holds the pipe"

@@ -29,6 +29,11 @@ class Warden:
             start_new_session=True,  # Ctrl-C at the runner's terminal is not for the warden
         )
 
+    @property
+    def pid(self) -> int:
+        """Process id."""
+        return self._process.pid
+
     def guard(self, process: int) -> None:
         self._tell(f"guard {process}")
 
@@ -69,5 +74,9 @@ def end_group(number: int) -> None:
 
 
 if __name__ == "__main__":
+    for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(
+            ignored, signal.SIG_IGN
+        )  # whoever ends the runner's processes by their name means what they started, too
     watch(sys.stdin, end_group)
     shutil.rmtree(sys.argv[1], ignore_errors=True)
