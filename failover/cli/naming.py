@@ -13,7 +13,8 @@ def no_such(what: str, name: str, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(name[:120], names, n=1, cutoff=0.6)
     if close:
         return f"there is no {what} {name!r}; did you mean {close[0]!r}?"
-    return f"there is no {what} {name!r}; there are {', '.join(names[:20]) or 'none'}"
+    more = f", and {len(names) - 20} more" if len(names) > 20 else ""
+    return f"there is no {what} {name!r}; there are {', '.join(names[:20]) or 'none'}{more}"
 
 
 def one_of(option: str, value: str, known: Iterable[str]) -> str:

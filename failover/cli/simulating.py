@@ -1,10 +1,12 @@
 """`failover simulate`: the shipped controller in simulated worlds, from seeds."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from failover.cli import exits, render
 from failover.cli.exits import Stop
+from failover.cli.naming import no_such
 
 if TYPE_CHECKING:
     from failover.lab.simulation.play import Result
@@ -35,10 +37,7 @@ def simulate(
 
     for name in faults:
         if name not in FAULTS:
-            raise Stop(
-                exits.USAGE,
-                f"there is no fault {name!r}; `failover simulate --list-faults` shows all {len(FAULTS)}",
-            )
+            raise Stop(exits.USAGE, _no_fault(name, FAULTS))
     if (shrink or save) and hours:
         raise Stop(exits.USAGE, "--shrink and --save are for short stories; leave --hours away")
     if seed is not None:
@@ -97,6 +96,15 @@ def list_faults(output: render.Format) -> None:
         render.table(["AREA", "FAULT", "LASTS AT MOST"], sorted(rows))
 
 
+def _no_fault(name: str, faults: Iterable[str]) -> str:
+    """Why this kind cannot be drawn."""
+    from failover.lab.simulation.faults.scripted import SCRIPTED
+
+    if name in SCRIPTED:
+        return f"{name} belongs to scenarios, which say when it comes: no seed draws it (see --scenario)"
+    return f"{no_such('fault', name, faults)}; `failover simulate --list-faults` shows all"
+
+
 def _range(text: str) -> range:
     first, dots, last = text.partition("..")
     if not first.isdigit() or (dots and not last.isdigit()):
@@ -136,7 +144,9 @@ def _one(
 
     schedule = schedule_of(seed, only=faults)
     result = play(seed, schedule, least_s=_least_s(hours), only=faults, tell=True)
-    if shrink and result.violations:
+    if shrink and not result.violations:
+        render.talk(f"seed {seed} holds: there is nothing to shrink")
+    elif shrink:
         schedule = fewest(seed, schedule, result.violations[0].invariant)
         result = play(seed, schedule, tell=True)
     if save is not None:
@@ -194,7 +204,8 @@ def _told(result: "Result", *, log: bool, output: render.Format) -> int:
         ]
         render.table(["AT", "FAULT", "FOR"], rows)
         render.line(
-            f"seed {result.seed}, fleet {result.shape}: {found['simulated_s']} simulated s, log {result.digest[:12]}"
+            f"seed {result.seed}, fleet {result.shape}: {found['simulated_s']} simulated s, log {result.digest[:12]}, "
+            f"{len(result.violations) or 'no'} violation{'s' if len(result.violations) > 1 else ''}"
         )
         for sentence in found["violations"]:  # type: ignore[attr-defined]
             render.line(f"VIOLATION {sentence}")
