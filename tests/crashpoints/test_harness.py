@@ -108,6 +108,17 @@ def test_an_interrupted_run_goes_on_and_proves_nothing_of_other_code(tmp_path: P
     )
 
 
+def test_what_the_simulation_is_made_of_is_no_other_code(tmp_path: Path) -> None:
+    for name in ("controller/run.py", "lab/region.py", "lab/simulation/world.py"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("one = 1\n")
+    before = results.code_of(tmp_path)
+    (tmp_path / "lab/simulation/world.py").write_text("two = 2\n")
+    assert results.code_of(tmp_path) == before
+    (tmp_path / "lab/region.py").write_text("two = 2\n")
+    assert results.code_of(tmp_path) != before
+
+
 def test_what_is_played_again_counts_as_it_ended_last(tmp_path: Path) -> None:
     file = tmp_path / "results.jsonl"
     strike = Strike(points=("scale/last#1",))
