@@ -154,8 +154,9 @@ Hours = Annotated[
 @app.command("simulate", rich_help_panel=SETUP)
 def simulate(
     seeds: Annotated[
-        str, typer.Option("--seeds", metavar="A..B", help="Which seeds; N means 1..N.")
-    ] = "1..100",
+        str | None,
+        typer.Option("--seeds", metavar="A..B", help="Which seeds; N means 1..N (default 1..100)."),
+    ] = None,
     seed: Annotated[int | None, typer.Option("--seed", help="Play one seed and say what it did.")] = None,
     faults: Kinds = None,
     scenario: Played = None,
@@ -183,22 +184,17 @@ def simulate(
     if list_scenarios:
         staging.list_scenarios(output)
         return
+    simulating.check_together(
+        scenario=scenario, story=story, seed=seed, seeds=seeds, faults=faults, log=log, shrink=shrink,
+        save=save, processes=processes, marks=marks, hours=hours,
+    )  # fmt: skip
     if scenario is not None:
-        if seed is not None or faults or shrink or save or story:
-            raise Stop(
-                exits.USAGE,
-                "--scenario plays what its file says; leave out --seed, --faults, --shrink, --save and --story",
-            )
         raise Stop(staging.scenario(scenario, log=log, output=output))
     if story is not None:
-        if seed is not None or faults or shrink or save:
-            raise Stop(
-                exits.USAGE, "--story plays what its file says; leave out --seed, --faults, --shrink, --save"
-            )
         raise Stop(simulating.story(story, log=log, output=output))
     raise Stop(
         simulating.simulate(
-            seeds,
+            seeds or "1..100",
             seed,
             list(faults or []),
             log=log,

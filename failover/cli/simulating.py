@@ -15,6 +15,24 @@ if TYPE_CHECKING:
 SEEDS_MAX = 1_000_000
 
 
+WHAT_IS_PLAYED = {
+    "scenario": {"log"},
+    "story": {"log"},
+    "seed": {"faults", "log", "shrink", "save", "hours"},
+    "seeds": {"faults", "processes", "marks", "hours"},
+}
+"""By the option that says what is played: which others mean something with it. Without any of them it is `--seeds`."""
+
+
+def check_together(**asked: Any) -> None:
+    """Whether what was asked for belongs together: nothing is left out in silence. Raises Stop (64)."""
+    given = [name for name, value in asked.items() if value or (name == "seed" and value is not None)]
+    played = next((name for name in WHAT_IS_PLAYED if name in given), "seeds")
+    strange = [f"--{name}" for name in given if name not in {played, *WHAT_IS_PLAYED[played]}]
+    if strange:
+        raise Stop(exits.USAGE, f"{', '.join(strange)} would mean nothing with --{played}; leave it out")
+
+
 def simulate(
     seeds: str,
     seed: int | None,
@@ -42,8 +60,6 @@ def simulate(
         raise Stop(exits.USAGE, "--shrink and --save are for short stories; leave --hours away")
     if seed is not None:
         return _one(seed, faults, log=log, shrink=shrink, save=save, hours=hours, output=output)
-    if save is not None:
-        raise Stop(exits.USAGE, "--save keeps the story of one --seed")
     wanted = _range(seeds)
 
     told = 0
