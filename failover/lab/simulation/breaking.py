@@ -19,6 +19,7 @@ from failover.model.errors import StaleEpoch, StoreUnavailable
 from failover.model.ids import IntentId
 from failover.model.journal import JournalEntry, RunState
 from failover.model.observation import Outcome, Signal
+from failover.model.plan import ScaleField
 from failover.model.policy import Fleet, Timing
 from failover.model.records import RecordSet, RecordType, Verification
 from failover.model.verdict import SignalState, Vote
@@ -306,6 +307,11 @@ def sends_after_the_lease() -> list[Patch]:
     ]
 
 
+def leads_for_ever() -> list[Patch]:
+    ever = property(lambda self: 1e9 if self.lease is not None else float("-inf"))
+    return [(leadership.Leadership, "acting_until", ever)]
+
+
 def tidies_up() -> list[Patch]:
     real = twins.SimClusterPort.scale
 
@@ -350,6 +356,17 @@ def tells_twice() -> list[Patch]:
         return replace(real(where, run, step, change), id=IntentId(f"{run.id}/{step}"))
 
     return [(changing, "compose", compose)]
+
+
+def sends_twice() -> list[Patch]:
+    real = twins.SimClusterPort.scale
+
+    async def scale(self: Any, permit: Any, change: Any) -> Any:
+        state = await real(self, permit, change)
+        again = replace(change, before=change.after, resource_version=state.resource_version)
+        return await real(self, permit, again) if change.field is ScaleField.REPLICAS else state
+
+    return [(twins.SimClusterPort, "scale", scale)]
 
 
 # -- people ----------------------------------------------------------------------------------------------------------------

@@ -8,8 +8,8 @@ from failover.controller import app, policies, scale_steps, steady, waiting_step
 from failover.execution import admission, machine, radius, safety, scale_rules
 from failover.model.errors import PolicyError
 from failover.model.journal import StepDone
-from failover.model.plan import WaitReadyStep
-from failover.planner import failback, forward, make, ramp, together
+from failover.model.plan import ChangeRecordsStep, RunKind, WaitReadyStep
+from failover.planner import capacity, failback, forward, make, ramp, together
 
 from .breaking import Patch, no_record, nothing
 from .fleet import build_policy
@@ -67,6 +67,68 @@ def into_the_source() -> list[Patch]:
         return replace(made, applications=parts)
 
     return [(deciding, "make_plan", plan)]
+
+
+def into_nothing() -> list[Patch]:
+    from failover.controller import deciding
+    from failover.planner import plan as real
+
+    def emptied(changes: Any) -> Any:
+        return tuple(replace(item, after=replace(item.after, values=())) for item in changes)
+
+    def plan(*arguments: Any, **named: Any) -> Any:
+        made = real(*arguments, **named)
+        steps = tuple(
+            replace(step, changes=emptied(step.changes)) if isinstance(step, ChangeRecordsStep) else step
+            for step in made.steps
+        )
+        parts = tuple(replace(part, records=emptied(part.records)) for part in made.applications)
+        return replace(made, steps=steps, applications=parts)
+
+    return [(deciding, "make_plan", plan), (admission, "_capacity", nothing)]
+
+
+def without_room() -> list[Patch]:
+    return [
+        (capacity.FreeCapacity, "places", lambda self, cluster, requests: 10_000),
+        (capacity.FreeCapacity, "take", no_record),
+    ]
+
+
+def widens_too_far() -> list[Patch]:
+    from failover.controller import deciding
+    from failover.model.plan import PlanRequest
+    from failover.planner import plan as make_plan
+
+    real = deciding.Decider._widen
+
+    async def widen(self: Any, run: Any, case: Any, plan: Any, snapshot: Any) -> None:
+        """The region's other clusters come along."""
+        fleet = self.context.policy.fleet.clusters
+        region = tuple(sorted(entry.name for entry in fleet if entry.region == case.region))
+        if set(run.plan.sources) < set(region):
+            case = replace(case, sources=region)
+            request = PlanRequest(
+                run_kind=case.run_kind,
+                domain=self._domain(case),
+                sources=region,
+                applications=case.applications,
+            )
+            plan = make_plan(snapshot, self.context.policy, request)
+        await real(self, run, case, plan, snapshot)
+
+    return [(deciding.Decider, "_widen", widen)]
+
+
+def waits_for_nothing() -> list[Patch]:
+    real = waiting_steps.WaitingSteps._ready
+
+    def ready(self: Any, run: Any, step: WaitReadyStep, states: Any) -> Any:
+        if run.plan.run_kind is RunKind.DRAIN:
+            return StepDone(step=step.id, note="surely")
+        return real(self, run, step, states)
+
+    return [(waiting_steps.WaitingSteps, "_ready", ready)]
 
 
 def no_velocity() -> list[Patch]:

@@ -43,7 +43,6 @@ def check_liveness(world: World) -> list[Violation]:
             world.ready(cluster, MOVED[application]) for cluster in world.clusters if cluster not in lost
         )
         demand = REPLICAS * (len(world.clusters) - _deleted(world, MOVED[application]))
-        demand -= REPLICAS * len(world.were_left_out.intersection(lost))
         if lost and ready < demand and not _tried(world, application):
             missing(f"{application} has {ready} of {demand} replicas ready, and status gives no reason")
     return found

@@ -14,7 +14,9 @@ from . import trace
 from .layers import Layers
 
 if TYPE_CHECKING:
-    from .world import World
+    from failover.model.permit import Permit
+
+    from .world import Life, World
 
 
 class SimCluster(ClusterWorld):
@@ -23,17 +25,29 @@ class SimCluster(ClusterWorld):
     def __init__(self, name: str, clock: Any, **rest: Any) -> None:
         super().__init__(name, clock, **rest)
         self.api = Layers()
-        self.stood: defaultdict[WorkloadRef, deque[tuple[float, int]]] = defaultdict(lambda: deque(maxlen=16))
-        """What was wanted of each workload until when, newest last."""
+        self.stood: defaultdict[WorkloadRef, deque[tuple[float, int, int]]] = defaultdict(
+            lambda: deque(maxlen=16)
+        )
+        """Until when how many of each workload were wanted, and ready; newest last."""
+
+    def remember(self, ref: WorkloadRef) -> None:
+        """To be called before anything changes of it."""
+        workload = self.settle(ref)
+        self.stood[ref].append((self.clock.now().mono, workload.wanted, workload.ready))
 
     def set_replicas(self, ref: WorkloadRef, replicas: int, manager: str) -> None:
-        self.stood[ref].append((self.clock.now().mono, self.workloads[ref].wanted))
+        self.remember(ref)
         super().set_replicas(ref, replicas, manager)
 
     def wanted_since(self, ref: WorkloadRef, since: float) -> set[int]:
         """Every number of replicas that was wanted at some moment since then."""
         there = {self.workloads[ref].wanted} if ref in self.workloads else set()
-        return there | {wanted for until, wanted in self.stood[ref] if until >= since}
+        return there | {wanted for until, wanted, _ in self.stood[ref] if until >= since}
+
+    def ready_since(self, ref: WorkloadRef, since: float) -> int:
+        """The most replicas that were ready at some moment since then."""
+        there = self.settle(ref).ready if ref in self.workloads else 0
+        return max([there, *(ready for until, _, ready in self.stood[ref] if until >= since)])
 
     def as_it_stands(self) -> dict[WorkloadRef, WorkloadState]:
         """What a read gives now, to be given again by a server that reads from an old cache."""
@@ -41,17 +55,18 @@ class SimCluster(ClusterWorld):
 
 
 class SimZone(ZoneWorld):
-    """One zone's truth, which tells of every version. `in_flight`: whose permit a change travels under."""
+    """One zone's truth, which tells of every version. `in_flight`: the permit that a change travels under, and whose it is."""
 
     def __init__(self, world: "World", zone: Zone) -> None:
         super().__init__(zone, world.clock)
         self._sim = world
-        self.in_flight: dict[int, tuple[Any, str]] = {}
+        self.in_flight: dict[int, tuple[Permit, Life]] = {}
         self._hand = ""
         self.blind_writes = False
 
     def apply(self, change: ZoneChange) -> str:
-        permit, holder = self.in_flight.get(id(change), (None, ""))
+        permit, life = self.in_flight.get(id(change), (None, None))
+        holder = life.holder if life else ""
         seen = tuple(
             self.current.record_sets.get((item.after.name, item.after.record_type)) for item in change.changes
         )
@@ -74,7 +89,9 @@ class SimZone(ZoneWorld):
                     seen=seen,
                     after=tuple(item.after for item in change.changes),
                     change=change,
-                    permit_until=permit.expires_mono if permit else float("-inf"),
+                    leased_until=self._sim.leased_until(life, permit.epoch)
+                    if permit and life
+                    else float("-inf"),
                     kept=self._sim.is_kept(intent),
                 )
             )

@@ -40,7 +40,7 @@ class Journaled(Event):
 class Applied(Event):
     """A cluster or a zone took a change. `seen`: the value that stood there; `expected`: what the change claimed to replace.
 
-    `permit_until`: monotonic second to which it was permitted. `kept`: the journal's intents that would survive a power cut.
+    `leased_until`: monotonic second to which its epoch truly held the lease, less the margin. `kept`: the journal's intents that would survive a power cut.
     """
 
     target: str
@@ -52,7 +52,7 @@ class Applied(Event):
     after: object = None
     workload: str = ""
     change: ZoneChange | None = None
-    permit_until: float = float("inf")
+    leased_until: float = float("inf")
     kept: bool = True
 
 

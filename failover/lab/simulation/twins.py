@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from failover.lab.twins.cluster import TwinCluster, TwinWorkload
 from failover.lab.twins.store import TwinStore
@@ -15,7 +15,7 @@ from failover.model.observation import Outcome, ProbeDefinition, ProbeResult, Si
 from failover.model.permit import Permit
 from failover.model.plan import ScaleField
 from failover.model.policy import WorkloadRef
-from failover.model.ports import Clock
+from failover.model.ports import Clock, Lease
 from failover.model.records import RecordSet, ServerAnswer, ZoneChange, ZoneState
 from failover.model.time import Now
 
@@ -89,7 +89,7 @@ class SimClusterPort(TwinCluster):
                 intent=permit.intent,
                 epoch=int(permit.epoch),
                 after=int(change.epoch),
-                permit_until=permit.expires_mono,
+                leased_until=self._sim.leased_until(self._life, permit.epoch),
                 kept=self._sim.is_kept(permit.intent),
             )
         )
@@ -122,7 +122,7 @@ class SimClusterPort(TwinCluster):
                 seen=seen,
                 after=change.after,
                 workload=str(change.workload),
-                permit_until=permit.expires_mono,
+                leased_until=self._sim.leased_until(self._life, permit.epoch),
                 kept=self._sim.is_kept(permit.intent),
             )
         )
@@ -145,7 +145,7 @@ class SimZonePort(TwinZone):
 
     async def change(self, permit: Permit, change: ZoneChange) -> None:
         await self._life.gate()
-        self._place.in_flight[id(change)] = (permit, self._life.holder)
+        self._place.in_flight[id(change)] = (permit, self._life)
         try:
             await super().change(permit, change)
         finally:
@@ -174,6 +174,20 @@ class SimStorePort(TwinStore):
         for entry in written:
             self._sim.note(trace.Journaled(at=self._sim.mono, holder=self._life.holder, entry=entry))
         return written
+
+    async def acquire(self, holder: str, **asked: Any) -> Lease:
+        lease = await super().acquire(holder, **asked)
+        self._life.leases[lease.epoch] = lease.expires_mono
+        return lease
+
+    async def renew(self, lease: Lease, *, seconds: float) -> Lease:
+        renewed = await super().renew(lease, seconds=seconds)
+        self._life.leases[renewed.epoch] = renewed.expires_mono
+        return renewed
+
+    async def release(self, lease: Lease) -> None:
+        await super().release(lease)
+        self._life.leases[lease.epoch] = self._sim.mono
 
 
 class SimProber:

@@ -4,7 +4,7 @@ import asyncio
 import random
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from failover.controller.app import Controller, build
@@ -14,7 +14,7 @@ from failover.controller.ports import ApiServer, Identity, Ports
 from failover.lab.twins.store import StoreDisk
 from failover.lab.virtual import VirtualClock
 from failover.model.errors import FailoverError, Refused
-from failover.model.ids import ClusterName, RegionName, Subject, VantageName
+from failover.model.ids import ClusterName, Epoch, RegionName, Subject, VantageName
 from failover.model.journal import IntentRecorded
 from failover.model.observation import Observation, Outcome, ProbeDefinition, Signal
 from failover.model.policy import Policy, WorkloadRef
@@ -57,6 +57,8 @@ class Life:
     controller: Controller | None = None
     task: asyncio.Task[None] | None = None
     born: float = 0.0
+    leases: dict[Epoch, float] = field(default_factory=dict)
+    """Until when it held each epoch's lease, by the store's word."""
 
     async def gate(self) -> None:
         """Nothing happens in a frozen process."""
@@ -259,6 +261,10 @@ class World:
         self.disk.restore(disk)
         self.kept_upto, self.kept = 0, set()
         self.note(trace.Lived(at=self.mono, holder="", what="restored"))
+
+    def leased_until(self, life: Life, epoch: Epoch) -> float:
+        """Until when a life might send in this epoch: not by its own word."""
+        return life.leases.get(epoch, float("-inf")) - self.policy.fleet.timing.lease_margin_s
 
     def is_kept(self, intent: str) -> bool:
         """Whether an intent is in the journal as a power cut would leave it."""

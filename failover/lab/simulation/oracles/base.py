@@ -8,7 +8,15 @@ from typing import ClassVar
 from failover.execution.admission import is_automatic
 from failover.lab.simulation import trace
 from failover.lab.simulation.world import World
-from failover.model.journal import EffectRecorded, EffectResult, IntentRecorded, RecordsChange, RunOpened
+from failover.model.ids import ClusterName
+from failover.model.journal import (
+    EffectRecorded,
+    EffectResult,
+    IntentRecorded,
+    RecordsChange,
+    RunOpened,
+    RunWidened,
+)
 from failover.model.observation import Outcome
 from failover.model.plan import Plan, RunKind, Step
 
@@ -86,6 +94,8 @@ class Opened:
     in_flight: set[str] = field(default_factory=set)
     """Intents to change names of which nobody knows yet whether they landed."""
     closed: str = ""
+    decided: tuple[ClusterName, ...] = ()
+    """Sources that the latest decision convicted: all at the beginning, what is new where it was widened."""
 
     @property
     def automatic(self) -> bool:
@@ -163,10 +173,17 @@ class Runs:
         run = event.entry.run
         if isinstance(entry, RunOpened):
             self.by_id[run] = Opened(
-                id=run, plan=entry.plan, actor=entry.actor, at=event.at, holder=event.holder
+                id=run,
+                plan=entry.plan,
+                actor=entry.actor,
+                at=event.at,
+                holder=event.holder,
+                decided=entry.plan.sources,
             )
-        elif entry.kind == "run-widened" and run in self.by_id:
-            self.by_id[run].plan = entry.plan  # type: ignore[union-attr]
+        elif isinstance(entry, RunWidened) and run in self.by_id:
+            found = self.by_id[run]
+            found.decided = tuple(name for name in entry.plan.sources if name not in found.plan.sources)
+            found.plan, found.holder = entry.plan, event.holder
         elif entry.kind == "run-closed" and run in self.by_id:
             self.by_id[run].closed = str(entry.state)  # type: ignore[union-attr]
         elif isinstance(entry, IntentRecorded):
@@ -176,6 +193,12 @@ class Runs:
         elif isinstance(entry, EffectRecorded) and run in self.by_id:
             settled = entry.result is not EffectResult.UNKNOWN
             self.by_id[run].in_flight -= {entry.intent} if settled else set()
+
+    def decision(self, event: trace.Event) -> Opened | None:
+        """The run that this event opens, or widens to further clusters; its `decided` are convicted now."""
+        if isinstance(event, trace.Journaled) and isinstance(event.entry.entry, RunOpened | RunWidened):
+            return self.by_id.get(event.entry.run)
+        return None
 
     def of_intent(self, intent: str) -> Opened | None:
         found = self.intents.get(intent)

@@ -11,7 +11,6 @@ from failover.model.journal import (
     IntentRecorded,
     LeaderChanged,
     PersonSaid,
-    RunOpened,
 )
 from failover.model.observation import Outcome, Signal
 from failover.model.plan import RunKind
@@ -54,17 +53,15 @@ class Ears(Oracle):
         return found is not None and at - found.measured <= limit
 
     def opened(self, event: trace.Event) -> Opened | None:
-        """The automatic, unplanned run that this event opens."""
-        if isinstance(event, trace.Journaled) and isinstance(event.entry.entry, RunOpened):
-            run = self.runs.by_id[event.entry.run]
-            return run if run.unplanned else None
-        return None
+        """The automatic, unplanned run that this event opens, or widens to clusters that it did not move away from before."""
+        run = self.runs.decision(event)
+        return run if run is not None and run.unplanned and run.decided else None
 
     def subjects(self, run: Opened) -> list[tuple[str, str]]:
-        """(cluster, application) that a run convicts: the cluster as a whole, or one application that is broken there."""
+        """(cluster, application) that a run has just convicted: the cluster as a whole, or one application that is broken there."""
         verdicts = dict(run.plan.verdicts)
         found = []
-        for name in run.plan.sources:
+        for name in run.decided:
             kind = verdicts.get(name)
             if kind is not None and kind.no_longer_serves:
                 found.append((str(name), ""))

@@ -1,5 +1,7 @@
 """I16 to I22, I27, I28, I30: how it is carried out, who may, and what is written down."""
 
+from collections import Counter
+
 from failover.execution.chain import genesis, line_of, verify
 from failover.lab.simulation import trace
 from failover.lab.simulation.world import World
@@ -205,9 +207,9 @@ class OneActingEpoch(Oracle):
             event.at,
             f"{event.target} took epoch {event.epoch} after {self.highest.get(key, 0)}",
         )
-        late = event.at - event.permit_until
+        late = event.at - event.leased_until
         self.must(
-            late < self.ON_ITS_WAY_S, event.at, f"{event.intent} lands {late:.1f} s after its permit ran out"
+            late < self.ON_ITS_WAY_S, event.at, f"{event.intent} lands {late:.1f} s after its lease ran out"
         )
         self.highest[key] = max(event.epoch, self.highest.get(key, 0))
 
@@ -263,14 +265,19 @@ class OneRecordAChange(Oracle):
 
     def __init__(self, world: World, runs: Runs) -> None:
         super().__init__(world, runs)
-        self.landed: dict[str, int] = {}
+        self.told: Counter[str] = Counter()
+        self.landed: Counter[str] = Counter()
 
     def see(self, event: trace.Event) -> None:
+        if isinstance(event, trace.Applied):
+            self.landed[event.intent] += 1
+            times = self.landed[event.intent]
+            self.must(times == 1, event.at, f"{event.intent} changed {event.target} {times} times")
         if isinstance(event, trace.Journaled) and isinstance(event.entry.entry, IntentRecorded):
             name = event.entry.entry.intent.id
-            self.landed[name] = self.landed.get(name, 0) + 1
+            self.told[name] += 1
             intent = event.entry.entry.intent
-            self.must(self.landed[name] == 1, event.at, f"{name} is told {self.landed[name]} times")
+            self.must(self.told[name] == 1, event.at, f"{name} is told {self.told[name]} times")
             self.must(
                 bool(intent.actor and intent.evidence and intent.rules), event.at, f"{name} names no reason"
             )

@@ -7,9 +7,10 @@ from failover.lab.simulation import trace
 from failover.lab.simulation.fleet import API, BOOKS, MOVED, REPLICAS, WEB
 from failover.lab.simulation.world import World
 from failover.model.ids import ClusterName
-from failover.model.journal import RunOpened
-from failover.model.plan import Phase, RunKind, ScaleStep, Step
+from failover.model.journal import RunOpened, StepDone
+from failover.model.plan import Phase, RunKind, ScaleStep, Step, WaitReadyStep
 from failover.model.policy import OnShortage, WorkloadRef
+from failover.model.resources import CPU
 
 from .base import LATELY_S, UNPLANNED, Opened, Oracle, Runs
 
@@ -30,12 +31,13 @@ class BlastRadius(Oracle):
         if isinstance(event, trace.Lived) and event.what == "restored":
             # What the restored journal does not tell of nobody can count; a person has answered for going on.
             self.forgotten = set(self.runs.by_id) - {entry.run for entry in self.world.disk.journal}
-        if not isinstance(event, trace.Journaled) or not isinstance(event.entry.entry, RunOpened):
-            return
-        run = self.runs.by_id[event.entry.run]
-        if not run.unplanned:
+        run = self.runs.decision(event)
+        if run is None or not run.unplanned:
             return
         regions = {self.world.region_of(name) for name in run.plan.sources}
+        self.must(len(regions) == 1, event.at, f"{run.id} moves away from {sorted(regions)} at once")
+        if run.at < event.at:
+            return  # widened within its region: uncounted
         guards = self.world.policy.guards
         earlier = [
             other
@@ -134,7 +136,19 @@ class CapacityFloor(Oracle):
 class AddBeforeRemove(Oracle):
     invariant, about = "I10", "nothing is taken away before its replacement serves"
 
+    def __init__(self, world: World, runs: Runs) -> None:
+        super().__init__(world, runs)
+        self.served: dict[str, set[str]] = defaultdict(set)
+        """By run: its steps that are done."""
+        self.stale: dict[ClusterName, float] = {}
+        """When a cluster's own server said last what had been true some time before: nobody can know better."""
+
     def see(self, event: trace.Event) -> None:
+        if isinstance(event, trace.Broke | trace.Journaled):
+            self.stale |= {
+                name: event.at for name, place in self.world.clusters.items() if place.api.has("stale")
+            }
+        self._waited(event)
         if not isinstance(event, trace.Applied) or event.kind != "scale":
             return
         run = self.runs.of_intent(event.intent)
@@ -149,9 +163,10 @@ class AddBeforeRemove(Oracle):
         ref = next((one for one in MOVED.values() if str(one) == event.workload), None)
         if ref is None or self.world.clusters[ClusterName(event.target)].settle(ref).ready < event.after:
             return  # more are wanted than serve: nothing that serves is taken away
+        self._comes_after(event, run, step)
         serving = 0
         for name, place in self.world.clusters.items():
-            if ref in place.workloads:
+            if ref in place.workloads and not self.world.is_dead(name):
                 ready = place.settle(ref).ready
                 serving += min(ready, event.after) if name == event.target else ready
         deleted = sum(found == ref for _, found in self.world.deleted)
@@ -161,6 +176,45 @@ class AddBeforeRemove(Oracle):
             serving * 100 >= floor * demand * 0.8,
             event.at,
             f"{run.id} ({run.plan.run_kind}) shrinks {ref} at {event.target} to {event.after}: {serving} of {demand} left",
+        )
+
+    def _waited(self, event: trace.Event) -> None:
+        if not isinstance(event, trace.Journaled) or not isinstance(event.entry.entry, StepDone):
+            return
+        run = self.runs.by_id.get(event.entry.run)
+        name = event.entry.entry.step
+        step = next((one for one in run.plan.steps if one.id == name), None) if run else None
+        if run is None or step is None:
+            return
+        self.served[run.id].add(step.id)
+        if not isinstance(step, WaitReadyStep):
+            return
+        if any(event.at - self.stale.get(name, float("-inf")) < LATELY_S for name, _, _ in step.targets):
+            return
+        wanted = sum(count for _, _, count in step.targets)
+        ready = sum(min(self._at_best(name, ref), count) for name, ref, count in step.targets)
+        self.must(
+            ready * 100 >= wanted * step.share,
+            event.at,
+            f"{step.id} is done: {ready} of {wanted} ready, {step.share} % are needed",
+        )
+
+    def _at_best(self, name: ClusterName, ref: WorkloadRef) -> int:
+        """What was ready there within the age of a look."""
+        place = self.world.clusters[name]
+        return place.ready_since(ref, self.world.mono - LATELY_S)
+
+    def _comes_after(self, event: trace.Applied, run: Opened, step: Step | None) -> None:
+        """Everything that the plan puts before a removal is done: what grows instead, and the wait until it serves."""
+        before, left = set[str](), set(step.needs if step else ())
+        while left:
+            before |= left
+            left = {need for one in run.plan.steps if one.id in left for need in one.needs} - before
+        missing = sorted(before - self.served[run.id])
+        self.must(
+            not missing,
+            event.at,
+            f"{run.id} shrinks {event.workload} at {event.target}, and {missing[:3]} were to come first",
         )
 
     def _makes_room(self, event: trace.Applied, run: Opened, step: Step) -> None:
@@ -225,10 +279,8 @@ class NoEmptyPlan(Oracle):
     )
 
     def see(self, event: trace.Event) -> None:
-        if not isinstance(event, trace.Journaled) or not isinstance(event.entry.entry, RunOpened):
-            return
-        run = self.runs.by_id[event.entry.run]
-        if run.plan.run_kind is RunKind.FAILBACK:
+        run = self.runs.decision(event)
+        if run is None or run.plan.run_kind is RunKind.FAILBACK:
             return
         sources = set(run.plan.sources)
         for part in run.plan.applications:
@@ -252,6 +304,43 @@ class NoEmptyPlan(Oracle):
                 event.at,
                 f"{run.id}: {part.application} loses {part.lost}, places {part.replaced}, names {part.unplaced}",
             )
+
+
+class TargetsHaveRoom(Oracle):
+    invariant, about = (
+        "I11",
+        "what a plan adds to a cluster fits there, beside what runs and stays",
+    )
+
+    def __init__(self, world: World, runs: Runs) -> None:
+        super().__init__(world, runs)
+        self.broke_at = float("-inf")
+
+    def see(self, event: trace.Event) -> None:
+        if isinstance(event, trace.Broke):
+            self.broke_at = event.at
+        run = self.runs.decision(event)
+        if run is None or run.plan.overrides or event.at - self.broke_at < LATELY_S:
+            return  # what broke in this moment nobody has looked into yet
+        asked: dict[ClusterName, int] = defaultdict(int)
+        for part in run.plan.applications:
+            for row in part.placements if part.left_out is None else ():
+                asked[row.cluster] += (row.after - row.before) * self._cpu_m(row.cluster, row.workload)
+            for shed in part.sheds if part.left_out is None else ():
+                asked[shed.cluster] += (shed.after - shed.before) * self._cpu_m(shed.cluster, shed.workload)
+        for name, cpu_m in asked.items():
+            if cpu_m > 0:
+                place = self.world.clusters[name]
+                room = sum(node.by_name().get(CPU, 0) for node in place.free())
+                self.must(
+                    cpu_m <= room,
+                    event.at,
+                    f"{run.id} adds {cpu_m} m of CPU to {name}, which has {room} m left",
+                )
+
+    def _cpu_m(self, cluster: ClusterName, ref: WorkloadRef) -> int:
+        place = self.world.clusters[cluster]
+        return place.workloads[ref].requests.by_name().get(CPU, 0) if ref in place.workloads else 0
 
 
 class Velocity(Oracle):
@@ -388,6 +477,7 @@ RADIUS = (
     AddBeforeRemove,
     OneWriter,
     NoEmptyPlan,
+    TargetsHaveRoom,
     Velocity,
     ShareOfTheFleet,
 )
