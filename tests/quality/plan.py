@@ -69,7 +69,7 @@ def questions(effort: Effort, seed: str) -> list[Any]:
             if panel is not ONE:  # with one that lies nobody disagrees
                 found.append(Liars(**names, plays=effort.liars))
             found.append(Onsets(**names, plays=effort.onsets))
-            # Only this one has anything to show: of one vantage rows are many, and the others' rarer than one in a thousand years.
+            # Only this one has anything to show: of one vantage rows are many, and of the others none was ever seen.
             scarce = 1 if (panel, profile) == (THREE, "fast") else 10
             found.append(Rows(**names, rows=max(1, effort.rows // scarce)))
     return sorted(found, key=lambda question: -_cost(question))
