@@ -3,7 +3,8 @@
 Everything happens on the injected clock; states are worked out when they are asked for, so nothing runs in between.
 """
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from failover.model.errors import (
@@ -29,12 +30,12 @@ from failover.model.permit import Permit
 from failover.model.plan import ScaleField
 from failover.model.policy import WorkloadRef
 from failover.model.ports import Clock
-from failover.model.resources import CPU, places_on, total
+from failover.model.resources import CPU, total
 
 
 @dataclass(slots=True)
 class TwinWorkload:
-    """One scalable object. `changes`: (monotonic second, replicas ready from then on), newest last."""
+    """One scalable object. `ripening`: replicas that found a place, (monotonic second, how many are ready from then on)."""
 
     wanted: int
     requests: Resources = field(default_factory=lambda: Resources(cpu_m=100, memory=128 << 20))
@@ -44,6 +45,20 @@ class TwinWorkload:
     single_writer: bool = False
     ready: int = 0
     ripening: list[tuple[float, int]] = field(default_factory=list)
+
+    @property
+    def placed(self) -> int:
+        """Replicas that have a place: the others wait for one."""
+        return self.ready + sum(count for _, count in self.ripening)
+
+    def shrink(self, replicas: int) -> None:
+        """What is too many goes, the youngest first."""
+        while self.ripening and self.placed > replicas:
+            at, count = self.ripening.pop()
+            left = replicas - self.placed
+            if left > 0:
+                self.ripening.append((at, min(count, left)))
+        self.ready = min(self.ready, replicas)
 
 
 @dataclass(slots=True)
@@ -67,6 +82,8 @@ class ClusterWorld:
         self.ready_s = ready_s
         self.node_size = Resources(cpu_m=16000, memory=64 << 30, pods=110)
         self.nodes = nodes
+        self.limits: list[int] = []
+        """Each bounds how many replicas get a place here, and no inventory tells it: a quota, addresses, volumes."""
         self.utilisation: float | None = None
         self.workloads: dict[WorkloadRef, TwinWorkload] = {}
         self.faults = ClusterFaults()
@@ -87,7 +104,7 @@ class ClusterWorld:
         for item in [item for item in workload.ripening if item[0] <= now]:
             workload.ripening.remove(item)
             if not self.faults.never_ready:
-                workload.ready = min(workload.wanted, max(workload.ready, item[1]))
+                workload.ready = min(workload.wanted, workload.ready + item[1])
         return workload
 
     def state(self, ref: WorkloadRef) -> WorkloadState:
@@ -113,13 +130,36 @@ class ClusterWorld:
         workload = self.settle(ref)
         workload.version += 1
         workload.managers = (*(name for name in workload.managers if name != manager), manager)
-        workload.ready = min(workload.ready, replicas)
-        workload.wanted = workload.ready
-        room = sum(places_on(free, workload.requests) for free in self.free())
         workload.wanted = replicas
-        fits = min(replicas, workload.ready + room)
-        if fits > workload.ready:
-            workload.ripening.append((self.clock.now().mono + self.ready_s, fits))
+        workload.shrink(replicas)
+        self.find_places()
+
+    def set_nodes(self, nodes: int, *, noticed_s: float = 0.0) -> None:
+        """Nodes are lost, the last ones first, with the replicas on them, or come back. `noticed_s`: how long it takes until who
+        lost its place is given another.
+        """
+        for ref in self.workloads:
+            self.settle(ref)
+        kept = self._spread({ref: item.placed for ref, item in self.workloads.items()})[:nodes]
+        self.nodes = nodes
+        for ref, workload in self.workloads.items():
+            workload.ripening.clear()
+            workload.ready = min(workload.ready, sum(held[ref] for _, held in kept))
+        self.find_places(noticed_s)
+
+    def find_places(self, after_s: float = 0.0) -> None:
+        """Give replicas that wait a place where there is room: they are ready a while later."""
+        placed = {ref: self.settle(ref).placed for ref in self.workloads}
+        waiting = {ref: item.wanted - placed[ref] for ref, item in self.workloads.items()}
+        nodes = self._spread(placed, waiting)
+        allowed = min(self.limits, default=sum(placed.values()) + sum(waiting.values()))
+        allowed -= sum(placed.values())
+        for ref, workload in self.workloads.items():
+            fits = sum(held[ref] for _, held in nodes) - placed[ref]
+            found = min(fits, allowed)
+            if found > 0:
+                allowed -= found
+                workload.ripening.append((self.clock.now().mono + after_s + self.ready_s, found))
 
     def requested(self) -> Resources:
         """What all replicas that are wanted ask for."""
@@ -130,20 +170,29 @@ class ClusterWorld:
         return Resources.of(amounts)
 
     def free(self) -> list[Resources]:
-        """What each node has free: every replica went to the node that had most, and what no node holds waits."""
-        nodes = [self.node_size.by_name() for _ in range(self.nodes)]
-        for workload in self.workloads.values():
-            asked = list(workload.requests.by_name().items())
-            for _ in range(workload.wanted):
-                fitting = [
-                    node for node in nodes if all(node.get(name, 0) >= amount for name, amount in asked)
-                ]
-                if not fitting:
-                    break
-                most = max(fitting, key=lambda node: node[CPU])
-                for name, amount in asked:
-                    most[name] = most.get(name, 0) - amount
-        return [Resources.of(node) for node in nodes]
+        """What each node has free, as an inventory tells: every replica that is wanted went to some node, where one holds it."""
+        nodes = self._spread({ref: item.wanted for ref, item in self.workloads.items()})
+        return [Resources.of(free) for free, _ in nodes]
+
+    def _spread(self, *turns: Mapping[WorkloadRef, int]) -> list[tuple[dict[str, int], Counter[WorkloadRef]]]:
+        """Each node's free resources, and what it holds: in each turn every replica goes to the node that has most."""
+        nodes = [(self.node_size.by_name(), Counter[WorkloadRef]()) for _ in range(self.nodes)]
+        for turn in turns:
+            for ref, count in turn.items():
+                asked = list(self.workloads[ref].requests.by_name().items())
+                for _ in range(count):
+                    fitting = [
+                        node
+                        for node in nodes
+                        if all(node[0].get(name, 0) >= amount for name, amount in asked)
+                    ]
+                    if not fitting:
+                        break
+                    free, held = max(fitting, key=lambda node: node[0][CPU])
+                    held[ref] += 1
+                    for name, amount in asked:
+                        free[name] = free.get(name, 0) - amount
+        return nodes
 
 
 class TwinCluster:

@@ -3,7 +3,7 @@
 To add one: write a function `(world) -> Undo | None` in the module of its area and put `@fault("name", ...)` above it.
 """
 
-from . import clusters, controllers, names, paths, people, policies, vantages
+from . import clusters, controllers, names, paths, people, policies, vantages, workloads
 from .registry import FAULTS, Fault, fault
 
 __all__ = [
@@ -17,4 +17,5 @@ __all__ = [
     "people",
     "policies",
     "vantages",
+    "workloads",
 ]

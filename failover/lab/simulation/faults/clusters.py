@@ -1,9 +1,8 @@
-"""Regions, datacenters, clusters: their machines, control planes, data planes, workloads; and many at once."""
+"""Regions, datacenters, clusters: their machines, control planes, data planes; and many at once."""
 
 import asyncio
 from collections.abc import Sequence
 
-from failover.lab.simulation.fleet import API, WEB
 from failover.lab.simulation.layers import Undo
 from failover.lab.simulation.world import World
 from failover.model.ids import ClusterName
@@ -265,82 +264,3 @@ def data_plane_slow(world: World) -> Undo:
 @fault("application-broken", "data plane", longest_s=90)
 def application_broken(world: World) -> Undo:
     return layer(world, ("application", "shop", one(world)), Outcome.SERVER_ERROR)
-
-
-# -- workloads -----------------------------------------------------------------------------------------------------------
-
-
-@fault("pods-never-ready", "workloads", longest_s=60)
-def pods_never_ready(world: World) -> Undo:
-    faults = world.clusters[one(world)].faults
-    faults.never_ready = True
-
-    def undo() -> None:
-        faults.never_ready = False
-
-    return undo
-
-
-@fault("pods-slow", "workloads")
-def pods_slow(world: World) -> Undo:
-    cluster = world.clusters[one(world)]
-    before, cluster.ready_s = cluster.ready_s, world.random.uniform(5, 20)
-
-    def undo() -> None:
-        cluster.ready_s = before
-
-    return undo
-
-
-@fault("less-capacity-than-told", "workloads")
-def less_capacity(world: World) -> Undo:
-    cluster = world.clusters[one(world)]
-    lost = world.random.randint(1, 2)
-    cluster.nodes = max(1, cluster.nodes - lost)
-
-    def undo() -> None:
-        cluster.nodes = 3
-
-    return undo
-
-
-@fault("survivors-lose-nodes", "workloads")
-def survivors_lose_nodes(world: World) -> Undo:
-    undos = []
-    for cluster in list(world.clusters.values())[:3]:
-        cluster.nodes = max(1, cluster.nodes - 1)
-        undos.append(lambda cluster=cluster: setattr(cluster, "nodes", 3))
-    return all_of(*undos)
-
-
-@fault("replicas-taken-back", "workloads", longest_s=20)
-def replicas_taken_back(world: World) -> Undo:
-    """A GitOps tool sets back whatever differs from its repository, for a while."""
-    name = one(world)
-    task = asyncio.ensure_future(take_back(world, name))
-    return ender(task)
-
-
-async def take_back(world: World, name: ClusterName) -> None:
-    cluster = world.clusters[name]
-    wanted = {ref: item.wanted for ref, item in cluster.workloads.items()}
-    while True:
-        await world.clock.sleep(3.0)
-        for ref, count in wanted.items():
-            if ref in cluster.workloads and cluster.workloads[ref].wanted != count:
-                cluster.set_replicas(ref, count, "argocd")
-
-
-@fault("object-deleted", "workloads")
-def object_deleted(world: World) -> Undo:
-    cluster = world.clusters[one(world)]
-    ref = world.random.choice((WEB, API))
-    kept = cluster.workloads.pop(ref, None)
-    world.deleted.add((str(cluster.name), ref))
-
-    def undo() -> None:
-        if kept is not None and ref not in cluster.workloads:
-            kept.version += 10
-            cluster.workloads[ref] = kept
-
-    return undo
