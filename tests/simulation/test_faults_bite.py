@@ -1,5 +1,6 @@
 """Each fault does to the world what its name says; one that changes nothing proves nothing."""
 
+from collections import Counter
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -11,6 +12,7 @@ from failover.lab.simulation.play import Planned, play
 from failover.lab.simulation.world import World
 from failover.lab.twins.cluster import TwinCluster
 from failover.lab.virtual import run_virtual
+from failover.model.observation import Outcome, Signal
 
 
 def in_a_world(story: Callable[[World], Awaitable[None]], shape: str = "whole", seed: int = 1) -> None:
@@ -84,3 +86,40 @@ def test_survivors_lose_nodes_while_a_move_is_on_its_way() -> None:
         opened = [float(line.split()[0]) for line in played.lines if " run.opened " in line]
         struck += any(opened[0] <= moment <= opened[0] + 5.0 for moment in moments)
     assert struck
+
+
+# -- data planes and control planes -------------------------------------------------------------------------------------------
+
+
+def outcomes(world: World, signal: Signal, cluster: str, probes: int = 40) -> Counter[Outcome]:
+    """What so many probes of it meet now."""
+    life = world.lives[0] if world.lives else world.boot()
+    assert life.controller is not None
+    definition = next(
+        item
+        for item in life.controller.definitions
+        if (item.signal, item.subject.cluster, item.subject.application) == (signal, cluster, None)
+    )
+    return Counter(world.takes("elsewhere", definition)[0] for _ in range(probes))
+
+
+def test_a_slow_data_plane_is_late_for_no_probe_for_some_or_for_all() -> None:
+    shares, served = [], set()
+
+    async def story(world: World) -> None:
+        for dice in range(16):
+            undo = begin(world, "data-plane-slow", dice)
+            (name,) = {str(key[-1]) for key in world.paths.on()}
+            share = outcomes(world, Signal.DATA_PLANE, name)[Outcome.TIMEOUT] / 40
+            shares.append(share)
+            assert world.serves(name) or share == 1
+            served.add(world.serves(name))
+            assert world.is_gray(name) or not share
+            assert outcomes(world, Signal.CONTROL_PLANE, name) == {Outcome.OK: 40}
+            undo()
+            assert outcomes(world, Signal.DATA_PLANE, name) == {Outcome.OK: 40}
+        await world.stop()
+
+    in_a_world(story)
+    assert {0.0, 1.0} < set(shares), "never late, always, and something between"
+    assert served == {True, False}, "who is never answered in time is not served"

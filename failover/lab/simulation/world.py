@@ -210,7 +210,7 @@ class World:
 
     def failed_within(self, cluster: str, application: str, seconds: float) -> bool:
         """Whether clients were truly not served there (or only partly: a gray failure) at some moment lately."""
-        if not self.serves(cluster, application) or self.paths.has(("errors", cluster)):
+        if not self.serves(cluster, application) or self.is_gray(cluster):
             return True
         return any(
             self.mono - at <= seconds
@@ -218,16 +218,27 @@ class World:
             if name == cluster and app in ("", application)
         )
 
+    def is_gray(self, cluster: str) -> bool:
+        """Whether only a part of its clients is served: the others get errors, or wait for longer than anybody does."""
+        _, most_s = self.slowness(cluster, Signal.DATA_PLANE)
+        return self.paths.has(("errors", cluster)) or most_s >= self.policy.fleet.timing.timeout_s
+
+    def gray_no_more(self, cluster: str) -> None:
+        """All its clients are served from now on; they were never quite without."""
+        self.recovered.append((cluster, "", self.mono, 0.0))
+
+    def slowness(self, cluster: str, signal: Signal) -> tuple[float, float]:
+        """By how many seconds its answers are late, at least and at most."""
+        mean_s = self.paths.top(("slow", signal, cluster), 0.0)
+        return 0.5 * mean_s, 1.5 * mean_s
+
     def blind_vantages(self, cluster: str) -> set[str]:
         """Outside vantages that cannot see it by no fault of its own."""
         region = self.region_of(cluster)
-        slow = self.paths.top(("slow", cluster), 0.0) >= 0.9
         return {
             entry.name
             for entry in self.policy.fleet.outside_vantages(region)
-            if self.paths.has(("dark", entry.name, cluster))
-            or self.vantages[entry.name].faults.has("blind")
-            or slow
+            if self.paths.has(("dark", entry.name, cluster)) or self.vantages[entry.name].faults.has("blind")
         }
 
     def serving_since(self, cluster: str, applications: Iterable[str]) -> float:
@@ -285,6 +296,8 @@ class World:
             return Outcome.OK
         if self.dead.has(cluster):
             return Outcome(self.dead.top(cluster, Outcome.REFUSED))
+        if self.slowness(cluster, signal)[0] >= self.policy.fleet.timing.timeout_s:
+            return Outcome.TIMEOUT
         if signal is Signal.CONTROL_PLANE:
             return Outcome(self.paths.top(("control", cluster), Outcome.OK))
         if application and self.paths.has(("application", application, cluster)):
@@ -302,7 +315,8 @@ class World:
         if state.faults.has("local") or self.paths.has(("local", vantage, cluster)):
             return Outcome.LOCAL, 0.0
         outcome = self._outcome(cluster, subject.application or "", signal)
-        slow_s = self.paths.top(("slow", cluster), 0.0)
+        least_s, most_s = self.slowness(cluster, signal)
+        slow_s = self.random.uniform(least_s, most_s) if most_s else 0.0
         share = self.paths.top(("errors", cluster), 0.0)
         if signal is Signal.DATA_PLANE and outcome is Outcome.OK and self.random.random() < share:
             outcome = Outcome.SERVER_ERROR

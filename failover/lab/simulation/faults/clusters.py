@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from failover.lab.simulation.layers import Undo
 from failover.lab.simulation.world import World
 from failover.model.ids import ClusterName
-from failover.model.observation import Outcome
+from failover.model.observation import Outcome, Signal
 
 from .registry import all_of, ender, fault
 
@@ -253,12 +253,27 @@ def data_plane_wrong_body(world: World) -> Undo:
 
 @fault("data-plane-gray", "data plane", longest_s=120)
 def data_plane_gray(world: World) -> Undo:
-    return world.paths.put(("errors", one(world)), world.random.uniform(0.01, 0.5))
+    name = one(world)
+    undo_errors = world.paths.put(("errors", name), world.random.uniform(0.01, 0.5))
+    return all_of(undo_errors, lambda: world.gray_no_more(name))
 
 
-@fault("data-plane-slow", "data plane")
+@fault("data-plane-slow", "data plane", longest_s=90)
 def data_plane_slow(world: World) -> Undo:
-    return world.paths.put(("slow", one(world)), world.random.uniform(0.1, 0.9))
+    """Slower than usual; or so slow that nobody waits for a part of the answers, or for any."""
+    return slow(world, [one(world)], Signal.DATA_PLANE)
+
+
+def slow(world: World, names: Sequence[ClusterName], *signals: Signal) -> Undo:
+    mean_s = world.policy.fleet.timing.timeout_s * world.random.uniform(0.2, 3.0)
+    world.say(f"slow by {mean_s:.1f} s: {', '.join(names)}")
+    undos = [layer(world, ("slow", signal, name), mean_s) for name in names for signal in signals]
+
+    def fast_again() -> None:
+        for name in names:
+            world.gray_no_more(name)
+
+    return all_of(*undos, fast_again)
 
 
 @fault("application-broken", "data plane", longest_s=90)
