@@ -279,6 +279,7 @@ class Context:
             sent_last_second=self.changes.last_second(now.mono),
             last_sent=self.changes.last_sent(now.mono),
             owned=self.owned,
+            inventories=dict(self.world.inventories),
         )
 
     def in_trouble(self, error: Exception) -> None:

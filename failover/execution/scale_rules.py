@@ -8,7 +8,7 @@ from failover.execution.shed_rules import shed_refusals
 from failover.execution.situation import Situation
 from failover.model.ids import ClusterName
 from failover.model.journal import Intent, Run, ScaleChange, StepState
-from failover.model.plan import ChangeRecordsStep, Phase, ProveGoneStep, ScaleStep, WaitReadyStep
+from failover.model.plan import ChangeRecordsStep, Phase, Placement, ProveGoneStep, ScaleStep, WaitReadyStep
 from failover.model.policy import WorkloadRef, Writers
 from failover.model.reasons import Refusal
 from failover.model.verdict import VerdictKind
@@ -111,7 +111,8 @@ def _removal(step: ScaleStep, run: Run) -> Iterator[Refusal]:
 def _carried(step: ScaleStep, run: Run, situation: Situation) -> Iterator[Refusal]:
     """I9 and I10 once more, now: what the plan leaves elsewhere must still serve when the source is taken away.
 
-    The replacements were ready and published before; a cluster that has died since carries nothing.
+    The replacements were ready and published before; a cluster that has died since carries nothing, and one that has lost
+    nodes only what is ready there.
     """
     if step.phase is not Phase.RELEASE:
         return
@@ -120,17 +121,32 @@ def _carried(step: ScaleStep, run: Run, situation: Situation) -> Iterator[Refusa
     if application is None or part is None:
         return
     rows = [row for row in part.placements if row.after > 0]
-    serving = sum(row.after for row in rows if _serves(row.cluster, situation))
+    serving = sum(_carries(row, situation) for row in rows)
     needed = part.demand * application.floor / 100
     if serving < min(needed, sum(row.after for row in rows)):
         gone = sorted({row.cluster for row in rows if not _serves(row.cluster, situation)})
+        weak = sorted({row.cluster for row in rows if _carries(row, situation) < row.after} - {*gone})
+        reasons = [
+            *([f"{', '.join(gone)} no longer serves"] if gone else []),
+            *([f"less than planned is ready in {', '.join(weak)}"] if weak else []),
+        ]
         yield refuse(
             "capacity-floor",
-            f"{', '.join(gone)} no longer serves: without {step.cluster} {serving} replicas would carry a demand of "
+            f"{'; '.join(reasons)}: without {step.cluster} {serving} replicas would carry a demand of "
             f"{part.demand}; the floor is {application.floor} %",
             *gone,
+            *weak,
             application=step.application,
         )
+
+
+def _carries(row: Placement, situation: Situation) -> int:
+    """What is ready of it there, as last seen; nothing where the cluster no longer serves."""
+    if not _serves(row.cluster, situation):
+        return 0
+    seen = situation.inventories.get(row.cluster)
+    state = seen.workload(row.workload) if seen is not None else None
+    return row.after if state is None else min(row.after, state.ready)
 
 
 def _serves(cluster: ClusterName, situation: Situation) -> bool:

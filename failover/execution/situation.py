@@ -6,6 +6,7 @@ from datetime import datetime
 
 from failover.execution.moves import RunSummary
 from failover.model.ids import ClusterName, Epoch
+from failover.model.inventory import ClusterInventory
 from failover.model.policy import Policy
 from failover.model.records import OwnedName
 from failover.model.time import Now
@@ -20,6 +21,7 @@ class Situation:
     `sent_last_second`: changes sent per target in the last second, `last_sent`: monotonic second of the latest one (I12).
     `journal_ok`: the store takes appends.
     `owned`: names that changes of ours have landed at.
+    `inventories`: what is known of clusters, by name.
     `patience_from`: runs that did not get through before are forgiven (a person's `resume` or `ack`).
     """
 
@@ -38,6 +40,7 @@ class Situation:
     sent_last_second: Mapping[str, int] = field(default_factory=dict)
     last_sent: Mapping[str, float] = field(default_factory=dict)
     owned: frozenset[OwnedName] = frozenset()
+    inventories: Mapping[ClusterName, ClusterInventory] = field(default_factory=dict)
 
     def region_of(self, cluster: ClusterName) -> str:
         """Region of a cluster, "" for one that left the policy."""

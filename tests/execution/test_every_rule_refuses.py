@@ -39,6 +39,8 @@ from tests.execution.worlds import (
     NOW,
     SOUTH,
     WALL,
+    WEB,
+    WEST,
     Seen,
     evacuation,
     journal,
@@ -182,6 +184,12 @@ def giving_up(**more: Any) -> Asked:
     return Asked(plan=replace(plan, steps=(shed, *rest)), **more)
 
 
+FEWER = {
+    seen.cluster: seen
+    for seen in Seen(replicas={(SOUTH, WEB): 1, (WEST, WEB): 2}).snapshot(ALL_WELL).inventories
+}
+"""What is ready when nodes were lost after the replacements had been ready."""
+
 CASES: list[tuple[str, Callable[[], Asked]]] = [
     ("lease", lambda: Asked(situation={"acting_until": NOW.mono})),
     ("epoch", lambda: Asked(intent={"epoch": Epoch(6)})),
@@ -208,6 +216,7 @@ CASES: list[tuple[str, Callable[[], Asked]]] = [
     ("control-plane", lambda: Asked(situation={"judgement": judged(DOWN, verdict(SOUTH, VerdictKind.UNKNOWN))})),
     ("add-before-remove", too_early),
     ("capacity-floor", lambda: Asked(plan=DRAIN, actor=PERSON, step="release", situation={"judgement": judged(verdict(SOUTH, VerdictKind.DOWN), verdict("west-1", VerdictKind.DOWN))})),
+    ("capacity-floor", lambda: Asked(plan=DRAIN, actor=PERSON, step="release", situation={"judgement": ALL_WELL, "inventories": FEWER})),
     ("shed", giving_up),
     ("single-writer", lambda: Asked(situation={"policy": SINGLE})),
     ("never-empty", lambda: moved(addresses())),
