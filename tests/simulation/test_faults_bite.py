@@ -123,3 +123,16 @@ def test_a_slow_data_plane_is_late_for_no_probe_for_some_or_for_all() -> None:
     in_a_world(story)
     assert {0.0, 1.0} < set(shares), "never late, always, and something between"
     assert served == {True, False}, "who is never answered in time is not served"
+
+
+def test_who_is_turned_away_with_429_is_a_vantage_too_and_that_is_its_own_fault() -> None:
+    async def story(world: World) -> None:
+        world.random.seed(1)
+        FAULTS["api-429"].begin(world)
+        (name,) = (name for name, place in world.clusters.items() if place.faults.throttle)
+        left = world.clusters[name].faults.throttle
+        assert outcomes(world, Signal.DATA_PLANE, name) == {Outcome.OK: 40}
+        assert outcomes(world, Signal.CONTROL_PLANE, name, left + 5) == {Outcome.LOCAL: left, Outcome.OK: 5}
+        await world.stop()
+
+    in_a_world(story)

@@ -308,13 +308,17 @@ class World:
         """Outcome and extra seconds of one probe now."""
         cluster = subject.cluster
         state = self.vantages[vantage]  # type: ignore[index]
-        if not self.paths and not self.dead and not state.faults:
+        throttle = signal is Signal.CONTROL_PLANE and self.clusters[cluster].faults.throttle > 0
+        if not self.paths and not self.dead and not state.faults and not throttle:
             return Outcome.OK, 0.0
         if self.paths.has(("dark", vantage, cluster)) or state.faults.has("blind"):
             return Outcome.TIMEOUT, 0.0
         if state.faults.has("local") or self.paths.has(("local", vantage, cluster)):
             return Outcome.LOCAL, 0.0
         outcome = self._outcome(cluster, subject.application or "", signal)
+        if throttle and outcome is Outcome.OK:  # 429: whoever comes next is turned away, a prober as well
+            self.clusters[cluster].faults.throttle -= 1
+            outcome = Outcome.LOCAL
         least_s, most_s = self.slowness(cluster, signal)
         slow_s = self.random.uniform(least_s, most_s) if most_s else 0.0
         share = self.paths.top(("errors", cluster), 0.0)

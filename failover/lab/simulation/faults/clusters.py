@@ -201,7 +201,8 @@ def api_stale_reads(world: World) -> Undo:
 
 @fault("api-429", "control plane")
 def api_429(world: World) -> None:
-    world.clusters[one(world)].faults.throttle += world.random.randint(3, 30)
+    """So many requests are turned away, whoever sends them: controllers or vantages."""
+    world.clusters[one(world)].faults.throttle += world.random.randint(5, 60)
 
 
 @fault("api-answers-lost", "control plane")
