@@ -16,7 +16,8 @@ from .layers import Layers
 if TYPE_CHECKING:
     from failover.model.permit import Permit
 
-    from .world import Life, World
+    from .lives import Life
+    from .world import World
 
 
 class SimCluster(ClusterWorld):

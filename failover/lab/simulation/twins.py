@@ -22,8 +22,9 @@ from failover.model.time import Now
 from . import trace
 
 if TYPE_CHECKING:
+    from .lives import Life
     from .places import SimCluster, SimZone
-    from .world import Life, World
+    from .world import World
 
 
 class LifeClock:
@@ -57,6 +58,8 @@ class SimClusterPort(TwinCluster):
     async def inventory(self, workloads: Sequence[WorkloadRef]) -> ClusterInventory:
         seen = await super().inventory(workloads)
         await self._life.gate()
+        if self._place.api.has("breaks-off"):
+            raise Unavailable("the list broke off after its first page", target=self.name)
         return seen
 
     async def read_workloads(self, workloads: Sequence[WorkloadRef]) -> tuple[WorkloadState, ...]:

@@ -4,7 +4,6 @@ import asyncio
 import random
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from typing import Any
 
 from failover.controller.app import Controller, build
@@ -19,7 +18,6 @@ from failover.model.journal import IntentRecorded
 from failover.model.observation import Observation, Outcome, ProbeDefinition, Signal
 from failover.model.policy import Policy, WorkloadRef
 from failover.model.records import RecordSet, RecordType
-from failover.model.telemetry import TelemetryEvent
 
 from . import trace
 from .fleet import (
@@ -37,6 +35,7 @@ from .fleet import (
     build_policy,
 )
 from .layers import Layers
+from .lives import Life, LifeLog
 from .places import SimCluster, SimZone
 from .twins import LifeClock, SimClusterPort, SimProber, SimStorePort, SimZonePort
 from .vantages import STEP_S, Probing, VantageState, probe_of
@@ -46,28 +45,6 @@ ANSWER_S = 60.0
 """How long a person waits for a controller's answer."""
 PACE = Pace(tick_s=1.0, reconsider_s=2.0, status_every_s=60.0, save_every_s=20.0, meters_its_loop=False)
 """Coarser than the shipped one: simulated minutes are many, and a virtual loop is never late."""
-
-
-@dataclass(eq=False)
-class Life:
-    """One controller process."""
-
-    holder: str
-    clock: LifeClock
-    controller: Controller | None = None
-    task: asyncio.Task[None] | None = None
-    born: float = 0.0
-    leases: dict[Epoch, float] = field(default_factory=dict)
-    """Until when it held each epoch's lease, by the store's word."""
-
-    async def gate(self) -> None:
-        """Nothing happens in a frozen process."""
-        if not self.clock.running.is_set():
-            await self.clock.running.wait()
-
-    @property
-    def alive(self) -> bool:
-        return self.task is not None and not self.task.done()
 
 
 class World:
@@ -489,17 +466,3 @@ class World:
         for life in self.lives:
             if life.alive:
                 await self.kill(life)
-
-
-class LifeLog:
-    """The telemetry of one life: lines of the world's log."""
-
-    def __init__(self, world: World, holder: str) -> None:
-        self._world, self._holder = world, holder
-
-    def emit(self, event: TelemetryEvent) -> None:
-        self._world.say(f"{self._holder} {event.name} {event.sentence}")
-        if event.name in ("defect", "verdict.changed"):
-            self._world.note(
-                trace.Lived(at=self._world.mono, holder=self._holder, what=f"{event.name} {event.sentence}")
-            )

@@ -7,7 +7,8 @@ from typing import Any
 
 from failover.lab.simulation import trace
 from failover.lab.simulation.layers import Undo
-from failover.lab.simulation.world import Life, World
+from failover.lab.simulation.lives import Life
+from failover.lab.simulation.world import World
 from failover.model.journal import IntentRecorded
 
 from .registry import fault
