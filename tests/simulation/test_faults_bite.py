@@ -9,9 +9,11 @@ from failover.lab.simulation.faults import FAULTS
 from failover.lab.simulation.fleet import API, SHAPES, WEB
 from failover.lab.simulation.layers import Undo
 from failover.lab.simulation.play import Planned, play
+from failover.lab.simulation.twins import SimClusterPort
 from failover.lab.simulation.world import World
 from failover.lab.twins.cluster import TwinCluster
 from failover.lab.virtual import run_virtual
+from failover.model.errors import Unavailable
 from failover.model.observation import Outcome, Signal
 
 
@@ -133,6 +135,24 @@ def test_who_is_turned_away_with_429_is_a_vantage_too_and_that_is_its_own_fault(
         left = world.clusters[name].faults.throttle
         assert outcomes(world, Signal.DATA_PLANE, name) == {Outcome.OK: 40}
         assert outcomes(world, Signal.CONTROL_PLANE, name, left + 5) == {Outcome.LOCAL: left, Outcome.OK: 5}
+        await world.stop()
+
+    in_a_world(story)
+
+
+def test_only_lists_break_off() -> None:
+    async def story(world: World) -> None:
+        life = world.boot()
+        ports = {name: SimClusterPort(world, place, life) for name, place in world.clusters.items()}
+        undo = begin(world, "api-list-breaks-off")
+        (name,) = (name for name, place in world.clusters.items() if place.api)
+        with pytest.raises(Unavailable, match="broke off"):
+            await ports[name].inventory([WEB])
+        (state,) = await ports[name].read_workloads([WEB])
+        assert state.ready == 4
+        assert outcomes(world, Signal.CONTROL_PLANE, name) == {Outcome.OK: 40}
+        undo()
+        assert (await ports[name].inventory([WEB])).nodes
         await world.stop()
 
     in_a_world(story)

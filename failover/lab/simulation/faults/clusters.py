@@ -187,9 +187,10 @@ def api_slow(world: World) -> Undo:
     return world.clusters[one(world)].api.put("slow", world.random.uniform(0.5, 4.0))
 
 
-@fault("api-list-breaks-off", "control plane")
+@fault("api-list-breaks-off", "control plane", longest_s=90)
 def api_list_breaks_off(world: World) -> Undo:
-    return world.clusters[one(world)].api.put("down", "the list broke off")
+    """What is read page by page ends in an error, and is not to be taken for whole, or for nothing; all else is answered."""
+    return world.clusters[one(world)].api.put("breaks-off")
 
 
 @fault("api-stale-reads", "control plane", longest_s=40)
