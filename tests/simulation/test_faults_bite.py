@@ -9,7 +9,7 @@ from failover.lab.simulation.faults import FAULTS
 from failover.lab.simulation.fleet import API, SHAPES, WEB
 from failover.lab.simulation.layers import Undo
 from failover.lab.simulation.play import Planned, play
-from failover.lab.simulation.twins import SimClusterPort
+from failover.lab.simulation.twins import SimClusterPort, SimZonePort
 from failover.lab.simulation.world import World
 from failover.lab.twins.cluster import TwinCluster
 from failover.lab.virtual import run_virtual
@@ -153,6 +153,75 @@ def test_only_lists_break_off() -> None:
         assert outcomes(world, Signal.CONTROL_PLANE, name) == {Outcome.OK: 40}
         undo()
         assert (await ports[name].inventory([WEB])).nodes
+        await world.stop()
+
+    in_a_world(story)
+
+
+# -- domains, and controllers that are cut off --------------------------------------------------------------------------------
+
+
+def test_a_slow_region_is_late_in_both_planes_and_to_controllers() -> None:
+    async def story(world: World) -> None:
+        undo = begin(world, "region-slow")
+        late = {(key[1], key[2]) for key in world.paths.on()}
+        struck = {name for _, name in late}
+        assert len({world.region_of(name) for name in struck}) == 1
+        assert late == {
+            (signal, name) for signal in (Signal.DATA_PLANE, Signal.CONTROL_PLANE) for name in struck
+        }
+        assert {name for name, place in world.clusters.items() if place.api.has("slow")} == struck
+        undo()
+        assert not world.paths
+
+    in_a_world(story)
+
+
+def test_a_datacenter_is_silent_and_another_time_half_back() -> None:
+    async def story(world: World) -> None:
+        undo = begin(world, "datacenter-silent")
+        (name,) = (name for name in world.clusters if world.is_dead(name))
+        assert outcomes(world, Signal.DATA_PLANE, name) == {Outcome.TIMEOUT: 40}
+        undo()
+        before = ready(world)
+        undo = begin(world, "datacenter-half-back")
+        (name,) = (name for name in world.clusters if world.is_dead(name))
+        await world.clock.sleep(41.0)
+        assert world.serves(name)
+        assert 0 < ready(world)[name] <= before[name] / 2
+        undo()
+        await world.clock.sleep(2.0)
+        assert ready(world) == before
+        await world.stop()
+
+    in_a_world(story)
+
+
+def test_of_two_controllers_one_is_cut_off() -> None:
+    async def story(world: World) -> None:
+        world.boot()
+        undo = begin(world, "one-controller-cut-off")
+        (cut,) = (life for life in world.lives if life.cut_off)
+        (other,) = (life for life in world.lives if not life.cut_off)
+        place, zone = next(iter(world.clusters.values())), next(iter(world.zones.values()))
+        for life in (cut, other):
+            reached = []
+            for ask in (
+                SimClusterPort(world, place, life).inventory([WEB]),
+                SimZonePort(world, zone, life).read([], []),
+            ):
+                try:
+                    await ask
+                except Unavailable:
+                    continue
+                reached.append(ask)
+            assert len(reached) == (0 if life is cut else 2)
+        silent = await SimZonePort(world, zone, cut).verify([])
+        assert not any(answer.answered for answer in silent)
+        await world.clock.sleep(30.0)
+        assert world.blind_vantages(place.name) == {"control"}
+        undo()
+        assert (await SimClusterPort(world, place, cut).inventory([WEB])).nodes
         await world.stop()
 
     in_a_world(story)

@@ -39,6 +39,11 @@ class Life:
     def alive(self) -> bool:
         return self.task is not None and not self.task.done()
 
+    @property
+    def hears(self) -> bool:
+        """Whether what is sent to it arrives."""
+        return self.alive and self.clock.running.is_set()
+
 
 class LifeLog:
     """The telemetry of one life: lines of the world's log."""

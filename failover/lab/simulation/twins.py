@@ -100,7 +100,7 @@ class SimClusterPort(TwinCluster):
     async def _reach(self) -> None:
         faults = self._place.api
         await self._world.clock.sleep(self._latency_s + faults.top("slow", 0.0))
-        if self._sim.is_dead(self._place.name) or faults.has("silent"):
+        if self._sim.is_dead(self._place.name) or faults.has("silent") or self._life.cut_off:
             await self._world.clock.sleep(3.0)
             raise Unavailable("no answer in time", target=self.name)
         if faults.has("local"):
@@ -156,10 +156,22 @@ class SimZonePort(TwinZone):
             await self._life.gate()
 
     async def verify(self, record_sets: Sequence[RecordSet]) -> tuple[ServerAnswer, ...]:
+        if self._life.cut_off:
+            await self._clock.sleep(self._zone.timeout_s)
+            return tuple(
+                ServerAnswer(server=server.name, answered=False, matches=False, detail="no answer")
+                for server in self._world.servers
+            )
         answers = await super().verify(record_sets)
         self._sim.note(trace.Looked(at=self._sim.mono, holder=self._life.holder, target=self.name))
         await self._life.gate()
         return answers
+
+    async def _reach(self, *, sent_changes: bool) -> None:
+        if self._life.cut_off:
+            await self._clock.sleep(self._zone.timeout_s)
+            raise Unavailable(f"zone {self.name}: no connection in time; nothing was sent", target=self.name)
+        await super()._reach(sent_changes=sent_changes)
 
 
 class SimStorePort(TwinStore):
@@ -194,17 +206,20 @@ class SimStorePort(TwinStore):
 
 
 class SimProber:
-    """What one vantage's probes meet."""
+    """What the probes of a controller's own vantage meet."""
 
-    def __init__(self, world: "World", vantage: str) -> None:
+    def __init__(self, world: "World", vantage: str, life: "Life") -> None:
         self._world = world
         self._vantage = vantage
+        self._life = life
         self.met: dict[tuple[str, str, str], Outcome] = {}
 
     async def probe(self, definition: ProbeDefinition) -> ProbeResult:
         """One probe by the controller's own vantage."""
         world = self._world
-        outcome, latency_s = world.takes(self._vantage, definition)
+        outcome, latency_s = Outcome.TIMEOUT, definition.timeout_s
+        if not self._life.cut_off:
+            outcome, latency_s = world.takes(self._vantage, definition)
         self.met[definition.key] = outcome
         await world.clock.sleep(latency_s)
         return ProbeResult(

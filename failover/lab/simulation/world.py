@@ -215,7 +215,9 @@ class World:
         return {
             entry.name
             for entry in self.policy.fleet.outside_vantages(region)
-            if self.paths.has(("dark", entry.name, cluster)) or self.vantages[entry.name].faults.has("blind")
+            if self.paths.has(("dark", entry.name, cluster))
+            or self.vantages[entry.name].faults.has("blind")
+            or (entry.controller and any(life.cut_off for life in self.lives))
         }
 
     def serving_since(self, cluster: str, applications: Iterable[str]) -> float:
@@ -355,7 +357,7 @@ class World:
             if not entry.heartbeat_sha256 or self.is_dead(entry.name) or self.paths.has("own-network"):
                 continue
             for life in self.lives:
-                if life.controller is not None and life.alive and life.clock.running.is_set():
+                if life.controller is not None and life.hears and not life.cut_off:
                     life.controller.beat(entry.name, f"{entry.name}-1", self._beats)
                     self.beaten[life.holder, str(entry.name)].append(self.mono)
         interval = self.policy.fleet.timing.interval_s
@@ -368,7 +370,7 @@ class World:
         number = len(self.lives) + 1
         life = Life(holder=f"controller-{number}", clock=LifeClock(self.clock), born=self.mono)
         own = next(entry.name for entry in self.policy.fleet.vantages if entry.controller)
-        prober = SimProber(self, own)
+        prober = SimProber(self, own, life)
         ports = Ports(
             clock=life.clock,
             compute=InlineCompute(),

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 
 from failover.lab.simulation.layers import Undo
+from failover.lab.simulation.places import SimCluster
 from failover.lab.simulation.world import World
 from failover.model.ids import ClusterName
 from failover.model.observation import Outcome, Signal
@@ -11,6 +12,10 @@ from failover.model.observation import Outcome, Signal
 from .registry import all_of, ender, fault
 
 REGIONS = ("north", "south", "west")
+NOTICED_S = 20.0
+"""How long what ran on a lost node is missed before it starts elsewhere: Kubernetes' five minutes, compressed."""
+NEVER_NOTICED_S = 600.0
+"""What gives replicas another place is not back either."""
 
 
 def members(world: World, region: str) -> list[ClusterName]:
@@ -45,6 +50,13 @@ def layer(world: World, key: object, value: object) -> Undo:
 
 
 # -- machines ------------------------------------------------------------------------------------------------------------
+
+
+def lose_nodes(cluster: SimCluster, count: int, noticed_s: float = NOTICED_S) -> Undo:
+    """What ran there is given another place only when it is noticed; one node is always left."""
+    lost = min(count, cluster.nodes - 1)
+    cluster.set_nodes(cluster.nodes - lost, noticed_s=noticed_s)
+    return lambda: cluster.set_nodes(cluster.nodes + lost)
 
 
 @fault("region-killed", "domain", longest_s=120, lasting=True)
@@ -82,14 +94,37 @@ def region_half_back(world: World) -> Undo:
     return all_of(first, rest)
 
 
+@fault("region-slow", "domain", longest_s=90)
+def region_slow(world: World) -> Undo:
+    """Everything in it is late: what clients ask, its API servers' health, and what they answer to us."""
+    names = members(world, world.random.choice(REGIONS))
+    undos = [world.clusters[name].api.put("slow", world.random.uniform(0.5, 4.0)) for name in names]
+    return all_of(slow(world, names, Signal.DATA_PLANE, Signal.CONTROL_PLANE), *undos)
+
+
+def datacenter(world: World) -> list[ClusterName]:
+    entry = world.random.choice(world.policy.fleet.clusters)
+    return [item.name for item in world.policy.fleet.clusters if item.datacenter == entry.datacenter]
+
+
 @fault("datacenter-killed", "domain", longest_s=120, lasting=True)
 def datacenter_killed(world: World) -> Undo:
-    entry = world.random.choice(world.policy.fleet.clusters)
-    return kill(
-        world,
-        [item.name for item in world.policy.fleet.clusters if item.datacenter == entry.datacenter],
-        Outcome.REFUSED,
-    )
+    return kill(world, datacenter(world), Outcome.REFUSED)
+
+
+@fault("datacenter-silent", "domain", longest_s=120, lasting=True)
+def datacenter_silent(world: World) -> Undo:
+    return kill(world, datacenter(world), Outcome.TIMEOUT)
+
+
+@fault("datacenter-half-back", "domain", longest_s=120)
+def datacenter_half_back(world: World) -> Undo:
+    """It answers again, with one node of three: what ran on the others waits for them."""
+    names = datacenter(world)
+    dead = kill(world, names, Outcome.REFUSED)
+    machines = [lose_nodes(world.clusters[name], 2, noticed_s=NEVER_NOTICED_S) for name in names]
+    asyncio.get_running_loop().call_later(world.random.uniform(10.0, 40.0), dead)
+    return all_of(dead, *machines)
 
 
 @fault("cluster-killed", "domain", longest_s=120, lasting=True)

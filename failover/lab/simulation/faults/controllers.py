@@ -141,6 +141,16 @@ def two_controllers(world: World) -> None:
         world.boot()
 
 
+@fault("one-controller-cut-off", "controller", longest_s=90)
+def one_controller_cut_off(world: World) -> Undo:
+    """Of two over one store, one reaches neither clusters nor names, and hears every vantage but its own; the other does."""
+    while sum(life.alive for life in world.lives) < 2:
+        world.boot()
+    life = world.random.choice([life for life in world.lives if life.alive])
+    world.say(f"cut off: {life.holder}")
+    return life.cut_off.put("network")
+
+
 @fault("clock-forward", "clock")
 def clock_forward(world: World) -> None:
     world.clock.wall_offset += timedelta(seconds=world.random.choice((15, 3600, 90_000)))

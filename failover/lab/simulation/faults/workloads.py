@@ -12,11 +12,8 @@ from failover.model.ids import ClusterName
 from failover.model.journal import RunOpened
 from failover.model.plan import RunKind
 
-from .clusters import one
+from .clusters import lose_nodes, one
 from .registry import all_of, ender, fault
-
-NOTICED_S = 20.0
-"""How long what ran on a lost node is missed before it starts elsewhere: Kubernetes' five minutes, compressed."""
 
 
 @fault("pods-never-ready", "workloads", longest_s=60)
@@ -94,13 +91,6 @@ def survivors_lose_nodes(world: World) -> Undo:
     if not waits:
         strike()
     return undo
-
-
-def lose_nodes(cluster: SimCluster, count: int, noticed_s: float = NOTICED_S) -> Undo:
-    """What ran there is given another place only when it is noticed; one node is always left."""
-    lost = min(count, cluster.nodes - 1)
-    cluster.set_nodes(cluster.nodes - lost, noticed_s=noticed_s)
-    return lambda: cluster.set_nodes(cluster.nodes + lost)
 
 
 @fault("replicas-taken-back", "workloads", longest_s=20)
