@@ -40,6 +40,11 @@ class SimCluster(ClusterWorld):
         self.remember(ref)
         super().set_replicas(ref, replicas, manager)
 
+    def set_nodes(self, nodes: int, *, noticed_s: float = 0.0) -> None:
+        for ref in self.workloads:
+            self.remember(ref)
+        super().set_nodes(nodes, noticed_s=noticed_s)
+
     def wanted_since(self, ref: WorkloadRef, since: float) -> set[int]:
         """Every number of replicas that was wanted at some moment since then."""
         there = {self.workloads[ref].wanted} if ref in self.workloads else set()
