@@ -7,7 +7,7 @@ from datetime import datetime
 
 from failover.controller.context import Context
 from failover.controller.mending import Mender
-from failover.execution.admission import check_applications, check_run, only
+from failover.execution.admission import check_applications, check_run, check_widening, only
 from failover.execution.rules import refuse
 from failover.execution.runs import AUTOMATION
 from failover.model.errors import Refused, StoreError
@@ -187,8 +187,7 @@ class Decider:
         plan = await context.ports.compute.run(make_plan, snapshot, context.policy, request)
         await self._make_way(case)
         covering = self._covering(case)
-        for running in covering:
-            await self._widen(running, case, plan, snapshot)
+        held = [item for running in covering for item in await self._widen(running, case, plan, snapshot)]
         snapshot = context.snapshot() if covering else snapshot
         plan = check_applications(plan, context.situation(), actor=AUTOMATION, busy=snapshot.busy)
         self._recommend(case, plan)
@@ -199,10 +198,10 @@ class Decider:
             if part.left_out is not None and part.application not in under_way
         )
         if plan.is_empty:
-            self._remember(case, (*plan.refusals, *left_out, *_waiting_for_room(plan)))
+            self._remember(case, (*held, *plan.refusals, *left_out, *_waiting_for_room(plan)))
             return
         refusals = (*plan.refusals, *check_run(plan, context.situation(), actor=AUTOMATION))
-        self._remember(case, (*refusals, *left_out))
+        self._remember(case, tuple(dict.fromkeys((*held, *refusals, *left_out))))
         if refusals:
             return
         for part in self._by_mode(plan):
@@ -301,12 +300,17 @@ class Decider:
             and any(region_of.get(name) == case.region for name in run.plan.sources)
         )
 
-    async def _widen(self, run: Run, case: Case, plan: Plan, snapshot: Snapshot) -> None:
-        """Take in further clusters of the region, or turn steering into evacuation; never narrower, uncounted by I8."""
+    async def _widen(self, run: Run, case: Case, plan: Plan, snapshot: Snapshot) -> tuple[Refusal, ...]:
+        """Take in further clusters of the region, or turn steering into evacuation; never narrower, uncounted by I8.
+
+        Returns why it must not be now.
+        """
         wider = set(case.sources) - set(run.plan.sources)
         stronger = case.run_kind is RunKind.EVACUATION and run.plan.run_kind is RunKind.STEERING
         if not (wider or stronger) or not set(run.plan.sources) <= set(case.sources):
-            return
+            return ()
+        if refusals := check_widening(plan, self.context.situation()):
+            return refusals
         others = tuple(item for item in snapshot.busy if item[1] != run.id)
         plan = check_applications(plan, self.context.situation(), actor=AUTOMATION, busy=others)
         plan = only(plan, frozenset(run.applications), refuse("mode", "not part of the run that is widened"))
@@ -317,6 +321,7 @@ class Decider:
         reason = f"now also {', '.join(sorted(wider))}" if wider else "steering becomes evacuation"
         await self.context.append([(run.id, RunWidened(plan=plan, reason=reason))])
         self.context.tell("run.widened", f"run {run.id}: {reason}", run=run.id)
+        return ()
 
     # -- for everybody -------------------------------------------------------------------------------------------------
 

@@ -50,6 +50,14 @@ def check_run(plan: Plan, situation: Situation, *, actor: str) -> tuple[Refusal,
     return tuple(item for item in found if not overridden(item, plan, automatic=automatic))
 
 
+def check_widening(plan: Plan, situation: Situation) -> tuple[Refusal, ...]:
+    """Why automation must not take further clusters of a region into a run of its own now.
+
+    It is a decision like a run's opening, but for the blast radius: the region is counted already.
+    """
+    return (*_always(plan, situation), *holding_back(situation), *gone_by_quorum(plan, situation))
+
+
 def overridden(refusal: Refusal, plan: Plan, *, automatic: bool) -> bool:
     """A person named this very rule, and it is one that people may override (I24). Automation overrides nothing."""
     rule = RULES.get(refusal.code)
