@@ -41,6 +41,7 @@ CAUGHT = (
     ("widens-too-far", "I1", 1),
     ("widens-too-far", "I3", 1),
     ("widens-too-far", "I4", 1),
+    ("widens-unasked", "I6", 23),
     ("waits-for-nothing", "I10", 1),
     ("no-velocity", "I12", 5),
     ("moves-too-much", "I12", 1),

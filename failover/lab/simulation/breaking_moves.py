@@ -120,6 +120,12 @@ def widens_too_far() -> list[Patch]:
     return [(deciding.Decider, "_widen", widen)]
 
 
+def widens_unasked() -> list[Patch]:
+    from failover.controller import deciding
+
+    return [(deciding, "check_widening", lambda plan, situation: ())]
+
+
 def waits_for_nothing() -> list[Patch]:
     real = waiting_steps.WaitingSteps._ready
 

@@ -3,7 +3,7 @@
 from failover.lab.simulation import trace
 from failover.lab.simulation.fleet import MOVED, TTL_S
 from failover.lab.simulation.world import World
-from failover.model.journal import IntentRecorded, PersonSaid, RunApproved, RunOpened, RunResumed
+from failover.model.journal import IntentRecorded, PersonSaid, RunApproved, RunOpened, RunResumed, RunWidened
 from failover.model.plan import RunKind, ScaleStep
 
 from .base import LATELY_S, Opened, Oracle, Runs
@@ -49,6 +49,8 @@ class PauseWins(Oracle):
                     event.at,
                     f"{event.entry.run} goes on while paused",
                 )
+            elif isinstance(entry, RunWidened):
+                self.violated(event.at, f"{event.entry.run} is widened while paused")
 
 
 class OverridesAreNamed(Oracle):
