@@ -147,10 +147,6 @@ class Ears:
     def series(self, holder: str, key: Key) -> list[trace.Heard]:
         return self.of(holder).get(key, [])
 
-    def latest(self, holder: str, key: Key) -> trace.Heard | None:
-        series = self.series(holder, key)
-        return series[-1] if series else None
-
 
 class Runs:
     """Runs and intents by id, as they are journaled, and what was heard: shared by the oracles, which see each event after

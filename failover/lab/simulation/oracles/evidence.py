@@ -31,9 +31,6 @@ class Ears(Oracle):
         region = self.world.region_of(cluster)
         return [entry.name for entry in self.world.policy.fleet.outside_vantages(region)]
 
-    def latest(self, holder: str, vantage: str, cluster: str, application: str = "") -> trace.Heard | None:
-        return self.runs.ears.latest(holder, (vantage, cluster, application, Signal.DATA_PLANE.value))
-
     def judged(
         self, holder: str, vantage: str, cluster: str, application: str, at: float
     ) -> trace.Heard | None:
@@ -80,17 +77,22 @@ class NoDataIsNotDown(Ears):
         for cluster, application in self.subjects(run) if run else ():
             assert run is not None
             seen = [
-                found
+                name
                 for name in self.outside(cluster)
-                if (found := self.latest(run.holder, name, cluster, application)) is not None
-                and self.fresh(found, event.at)
+                if self._saw_it_fail(self.judged(run.holder, name, cluster, application, event.at), event.at)
             ]
             quorum = self.quorum
             self.must(
                 len(seen) >= quorum,
                 event.at,
-                f"{run.id} convicts {cluster} {application}: only {len(seen)} fresh words of {quorum} needed",
+                f"{run.id} convicts {cluster} {application}: only {seen} saw it fail lately, {quorum} are needed",
             )
+
+    def _saw_it_fail(self, found: trace.Heard | None, at: float) -> bool:
+        """A vantage's word is a failure, and so was what its prober met: neither success, silence nor our own fault."""
+        if found is None or not self.fresh(found, at):
+            return False
+        return found.observation.outcome in FAILURES and found.met in FAILURES
 
 
 class EvidenceIsFresh(Ears):
