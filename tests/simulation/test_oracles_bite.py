@@ -21,6 +21,7 @@ CAUGHT = (
     ("no-dissent", "I3", 22),
     ("old-failures-convict", "I3", 13),
     ("old-failures-convict", "I4", 13),
+    ("gray-is-dead", "I4", 1),
     ("control-plane-is-enough", "I4", 2),
     ("control-plane-is-enough", "I3", 2),
     ("control-plane-is-enough", "I1", 2),

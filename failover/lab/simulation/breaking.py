@@ -103,6 +103,10 @@ def old_failures() -> list[Patch]:
     ]
 
 
+def gray_is_dead() -> list[Patch]:
+    return [*old_failures(), *no_dissent()]
+
+
 def control_plane_is_enough() -> list[Patch]:
     real = detector._Round.tally
 

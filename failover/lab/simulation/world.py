@@ -187,7 +187,11 @@ class World:
 
     def failed_within(self, cluster: str, application: str, seconds: float) -> bool:
         """Whether clients were truly not served there (or only partly: a gray failure) at some moment lately."""
-        if not self.serves(cluster, application) or self.is_gray(cluster):
+        return self.is_gray(cluster) or self.was_out_within(cluster, application, seconds)
+
+    def was_out_within(self, cluster: str, application: str, seconds: float) -> bool:
+        """Whether clients were truly not served there, not even some of them, at some moment lately."""
+        if not self.serves(cluster, application):
             return True
         return any(
             self.mono - at <= seconds
@@ -197,8 +201,14 @@ class World:
 
     def is_gray(self, cluster: str) -> bool:
         """Whether only a part of its clients is served: the others get errors, or wait for longer than anybody does."""
-        _, most_s = self.slowness(cluster, Signal.DATA_PLANE)
-        return self.paths.has(("errors", cluster)) or most_s >= self.policy.fleet.timing.timeout_s
+        return self.gray_share(cluster) > 0
+
+    def gray_share(self, cluster: str) -> float:
+        """Of how many of its clients that is true."""
+        least_s, most_s = self.slowness(cluster, Signal.DATA_PLANE)
+        timeout_s = self.policy.fleet.timing.timeout_s
+        late = min(1.0, (most_s - timeout_s) / (most_s - least_s)) if most_s > timeout_s else 0.0
+        return 1.0 - (1.0 - self.paths.top(("errors", cluster), 0.0)) * (1.0 - late)
 
     def gray_no_more(self, cluster: str) -> None:
         """All its clients are served from now on; they were never quite without."""

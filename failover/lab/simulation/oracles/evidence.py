@@ -172,27 +172,27 @@ class NeverEvacuateWhatServes(Ears):
 
     AT_ONCE_S = 2.0
     """A path that is mended is heard of with the next probe, at the soonest."""
+    BY_CHANCE = 1e-5
+    """Rarer than this is not called bad luck: that all probes which must fail in a row just met the errors of a gray failure."""
 
     def __init__(self, world: World, runs: Runs) -> None:
         super().__init__(world, runs)
         self.blinded_at: dict[str, float] = {}
-        """By cluster: when a fault began or ended last while a quorum could not see it."""
+        """By cluster: when a fault began or ended last while so many could not see it that it might look dead."""
 
     def see(self, event: trace.Event) -> None:
         if isinstance(event, trace.Broke):
             for name in self.world.clusters:
-                if len(self.world.blind_vantages(name)) >= self.quorum:
+                if self._may_look_dead(name):
                     self.blinded_at[name] = event.at
         run = self.opened(event)
         for cluster, application in self.subjects(run) if run else ():
             assert run is not None
             window = self.evidence_limit_s + 1.0
-            failed = self.world.failed_within(cluster, application, window)
-            blind = self.world.blind_vantages(cluster)
+            failed = self.world.was_out_within(cluster, application, window)
             lately = event.at - self.blinded_at.get(cluster, float("-inf")) <= self.AT_ONCE_S
-            quorum = self.quorum
             self.must(
-                failed or lately or len(blind) >= quorum,
+                failed or lately or self._may_look_dead(cluster),
                 event.at,
                 f"{run.id} ({run.plan.run_kind}) moves away from {cluster} {application}, which serves",
             )
@@ -201,6 +201,21 @@ class NeverEvacuateWhatServes(Ears):
                 self.must(
                     verdict.no_longer_serves, event.at, f"{run.id} evacuates {cluster}, which is {verdict}"
                 )
+
+    def _may_look_dead(self, cluster: str) -> bool:
+        """A quorum cannot see it; or by chance only errors are met, at every vantage that is not blind and for as long as
+        `fall` and `confirm` ask: by one vantage more than a quorum, or by no more than a quorum for `confirm` without dissent.
+        """
+        blind, timing = len(self.world.blind_vantages(cluster)), self.world.policy.fleet.timing
+        if blind >= self.quorum:
+            return True
+        rate = self.world.gray_share(cluster)
+        watched = ((self.quorum + 1, timing.confirm_s), (self.quorum, timing.confirm_without_dissent_s))
+        probes = min(
+            (seeing - blind) * (timing.fall + int(confirm_s / timing.interval_s))
+            for seeing, confirm_s in watched
+        )
+        return bool(rate**probes >= self.BY_CHANCE)
 
 
 class AHeartThatBeatsIsNotDown(Ears):
