@@ -169,7 +169,7 @@ async def _story(result: Result, shape: Shape, trouble_s: float, least_s: float,
     for oracle in oracles:
         oracle.finish()
         result.violations += oracle.found
-        result.checks[oracle.invariant] += oracle.checked
+        result.checks[oracle.label()] += oracle.checked
     result.violations += found
     counts.finish(world)
     result.simulated_s = world.mono

@@ -52,7 +52,7 @@ class Sweep:
     def never_met(self) -> list[str]:
         """Fault kinds and oracles that these seeds never exercised."""
         kinds = [f"fault {name}" for name in sorted(FAULTS) if not self.faults[name]]
-        return kinds + [f"oracle {one.invariant}" for one in ORACLES if not self.checks[one.invariant]]
+        return kinds + [f"oracle {one.label()}" for one in ORACLES if not self.checks[one.label()]]
 
     def below_the_mark(self) -> list[str]:
         """What was met too seldom for so many seeds to prove much; nothing is asked of fewer than a thousand."""

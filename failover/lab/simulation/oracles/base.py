@@ -55,6 +55,11 @@ class Oracle:
         self.found: list[Violation] = []
         self.checked = 0
 
+    @classmethod
+    def label(cls) -> str:
+        """By which its checks are counted: two oracles of one invariant do not answer for each other."""
+        return f"{cls.invariant} {cls.__name__}"
+
     def see(self, event: trace.Event) -> None:
         """One event of the trace."""
 
