@@ -208,7 +208,8 @@ class World:
         least_s, most_s = self.slowness(cluster, Signal.DATA_PLANE)
         timeout_s = self.policy.fleet.timing.timeout_s
         late = min(1.0, (most_s - timeout_s) / (most_s - least_s)) if most_s > timeout_s else 0.0
-        return 1.0 - (1.0 - self.paths.top(("errors", cluster), 0.0)) * (1.0 - late)
+        errors: float = self.paths.top(("errors", cluster), 0.0)
+        return 1.0 - (1.0 - errors) * (1.0 - late)
 
     def gray_no_more(self, cluster: str) -> None:
         """All its clients are served from now on; they were never quite without."""
