@@ -416,6 +416,8 @@ class ShedsForTheEarlier(Oracle):
         super().__init__(world, runs)
         self.troubled: set[str] = set()
         """Clusters that something was wrong with, or that somebody set aside: whether they are a target is another question."""
+        self.whole = max(place.nodes for place in world.clusters.values())
+        """Nodes of each; where some are lost replicas wait, and giving those up makes no room."""
 
     def see(self, event: trace.Event) -> None:
         if isinstance(event, trace.Turned):
@@ -436,7 +438,9 @@ class ShedsForTheEarlier(Oracle):
             self.troubled |= everything
         self.troubled |= everything & {str(key[-1]) for key in self.world.paths.on()}
         self.troubled |= {
-            str(name) for name, place in self.world.clusters.items() if place.api or place.faults.down
+            str(name)
+            for name, place in self.world.clusters.items()
+            if place.api or place.faults.down or place.limits or place.nodes < self.whole
         }
 
     def _victim_is_busy(self, run: Opened) -> bool:
