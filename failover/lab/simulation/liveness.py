@@ -3,6 +3,7 @@ refusal with its reason stands in `status`; and nothing hangs.
 """
 
 from failover.controller.context import Context
+from failover.lab.twins.zone import Version
 from failover.model.plan import RunKind
 from failover.model.policy import WorkloadRef
 
@@ -39,6 +40,13 @@ def check_liveness(world: World) -> list[Violation]:
         dead = sorted(value for value in _answered(world, name) if world.cluster_at(value) in lost)
         if dead and len(lost) < len(world.clusters):
             missing(f"{name} still names {dead}, and status gives no reason")
+        able = {cluster for cluster in world.clusters if _serves(world, cluster, application)}
+        for version in _versions(world) if able else ():
+            values = version.record_sets[name, "A"].values
+            if not able.intersection(map(world.cluster_at, values)):
+                missing(
+                    f"{name} leads to {', '.join(values)}, where nobody serves, and status gives no reason"
+                )
         ready = sum(
             world.ready(cluster, MOVED[application]) for cluster in world.clusters if cluster not in lost
         )
@@ -49,11 +57,20 @@ def check_liveness(world: World) -> list[Violation]:
 
 
 def _answered(world: World, name: str) -> set[str]:
-    """Every address that a client may have now: from any server that answers, or kept by its resolver for the TTL."""
+    """Every address that a client may have now."""
+    return {value for version in _versions(world) for value in version.record_sets[name, "A"].values}
+
+
+def _versions(world: World) -> list[Version]:
+    """Every answer that a client may have now: from any server that answers, or kept by its resolver for the TTL."""
     zone = world.zones[ZONE]
     versions = [zone.seen_by(server) for server in zone.servers if not server.stopped]
-    versions += zone.versions_since(world.mono - TTL_S)
-    return {value for version in versions for value in version.record_sets[name, "A"].values}
+    return versions + zone.versions_since(world.mono - TTL_S)
+
+
+def _serves(world: World, cluster: str, application: str) -> bool:
+    """Clients of an application who come there are served."""
+    return world.serves(cluster, application) and world.ready(cluster, MOVED[application]) > 0
 
 
 def _excused(context: Context, application: str) -> bool:
