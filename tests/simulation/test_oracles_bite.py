@@ -54,6 +54,8 @@ CAUGHT = (
     ("never-verified", "I15", 5),
     ("skips-fsync", "I16", 1),
     ("deltas", "I17", 1),
+    ("takes-for-done", "I21", 6),
+    ("begins-anew", "I17", 1),
     ("no-precondition", "I18", 2),
     ("no-read-back", "I19", 2),
     ("no-journal", "I20", 1),

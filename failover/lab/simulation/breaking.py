@@ -17,7 +17,7 @@ from failover.health import detector, quorum, series, warmup
 from failover.lab.twins import cluster as twin_cluster
 from failover.model.errors import StaleEpoch, StoreUnavailable
 from failover.model.ids import IntentId
-from failover.model.journal import JournalEntry, RunState
+from failover.model.journal import JournalEntry, RunState, StepDone, StepProgress, StepState
 from failover.model.observation import Outcome, Signal
 from failover.model.plan import ScaleField
 from failover.model.policy import Fleet, Timing
@@ -263,6 +263,39 @@ def closes_early() -> list[Patch]:
         return agenda
 
     return [(machine, "_close", close), (running, "next_actions", early)]
+
+
+def takes_for_done() -> list[Patch]:
+    from failover.controller import running
+
+    real = running.Runner._do
+
+    async def do(self: Any, run: Any, agenda: Any) -> bool:
+        busy = any(run_id == run.id and not task.done() for (run_id, _), task in self._workers.items())
+        begun = [item.step.id for item in agenda.actions if isinstance(item, machine.ReadBack)]
+        if busy or not begun:
+            return await real(self, run, agenda)
+        await self._context.append([(run.id, StepDone(step=step, note="surely")) for step in begun])
+        return True
+
+    return [(running.Runner, "_do", do)]
+
+
+def begins_anew() -> list[Patch]:
+    real = app.Controller._take_on
+
+    async def take_on(self: Any, looked: bool) -> None:
+        await real(self, looked)
+        for run in self.context.open_runs():
+            steps = {
+                name: StepProgress(since=progress.since)
+                if progress.state is StepState.DONE and progress.attempts
+                else progress
+                for name, progress in run.steps.items()
+            }
+            self.context.runs[run.id] = replace(run, steps=steps)
+
+    return [(app.Controller, "_take_on", take_on)]
 
 
 def forgets_the_fence() -> list[Patch]:

@@ -79,6 +79,8 @@ MUTANTS = (
     Mutant(name="never-verified", about="done when it was acknowledged", caught_by=("I15",), patches=breaking.never_verified, faults=("secondary-lags", "region-killed", "region-silent")),
     Mutant(name="skips-fsync", about="acknowledges what is not on disk", caught_by=("I16",), patches=breaking.skips_fsync, faults=LOST),
     Mutant(name="deltas", about="adds instead of setting", caught_by=("I17", "I18"), patches=breaking.deltas, faults=("api-answers-lost", "api-conflict-storm", "region-killed", "controller-killed")),
+    Mutant(name="takes-for-done", about="what was under way when it crashed is done, as far as it knows", caught_by=("I21",), patches=breaking.takes_for_done, faults=("controller-killed-before-an-effect", "controller-killed-before-an-effect", *LOST)),
+    Mutant(name="begins-anew", about="a run that is resumed starts again with what it has done", caught_by=("I17",), patches=breaking.begins_anew, faults=("controller-killed-after-an-effect", "drain-by-hand")),
     Mutant(name="no-precondition", about="writes over what it has not read", caught_by=("I18",), patches=breaking.no_precondition, faults=("api-conflict-storm", "region-killed", "region-silent")),
     Mutant(name="no-read-back", about="tries again without a look", caught_by=("I19",), patches=breaking.no_read_back, faults=("api-answers-lost", "region-killed", "region-silent")),
     Mutant(name="no-journal", about="goes on without a store", caught_by=("I20", "I16", "I30"), patches=breaking.no_journal, faults=("disk-full", "region-killed", "region-silent")),

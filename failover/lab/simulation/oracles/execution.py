@@ -9,8 +9,10 @@ from failover.model.journal import (
     EffectRecorded,
     EffectResult,
     IntentRecorded,
+    JournalEntry,
     PersonSaid,
     RunClosed,
+    RunWidened,
     ScaleChange,
     StepDone,
     StepFailed,
@@ -42,8 +44,20 @@ class CrashAnywhere(Oracle):
     def __init__(self, world: World, runs: Runs) -> None:
         super().__init__(world, runs)
         self.last: dict[tuple[str, str], tuple[float, int]] = {}
+        self.done: set[tuple[str, str]] = set()
+        """Steps of runs that the journal says are done: whoever goes on with the run begins none of them again."""
 
     def see(self, event: trace.Event) -> None:
+        if isinstance(event, trace.Lived) and event.what == "restored":
+            self.done.clear()
+            for line in self.world.disk.journal:
+                self._told(line)
+        if isinstance(event, trace.Journaled):
+            if isinstance(event.entry.entry, IntentRecorded):
+                begun = event.entry.entry.intent.step
+                again = (event.entry.run, begun) in self.done
+                self.must(not again, event.at, f"{event.entry.run} begins {begun} again, which is done")
+            self._told(event.entry)
         if isinstance(event, trace.Applied) and event.kind == "scale" and isinstance(event.after, int):
             self.last[event.target, event.workload] = (event.at, event.after)
         if not isinstance(event, trace.Journaled) or not isinstance(event.entry.entry, RunClosed):
@@ -59,6 +73,13 @@ class CrashAnywhere(Oracle):
                 event.at,
                 f"{event.entry.run} is done: {step.workload} at {step.cluster} was set to {written}, not {step.after}",
             )
+
+    def _told(self, line: JournalEntry) -> None:
+        """A run that widens may begin again a step that now leads further."""
+        if isinstance(line.entry, StepDone):
+            self.done.add((line.run, line.entry.step))
+        elif isinstance(line.entry, RunWidened):
+            self.done -= {(run, step) for run, step in self.done if run == line.run}
 
 
 class Preconditioned(Oracle):
