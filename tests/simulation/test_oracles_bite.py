@@ -74,6 +74,7 @@ CAUGHT = (
     ("home-too-soon", "I26", 3),
     ("home-at-once", "I26", 1),
     ("home-unready", "I26", 1),
+    ("home-without-names", "I26", 1),
     ("tidies-up", "I27", 1),
     ("ignores-doubt", "I28", 1),
     ("half-a-policy", "I29", 1),

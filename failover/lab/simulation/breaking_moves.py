@@ -168,6 +168,10 @@ def home_unready() -> list[Patch]:
     return [(failback, "_wait", lambda *_, **__: [])]
 
 
+def home_without_names() -> list[Patch]:
+    return [(failback, "plan_ramp", lambda *_: ramp.Ramp())]
+
+
 # -- policies --------------------------------------------------------------------------------------------------------------
 
 

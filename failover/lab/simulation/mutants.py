@@ -98,6 +98,7 @@ MUTANTS = (
     Mutant(name="home-too-soon", about="fails back before the region is stable", caught_by=("I26",), patches=breaking_moves.home_too_soon, faults=("cluster-killed", "failback-without-patience")),
     Mutant(name="home-at-once", about="sends all clients home in one step", caught_by=("I26",), patches=breaking_moves.home_at_once, faults=("drain-by-hand",)),
     Mutant(name="home-unready", about="sends clients home before anything runs there", caught_by=("I26", "I10"), patches=breaking_moves.home_unready, faults=("drain-by-hand", "pods-slow", "pods-slow", "pods-slow")),
+    Mutant(name="home-without-names", about="brings the replicas home and leaves the clients where they are", caught_by=("I26",), patches=breaking_moves.home_without_names, faults=("drain-by-hand", *LOST)),
     Mutant(name="tidies-up", about="deletes what runs in the region that was lost", caught_by=("I27",), patches=breaking.tidies_up, faults=LOST),
     Mutant(name="ignores-doubt", about="acts on a restored journal", caught_by=("I28",), patches=breaking.ignores_doubt, faults=("backup-taken", "database-restored", "region-killed", "region-silent", "policy-edited", "cordon-vantage")),
     Mutant(name="half-a-policy", about="plans by a policy that was never in force", caught_by=("I29",), patches=breaking_moves.half_a_policy, faults=LOST),

@@ -3,7 +3,15 @@
 from failover.lab.simulation import trace
 from failover.lab.simulation.fleet import MOVED, TTL_S
 from failover.lab.simulation.world import World
-from failover.model.journal import IntentRecorded, PersonSaid, RunApproved, RunOpened, RunResumed, RunWidened
+from failover.model.journal import (
+    IntentRecorded,
+    PersonSaid,
+    RunApproved,
+    RunClosed,
+    RunOpened,
+    RunResumed,
+    RunWidened,
+)
 from failover.model.plan import RunKind, ScaleStep
 
 from .base import LATELY_S, Opened, Oracle, Runs
@@ -218,6 +226,50 @@ class HomeInStages(Oracle):
         )
 
 
+class HomeIsRestored(Oracle):
+    invariant, about = (
+        "I26",
+        "a failback that is done has brought home what was taken away: every name leads there again",
+    )
+
+    def __init__(self, world: World, runs: Runs) -> None:
+        super().__init__(world, runs)
+        self.away: dict[tuple[str, str], tuple[str, str]] = {}
+        """By name and address, while it is taken out of the name: the run that did so, and the application."""
+
+    def see(self, event: trace.Event) -> None:
+        if isinstance(event, trace.Published):
+            for found in event.record_sets:
+                for value in found.values:
+                    self.away.pop((found.name, value), None)
+        if isinstance(event, trace.Applied) and event.change is not None:
+            self._taken_out(event)
+        if isinstance(event, trace.Journaled) and isinstance(event.entry.entry, RunClosed):
+            run = self.runs.by_id.get(event.entry.run)
+            if run is not None and run.plan.run_kind is RunKind.FAILBACK and run.closed == "done":
+                self._home(run, event.at)
+
+    def _taken_out(self, event: trace.Applied) -> None:
+        run = self.runs.of_intent(event.intent)
+        if run is None or run.plan.run_kind is RunKind.FAILBACK or event.change is None:
+            return
+        for item in event.change.changes:
+            for value in set(item.before.values if item.before else ()) - set(item.after.values):
+                if self.world.cluster_at(value) in run.plan.sources:
+                    self.away[item.after.name, value] = (run.id, str(event.change.application))
+
+    def _home(self, run: Opened, at: float) -> None:
+        included = {part.application for part in run.plan.applications if part.left_out is None}
+        forgotten = sorted(
+            f"{value} of {name}"
+            for (name, value), (taken_by, application) in self.away.items()
+            if taken_by in run.plan.undoes
+            and application in included
+            and self.world.cluster_at(value) in run.plan.sources
+        )
+        self.must(not forgotten, at, f"{run.id} is done, and has forgotten {', '.join(forgotten)}")
+
+
 class ConfigurationIsTransactional(Oracle):
     invariant, about = (
         "I29",
@@ -247,5 +299,6 @@ PEOPLE = (
     DryRunChangesNothing,
     FailbackWhenStable,
     HomeInStages,
+    HomeIsRestored,
     ConfigurationIsTransactional,
 )
