@@ -47,6 +47,8 @@ CAUGHT = (
     ("widens-too-far", "I4", 1),
     ("widens-unasked", "I6", 23),
     ("waits-for-nothing", "I10", 1),
+    ("loses-count", "I11", 1),
+    ("says-replaced", "I11", 15),
     ("no-velocity", "I12", 5),
     ("moves-too-much", "I12", 1),
     ("delete-then-create", "I13", 1),

@@ -9,7 +9,7 @@ from failover.execution import admission, machine, radius, safety, scale_rules
 from failover.model.errors import PolicyError
 from failover.model.journal import StepDone
 from failover.model.plan import ChangeRecordsStep, RunKind, WaitReadyStep
-from failover.planner import capacity, failback, forward, make, ramp, together
+from failover.planner import capacity, failback, forward, loss, make, ramp, shares, together
 
 from .breaking import Patch, no_record, nothing
 from .fleet import build_policy
@@ -135,6 +135,26 @@ def waits_for_nothing() -> list[Patch]:
         return real(self, run, step, states)
 
     return [(waiting_steps.WaitingSteps, "_ready", ready)]
+
+
+def loses_count() -> list[Patch]:
+    real = loss.measure_loss
+
+    def measure(*arguments: Any) -> Any:
+        found = real(*arguments)
+        return replace(found, replicas=found.replicas // 2)
+
+    return [(loss, "measure_loss", measure)]
+
+
+def says_replaced() -> list[Patch]:
+    real = shares.within_share
+
+    def within(world: Any, part: Any) -> Any:
+        plan = part.plan
+        return real(world, replace(part, plan=replace(plan, replaced=plan.lost, unplaced=0)))
+
+    return [(make, "within_share", within)]
 
 
 def no_velocity() -> list[Patch]:

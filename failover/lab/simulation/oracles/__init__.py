@@ -9,8 +9,9 @@ from .dns import DNS
 from .evidence import EVIDENCE
 from .execution import EXECUTION
 from .people import PEOPLE
+from .planned import PLANNED
 from .radius import RADIUS
 
-ORACLES: tuple[type[Oracle], ...] = (*EVIDENCE, *RADIUS, *DNS, *EXECUTION, *PEOPLE)
+ORACLES: tuple[type[Oracle], ...] = (*EVIDENCE, *RADIUS, *PLANNED, *DNS, *EXECUTION, *PEOPLE)
 
 __all__ = ["ORACLES", "Oracle", "Violation"]
