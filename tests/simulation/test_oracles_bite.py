@@ -73,6 +73,7 @@ CAUGHT = (
     ("ignores-pause", "I23", 1),
     ("hides-overrides", "I24", 1),
     ("plans-act", "I25", 1),
+    ("plans-act-unseen", "I25", 1),
     ("home-too-soon", "I26", 3),
     ("home-at-once", "I26", 1),
     ("home-unready", "I26", 1),

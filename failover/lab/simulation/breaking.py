@@ -444,6 +444,17 @@ def plans_act() -> list[Patch]:
     return [(commands.Commands, "_plan", plan)]
 
 
+def plans_act_unseen() -> list[Patch]:
+    real = commands.Commands._plan
+
+    async def plan(self: Any, request: Any) -> Any:
+        shown = await real(self, request)
+        await self._start({**request, "verb": "start"})
+        return shown
+
+    return [(commands.Commands, "_plan", plan)]
+
+
 def shows_another() -> list[Patch]:
     real = commands.Commands._shown
 

@@ -97,6 +97,7 @@ MUTANTS = (
     Mutant(name="ignores-pause", about="automation goes on while paused", caught_by=("I23",), patches=breaking.ignores_pause, faults=("pause", "region-killed", "region-silent")),
     Mutant(name="hides-overrides", about="automation overrides a rule", caught_by=("I24",), patches=breaking.hides_overrides, faults=LOST),
     Mutant(name="plans-act", about="asking for a plan starts it", caught_by=("I25",), patches=breaking.plans_act, faults=("plan-only", "region-killed")),
+    Mutant(name="plans-act-unseen", about="asking for a plan shows it, and starts it", caught_by=("I25",), patches=breaking.plans_act_unseen, faults=("plan-then-start",)),
     Mutant(name="home-too-soon", about="fails back before the region is stable", caught_by=("I26",), patches=breaking_moves.home_too_soon, faults=("cluster-killed", "failback-without-patience")),
     Mutant(name="home-at-once", about="sends all clients home in one step", caught_by=("I26",), patches=breaking_moves.home_at_once, faults=("drain-by-hand",)),
     Mutant(name="home-unready", about="sends clients home before anything runs there", caught_by=("I26", "I10"), patches=breaking_moves.home_unready, faults=("drain-by-hand", "pods-slow", "pods-slow", "pods-slow")),

@@ -2,7 +2,7 @@
 
 from failover.lab.simulation import trace
 from failover.lab.simulation.fleet import MOVED, TTL_S
-from failover.lab.simulation.world import World
+from failover.lab.simulation.world import ANSWER_S, World
 from failover.model.journal import (
     IntentRecorded,
     PersonSaid,
@@ -92,8 +92,11 @@ class DryRunChangesNothing(Oracle):
         super().__init__(world, runs)
         self.shown: tuple[float, object] | None = None
         """When a plan was shown to a person, and its hash; None once anything has happened since."""
+        self.unasked: dict[str, tuple[str, float]] = {}
+        """Runs of people, by whom and when they were opened, that no answer to a `start` has named (yet)."""
 
     def see(self, event: trace.Event) -> None:
+        self._asked(event)
         if isinstance(event, trace.Said) and event.verb == "start" and event.request.get("hash"):
             self._as_shown(event)
         if not isinstance(event, trace.Looked):
@@ -105,6 +108,26 @@ class DryRunChangesNothing(Oracle):
             )
         if isinstance(event, trace.Said) and event.verb == "plan":
             self.must("run" not in event.answer, event.at, "asking for a plan began a run")
+
+    def _asked(self, event: trace.Event) -> None:
+        """Whoever is stopped in the middle of a `start`, or meets an error there, names no run."""
+        if isinstance(event, trace.Journaled) and isinstance(event.entry.entry, RunOpened):
+            if not self.runs.by_id[event.entry.run].automatic:
+                self.unasked[event.entry.run] = (event.holder, event.at)
+        elif isinstance(event, trace.Said) and event.verb == "start" and event.answer.get("run"):
+            self.unasked.pop(str(event.answer["run"]), None)
+        elif (isinstance(event, trace.Said) and event.verb == "start" and not event.refused) or (
+            isinstance(event, trace.Lived) and event.what in ("killed", "frozen")
+        ):
+            self.unasked = {run: item for run, item in self.unasked.items() if item[0] != event.holder}
+
+    def finish(self) -> None:
+        for run, (_, at) in self.unasked.items():
+            self.must(
+                self.world.mono - at < ANSWER_S,
+                at,
+                f"{run} is a person's, and nobody has asked for more than a plan",
+            )
 
     def _as_shown(self, event: trace.Said) -> None:
         """What is carried out is what was shown; where nothing has happened in between it is not refused as another one."""
