@@ -254,9 +254,10 @@ class ReturnDeletesNothing(Oracle):
 
 
 class DoubtWaits(Oracle):
-    invariant, about = "I28", "after a restored database automation waits for a person"
-
-    GRACE_S = 30.0
+    invariant, about = (
+        "I28",
+        "after a database was restored that knows less than the vantages or the fences, automation waits for a person",
+    )
 
     def __init__(self, world: World, runs: Runs) -> None:
         super().__init__(world, runs)
@@ -266,8 +267,9 @@ class DoubtWaits(Oracle):
     def see(self, event: trace.Event) -> None:
         if isinstance(event, trace.Lived) and event.what == "restored":
             told = max((head for head, _ in self.world.heads.values()), default=0)
+            known = max((int(line.epoch) for line in self.world.disk.journal), default=0)
             self.restored = event.at
-            self.ahead = told > len(self.world.disk.journal)
+            self.ahead = told > len(self.world.disk.journal) or self._highest_fence() > known
         said = event.entry.entry if isinstance(event, trace.Journaled) else None
         if isinstance(said, PersonSaid) and said.verb == "resume":
             self.restored = None
@@ -279,6 +281,13 @@ class DoubtWaits(Oracle):
             run = self.runs.of_intent(event.intent)
             automatic = run is not None and run.automatic
             self.must(not automatic, event.at, f"{event.intent} lands although the journal was restored")
+
+    def _highest_fence(self) -> int:
+        fences = [place.fence or 0 for place in self.world.clusters.values()]
+        fences += [
+            int(one.epoch) for zone in self.world.zones.values() for one in zone.current.fences.values()
+        ]
+        return max(fences)
 
 
 class OneRecordAChange(Oracle):
