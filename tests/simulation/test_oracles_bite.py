@@ -35,6 +35,7 @@ CAUGHT = (
     ("no-limits", "I8", 1),
     ("wall-clock-for-deadlines", "I15", 3),
     ("floor-ignored", "I9", 5),
+    ("steers-unready", "I9", 5),
     ("sheds-nothing", "I9", 6),
     ("removes-before-adding", "I10", 1),
     ("removes-before-adding", "I15", 1),

@@ -75,6 +75,7 @@ MUTANTS = (
     Mutant(name="says-replaced", about="names nothing as unplaced, whatever finds no room", caught_by=("I11",), patches=breaking_moves.says_replaced, faults=("survivors-lose-nodes", "survivors-lose-nodes", "less-capacity-than-told", *LOST)),
     Mutant(name="no-velocity", about="sends as fast as it can", caught_by=("I12",), patches=breaking_moves.no_velocity, faults=LOST),
     Mutant(name="moves-too-much", about="moves all of a workload in one change", caught_by=("I12",), patches=breaking_moves.moves_too_much, faults=LOST),
+    Mutant(name="steers-unready", about="steers clients away before capacity is ready elsewhere", caught_by=("I9",), patches=breaking_moves.floor_ignored, faults=("data-plane-refused", "data-plane-500", "application-broken", "pods-slow")),
     Mutant(name="sheds-nothing", about="leaves an earlier tier without a place that a later one holds", caught_by=("I9",), patches=breaking_moves.sheds_nothing, faults=("survivors-lose-nodes", "survivors-lose-nodes", "less-capacity-than-told", *LOST)),
     Mutant(name="delete-then-create", about="two changes instead of one", caught_by=("I13",), patches=breaking.delete_then_create, faults=LOST),
     Mutant(name="neighbours-record", about="touches a name that is not ours", caught_by=("I14",), patches=breaking.neighbours_record, faults=LOST),

@@ -220,6 +220,11 @@ class World:
         mean_s = self.paths.top(("slow", signal, cluster), 0.0)
         return 0.5 * mean_s, 1.5 * mean_s
 
+    def out_for(self, cluster: str) -> float:
+        """For how many seconds by now its clients have not been served, without a moment in between; 0 where they are."""
+        served = self._serving.get((ClusterName(cluster), ""), True)
+        return 0.0 if served else self.mono - self._fell[cluster, ""]
+
     def blind_vantages(self, cluster: str) -> set[str]:
         """Outside vantages that cannot see it by no fault of its own."""
         region = self.region_of(cluster)

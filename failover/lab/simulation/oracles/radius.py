@@ -100,8 +100,6 @@ class CapacityFloor(Oracle):
             app for app in self.world.policy.applications if app.name == event.change.application
         )
         holds = application.on_shortage is OnShortage.HOLD or run.plan.run_kind is RunKind.DRAIN
-        if run.plan.run_kind is RunKind.STEERING:
-            return
         for item in event.change.changes:
             gone = set(item.before.values if item.before else ()) - set(item.after.values)
             if not gone:
@@ -126,8 +124,13 @@ class CapacityFloor(Oracle):
         return [name for value in sorted(values) if (name := self.world.cluster_at(value)) is not None]
 
     def _lately(self, cluster: str, ref: WorkloadRef) -> int:
-        """What was ready there within the last inventory: a node that is lost in this very moment is nobody's fault."""
+        """What was ready there within the last inventory: a node that is lost in this very moment is nobody's fault. Whose
+        machines are gone for longer than an inventory lasts is never credited.
+        """
         place = self.world.clusters[ClusterName(cluster)]
+        lasts = self.world.policy.fleet.timing.inventory_max_age_s + LATELY_S
+        if self.world.is_dead(cluster) and self.world.out_for(cluster) > lasts:
+            return 0
         return place.settle(ref).ready if ref in place.workloads else 0
 
 
