@@ -31,6 +31,7 @@ CAUGHT = (
     ("local-faults-count", "I1", 2),
     ("no-freeze", "I6", 4),
     ("no-freeze", "I8", 4),
+    ("freezes-late", "I6", 1),
     ("no-warm-up", "I7", 2),
     ("no-limits", "I8", 1),
     ("wall-clock-for-deadlines", "I15", 3),

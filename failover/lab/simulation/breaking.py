@@ -20,7 +20,7 @@ from failover.model.ids import IntentId
 from failover.model.journal import JournalEntry, RunState, StepDone, StepProgress, StepState
 from failover.model.observation import Outcome, Signal
 from failover.model.plan import ScaleField
-from failover.model.policy import Fleet, Timing
+from failover.model.policy import Fleet, Policy, Timing
 from failover.model.records import RecordSet, RecordType, Verification
 from failover.model.verdict import SignalState, Vote
 
@@ -139,6 +139,10 @@ def no_freeze() -> list[Patch]:
         (radius, "_at_once", nothing),
         (radius, "_rate", nothing),
     ]
+
+
+def freezes_late() -> list[Patch]:
+    return [(Policy, "correlated_limit", property(lambda self: 2))]
 
 
 def no_warm_up() -> list[Patch]:

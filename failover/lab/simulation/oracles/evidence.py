@@ -256,23 +256,52 @@ class LocalFaultsAreNotRegionFaults(Ears):
 
 
 class CorrelatedFreezes(Ears):
-    invariant, about = "I6", "when more regions than the limit look dead at once, automation begins nothing"
+    invariant, about = (
+        "I6",
+        "when more regions than the limit are dead at once, automation begins nothing and stops",
+    )
 
     GRACE_S = 3.0
+    FEW_REGIONS, SHARE = 5, 34
+    """DESIGN section 7: more than one region of up to five freezes, of more than that 34 %."""
+    CONFUSING = ("vantage-always-up", "vantage-suspended")
+    """Where one of these was on until just now, somebody may say up of what is dead, and nobody can know better."""
+
+    def __init__(self, world: World, runs: Runs) -> None:
+        super().__init__(world, runs)
+        self.confused_at = float("-inf")
 
     def see(self, event: trace.Event) -> None:
-        run = self.opened(event)
-        if run is None:
+        if isinstance(event, trace.Broke) and event.fault in self.CONFUSING:
+            self.confused_at = event.at
+        if not isinstance(event, trace.Journaled):
             return
-        gone = set()
-        for region in self.world.policy.fleet.regions():
-            for entry in self.world.policy.fleet.clusters:
-                if entry.region == region and self._all_failed(run.holder, entry.name, event.at):
-                    gone.add(region)
-        limit = self.world.policy.correlated_limit
+        entry, run = event.entry.entry, self.runs.by_id.get(event.entry.run)
+        if run is None or not run.unplanned or not isinstance(entry, RunOpened | IntentRecorded):
+            return
+        gone = self._dead_for_long(event.at)
+        if isinstance(entry, RunOpened):
+            gone |= self._look_dead(run.holder, event.at)
+        regions = len(self.world.policy.fleet.regions())
+        limit = 1 if regions <= self.FEW_REGIONS else regions * self.SHARE // 100
+        what = "begins" if isinstance(entry, RunOpened) else "goes on"
         self.must(
-            len(gone) <= limit, event.at, f"{run.id} begins while {sorted(gone)} look dead, limit {limit}"
+            len(gone) <= limit, event.at, f"{run.id} {what} while {sorted(gone)} are dead, limit {limit}"
         )
+
+    def _dead_for_long(self, at: float) -> set[str]:
+        """Regions with a cluster that by the truth has served nobody for so long that no word of it can be fresh any more."""
+        long_s = 2 * self.evidence_limit_s
+        lying = any(state.faults.has("always-up") for state in self.world.vantages.values())
+        if lying or at - self.confused_at < long_s:
+            return set()
+        entries = self.world.policy.fleet.clusters
+        return {str(one.region) for one in entries if self.world.out_for(one.name) >= long_s}
+
+    def _look_dead(self, holder: str, at: float) -> set[str]:
+        """Regions with a cluster that looks dead to a controller."""
+        entries = self.world.policy.fleet.clusters
+        return {str(entry.region) for entry in entries if self._all_failed(holder, entry.name, at)}
 
     def _all_failed(self, holder: str, cluster: str, at: float) -> bool:
         """A quorum of fresh outside words is failure, has been for a while, and nobody says up."""
