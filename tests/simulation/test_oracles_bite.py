@@ -33,6 +33,7 @@ CAUGHT = (
     ("no-freeze", "I8", 4),
     ("freezes-late", "I6", 1),
     ("no-warm-up", "I7", 2),
+    ("shrugs-it-off", "I7", 1),
     ("no-limits", "I8", 1),
     ("wall-clock-for-deadlines", "I15", 3),
     ("floor-ignored", "I9", 5),

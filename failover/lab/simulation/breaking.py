@@ -145,6 +145,15 @@ def freezes_late() -> list[Patch]:
     return [(Policy, "correlated_limit", property(lambda self: 2))]
 
 
+def shrugs_it_off() -> list[Patch]:
+    real = warmup.restart
+
+    def restart(state: Any, now: Any, cause: str) -> Any:
+        return state if cause in ("clock-jump", "un-freeze") else real(state, now, cause)
+
+    return [(warmup, "restart", restart)]
+
+
 def no_warm_up() -> list[Patch]:
     return [(warmup, "describe", no_record), (warmup, "restart", lambda state, now, cause: state)]
 

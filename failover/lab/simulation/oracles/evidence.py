@@ -329,20 +329,34 @@ class CorrelatedFreezes(Ears):
 
 
 class WarmUpFirst(Ears):
-    invariant, about = "I7", "after a start, a change of leader or a clock jump the detectors look first"
+    invariant, about = (
+        "I7",
+        "after a start, a change of leader, a clock jump or a freeze that somebody ended the detectors look first",
+    )
 
     def __init__(self, world: World, runs: Runs) -> None:
         super().__init__(world, runs)
         self.since: dict[str, float] = {}
         self.frozen: dict[str, float] = {}
+        self.jumped_at: float | None = None
+        """When the machine's clock jumped: whoever runs notices with its next turn."""
 
     def see(self, event: trace.Event) -> None:
+        if self.jumped_at is not None and event.at - self.jumped_at > UNJUDGED_S:
+            for life in self.world.lives:
+                if life.alive and life.clock.running.is_set():
+                    self.since[life.holder] = max(self.jumped_at, self.since.get(life.holder, 0.0))
+            self.jumped_at = None
+        if isinstance(event, trace.Broke) and event.fault in ("clock-forward", "clock-back") and event.on:
+            self.jumped_at = event.at
         if isinstance(event, trace.Lived):
             self._lived(event)
-        if isinstance(event, trace.Journaled) and isinstance(event.entry.entry, LeaderChanged | ClockJumped):
+        if not isinstance(event, trace.Journaled):
+            return
+        entry, run = event.entry.entry, self.runs.by_id.get(event.entry.run)
+        if isinstance(entry, LeaderChanged | ClockJumped) or _ends_a_freeze(entry):
             self.since[event.holder] = event.at
-        run = self.opened(event)
-        if run is not None:
+        if isinstance(entry, RunOpened | IntentRecorded) and run is not None and run.unplanned:
             self._begins(run, event)
 
     def _lived(self, event: trace.Lived) -> None:
@@ -354,19 +368,23 @@ class WarmUpFirst(Ears):
 
     def _begins(self, run: Opened, event: trace.Event) -> None:
         timing = self.world.policy.fleet.timing
-        since = self.since.get(run.holder, 0.0)
+        since = self.since.get(event.holder, 0.0)
         ready = 0
         for name in self.world.vantages:
             counts = defaultdict(int)
-            for (vantage, cluster, application, signal), series in self.runs.ears.of(run.holder).items():
+            for (vantage, cluster, application, signal), series in self.runs.ears.of(event.holder).items():
                 if vantage == name and not application and signal == Signal.DATA_PLANE.value:
                     counts[cluster] = sum(one.at >= since for one in series)
             ready += bool(counts) and max(counts.values()) >= timing.rise
         self.must(
             ready >= self.quorum,
             event.at,
-            f"{run.id} begins {event.at - since:.1f} s after the start: {ready} vantages had looked long enough",
+            f"{run.id} begins or goes on {event.at - since:.1f} s after the start: {ready} vantages had looked long enough",
         )
+
+
+def _ends_a_freeze(entry: Entry) -> bool:
+    return isinstance(entry, PersonSaid) and entry.verb == "resume" and "freeze" in entry.target.split(",")
 
 
 EVIDENCE = (
