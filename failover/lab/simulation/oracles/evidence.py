@@ -11,6 +11,8 @@ from failover.model.journal import (
     IntentRecorded,
     LeaderChanged,
     PersonSaid,
+    RunOpened,
+    RunWidened,
 )
 from failover.model.observation import Outcome, Signal
 from failover.model.plan import RunKind
@@ -277,10 +279,10 @@ class CorrelatedFreezes(Ears):
         if not isinstance(event, trace.Journaled):
             return
         entry, run = event.entry.entry, self.runs.by_id.get(event.entry.run)
-        if run is None or not run.unplanned or not isinstance(entry, RunOpened | IntentRecorded):
+        if run is None or not run.unplanned or not isinstance(entry, RunOpened | RunWidened | IntentRecorded):
             return
         gone = self._dead_for_long(event.at)
-        if isinstance(entry, RunOpened):
+        if isinstance(entry, RunOpened | RunWidened):
             gone |= self._look_dead(run.holder, event.at)
         regions = len(self.world.policy.fleet.regions())
         limit = 1 if regions <= self.FEW_REGIONS else regions * self.SHARE // 100
@@ -356,7 +358,7 @@ class WarmUpFirst(Ears):
         entry, run = event.entry.entry, self.runs.by_id.get(event.entry.run)
         if isinstance(entry, LeaderChanged | ClockJumped) or _ends_a_freeze(entry):
             self.since[event.holder] = event.at
-        if isinstance(entry, RunOpened | IntentRecorded) and run is not None and run.unplanned:
+        if isinstance(entry, RunOpened | RunWidened | IntentRecorded) and run is not None and run.unplanned:
             self._begins(run, event)
 
     def _lived(self, event: trace.Lived) -> None:
