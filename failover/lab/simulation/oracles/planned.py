@@ -90,9 +90,9 @@ class TargetsHaveRoom(Oracle):
         asked: dict[ClusterName, int] = defaultdict(int)
         for part in run.plan.applications:
             for row in part.placements if part.left_out is None else ():
-                asked[row.cluster] += (row.after - row.before) * self._cpu_m(row.cluster, row.workload)
+                asked[row.cluster] += self._cpu_m(row.cluster, row.workload, row.after)
             for shed in part.sheds if part.left_out is None else ():
-                asked[shed.cluster] += (shed.after - shed.before) * self._cpu_m(shed.cluster, shed.workload)
+                asked[shed.cluster] += self._cpu_m(shed.cluster, shed.workload, shed.after)
         for name, cpu_m in asked.items():
             if cpu_m > 0:
                 place = self.world.clusters[name]
@@ -103,9 +103,12 @@ class TargetsHaveRoom(Oracle):
                     f"{run.id} adds {cpu_m} m of CPU to {name}, which has {room} m left",
                 )
 
-    def _cpu_m(self, cluster: ClusterName, ref: WorkloadRef) -> int:
-        place = self.world.clusters[cluster]
-        return place.workloads[ref].requests.by_name().get(CPU, 0) if ref in place.workloads else 0
+    def _cpu_m(self, cluster: ClusterName, ref: WorkloadRef, after: int) -> int:
+        """What it takes more than now: a run that is widened has begun already."""
+        workload = self.world.clusters[cluster].workloads.get(ref)
+        if workload is None:
+            return 0
+        return (after - workload.wanted) * workload.requests.by_name().get(CPU, 0)
 
 
 class Velocity(Oracle):
