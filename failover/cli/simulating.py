@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from failover.lab.simulation.story import Story
 
 SEEDS_MAX = 1_000_000
+NAMED = 12
+"""So many of what a sweep has never met are named: a small one meets little."""
 
 
 WHAT_IS_PLAYED = {
@@ -234,8 +236,9 @@ def _show(summary: dict[str, Any]) -> None:
         render.line(f"{name}: {cells}")
     met = summary["coverage"]["faults"]
     render.line(f"faults: {len(met)} kinds, {sum(met.values())} times")
-    if summary["never_met"]:
-        render.line(f"never met: {', '.join(summary['never_met'])}")
+    if never := summary["never_met"]:
+        more = f", and {len(never) - NAMED} more (-o json names all)" if len(never) > NAMED else ""
+        render.line(f"never met: {', '.join(never[:NAMED])}{more}")
     if summary["below_the_mark"]:
         render.line(f"met too seldom: {', '.join(summary['below_the_mark'])}")
     for one in summary["failed"]:

@@ -16,7 +16,7 @@ from failover.lab.twins.zone import TwinZone, ZoneWorld
 from failover.model.ids import ClusterName, ZoneName
 from failover.model.observation import Observation, VantageReport
 from failover.model.policy import Policy, WorkloadRef
-from failover.model.ports import Clock
+from failover.model.ports import Clock, Store
 from failover.model.telemetry import TelemetryEvent
 from failover.probes import ProbeRunner
 
@@ -114,15 +114,15 @@ class TwinFleet:
         entries = [entry for entry in self.policy.fleet.clusters if entry.region == region]
         return bool(entries) and all(self.clusters[entry.name].faults.down for entry in entries)
 
-    def boot(self) -> Controller:
-        """A new controller process over the same disk and world."""
+    def boot(self, store: Store | None = None) -> Controller:
+        """A new controller process over the same disk and world. `store`: another one than the twin over `disk`."""
         self._lives += 1
         holder = f"controller-{self._lives}"
         own = next((entry.name for entry in self.policy.fleet.vantages if entry.controller), "control")
         ports = Ports(
             clock=self.clock,
             compute=InlineCompute(),
-            store=TwinStore(self.disk, self.clock),
+            store=store or TwinStore(self.disk, self.clock),
             telemetry=self.log,
             prober=TwinProber(own, self.paths, self.clock, self.random),
             clusters={name: TwinCluster(world) for name, world in self.clusters.items()},

@@ -2,12 +2,10 @@
 saying so, and never invents an entry.
 """
 
-import os
 import random
 import shutil
 import sqlite3
 import subprocess
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +16,6 @@ from failover.model.errors import StoreDoubt, StoreError, StoreUnavailable
 from failover.store.reader import NoStore, StatusReader
 from failover.store.schema import FILE_NAME
 from failover.store.sqlite import SQLiteStore
-from tests.servers.tiers import REQUIRE, servers_required
 from tests.store.worlds import HandClock, lead, said
 
 WAL = f"{FILE_NAME}-wal"
@@ -220,31 +217,6 @@ async def test_a_backup_below_a_newer_log_is_told(tmp_path: Path) -> None:
 
 
 # -- no room, no right -------------------------------------------------------------------------------------------------------
-
-
-def _cannot_mount(problem: str) -> None:
-    """In CI a full disk is tried, and not skipped in silence."""
-    if servers_required():
-        pytest.fail(f"{problem} ({REQUIRE} is set.)", pytrace=False)
-    pytest.skip(problem)
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 512 KiB, for real."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    if os.geteuid() != 0:
-        _cannot_mount("only root may mount a small file system: run `make test` as root")
-    done = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=512k,mode=0700", "tmpfs", str(place)], capture_output=True
-    )
-    if done.returncode:
-        _cannot_mount(f"no file system can be mounted here: {done.stderr.decode().strip()}")
-    try:
-        yield place
-    finally:
-        subprocess.run(["umount", "--lazy", str(place)], check=False)
 
 
 def remount(place: Path, how: str) -> None:

@@ -93,7 +93,7 @@ MUTANTS = (
     Mutant(name="forgets-the-fence", about="a stale leader goes on", caught_by=("I22",), patches=breaking.forgets_the_fence, faults=("controller-frozen-before-it-sends", "region-killed")),
     Mutant(name="says-done", about="done is what was told to do", caught_by=("I21",), patches=breaking.says_done, faults=LOST),
     Mutant(name="sends-after-the-lease", about="sends what it was permitted long ago", caught_by=("I22",), patches=breaking.sends_after_the_lease, faults=("controller-frozen-before-it-sends", "region-killed")),
-    Mutant(name="leads-for-ever", about="takes its permits for good until the end of days", caught_by=("I22",), patches=breaking.leads_for_ever, faults=("controller-frozen-before-it-sends", "region-killed")),
+    Mutant(name="leads-for-ever", about="what it is permitted lasts for ever", caught_by=("I22",), patches=breaking.leads_for_ever, faults=("controller-frozen-before-it-sends", "region-killed")),
     Mutant(name="sends-twice", about="changes twice under one record", caught_by=("I30",), patches=breaking.sends_twice, faults=LOST),
     Mutant(name="pause-stops-people", about="whoever pauses automation locks himself out", caught_by=("I23",), patches=breaking.pause_stops_people, faults=("pause", "drain-by-hand", "evacuate-with-overrides")),
     Mutant(name="shows-another", about="the plan that is shown is not the one that is made", caught_by=("I25",), patches=breaking.shows_another, faults=("plan-then-start",)),

@@ -111,6 +111,7 @@ class _Stage:
     def __init__(self, world: World, ledger: Ledger, found: Staged, beside: Look | None) -> None:
         self._world, self._ledger, self._found, self._beside = world, ledger, found, beside
         self._began = world.mono
+        world.say("the story begins: its seconds are counted from here")
         self._ends: list[tuple[float, str, Undo]] = []
 
     @property

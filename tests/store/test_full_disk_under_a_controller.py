@@ -1,0 +1,92 @@
+"""I20 with the real store on a real disk that is full: without a journal the whole controller changes nothing, and says so."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from failover.controller.clock import SystemClock
+from failover.lab.fleet import TwinFleet
+from failover.model.journal import IntentRecorded, RunState
+from failover.model.records import RecordSet, RecordType
+from failover.model.verdict import VerdictKind
+from failover.store.sqlite import SQLiteStore
+from tests.support.policies import FAST, NAME, WEB, policy
+
+QUICK = replace(
+    FAST,
+    interval_s=0.2,
+    timeout_s=0.2,
+    confirm_s=0.5,
+    inventory_interval_s=0.5,
+    lease_s=4.0,
+    lease_renew_s=0.5,
+    lease_margin_s=1.0,
+)
+ALL = ("198.51.100.11", "198.51.100.21", "198.51.100.31")
+
+
+async def a_fleet(state: Path) -> tuple[TwinFleet, SQLiteStore]:
+    """Healthy, led by a controller whose store is the shipped one."""
+    clock = SystemClock()
+    fleet = TwinFleet(policy(timing=QUICK), clock, seed=1, ready_s=0.2)
+    for world in fleet.clusters.values():
+        world.add(WEB, 6)
+    zone = next(iter(fleet.zones.values()))
+    zone.set_records(RecordSet(name=NAME, record_type=RecordType.A, ttl=5, values=ALL))
+    store = await SQLiteStore.open(state, clock, busy_timeout_ms=200)
+    controller = fleet.boot(store)
+    fleet.start_vantages()
+    await fleet.until(
+        lambda: (
+            controller.context.judgement.warm_up is None
+            and all(one.kind is VerdictKind.HEALTHY for one in controller.context.judgement.verdicts)
+            and len(controller.context.world.inventories) == len(fleet.clusters)
+        ),
+        seconds=60,
+    )
+    return fleet, store
+
+
+def fill(disk: Path) -> Path:
+    """Until not another byte fits."""
+    ballast = disk / "ballast"
+    with ballast.open("wb", buffering=0) as out:
+        for size in (4096, 1):
+            try:
+                while True:
+                    out.write(b"x" * size)
+            except OSError:
+                continue
+    return ballast
+
+
+@pytest.mark.parametrize("under_way", [False, True], ids=["before it begins", "in the middle"])
+async def test_what_cannot_be_journaled_is_not_done_and_goes_on_when_there_is_room(
+    small_disk: Path, under_way: bool
+) -> None:
+    fleet, store = await a_fleet(small_disk / "state")
+    controller = fleet.controller
+    assert controller is not None
+    runs = controller.context.runs
+    if under_way:
+        for world in fleet.clusters.values():
+            world.ready_s = 2.0
+        fleet.kill_cluster("north-1")
+        await fleet.until(lambda: sum(wanted for wanted, _ in fleet.replicas(WEB).values()) > 18, seconds=30)
+    ballast = fill(small_disk)
+    fleet.kill_cluster("north-1")
+    await fleet.until(lambda: controller.context.journal_trouble, seconds=30)
+    stood = fleet.replicas(WEB)
+    await fleet.clock.sleep(5.0)
+    intents = [line for line in await store.entries() if isinstance(line.entry, IntentRecorded)]
+    assert fleet.addresses("example-test", NAME) == ALL, "what is not journaled is not sent"
+    assert [wanted for wanted, _ in fleet.replicas(WEB).values()] == [wanted for wanted, _ in stood.values()]
+    assert sum(len(world.writes) for world in fleet.clusters.values()) <= len(intents)
+    assert bool(intents) == under_way
+    ballast.unlink()
+    await fleet.until(lambda: runs and all(run.state is RunState.DONE for run in runs.values()), seconds=60)
+    assert fleet.addresses("example-test", NAME) == ALL[1:]
+    assert await store.verify() is None
+    await fleet.stop()
+    await store.close()
