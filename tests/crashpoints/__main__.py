@@ -23,6 +23,8 @@ from tests.crashpoints.results import VARIANTS, Row
 from tests.crashpoints.warden import Warden
 from tests.crashpoints.world import CrashLab
 
+CYCLES_A_LAB = 20
+"""Then another one is begun: whoever starts reads all that was ever journaled."""
 TRIES = 3
 """Cycles that a strike gets until one comes by its point. A world that differs is told at once."""
 
@@ -135,6 +137,7 @@ class Play:
             raise self._errors[0]
 
     def _work(self, name: str, cycle: Cycle | None) -> None:
+        played = 0
         try:
             while True:
                 try:
@@ -143,9 +146,13 @@ class Play:
                     break
                 cycle = cycle or self._lab(name)
                 row = self._note(self._struck(cycle, strike))
+                played += 1
                 if row.word == DIFFERS:  # what follows must not start from a broken world
                     cycle.close()
                     self._keep(cycle, row)
+                    cycle = None
+                elif played % CYCLES_A_LAB == 0:
+                    cycle.close()
                     cycle = None
             if cycle is not None:
                 cycle.close()
