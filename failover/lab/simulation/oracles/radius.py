@@ -68,6 +68,12 @@ class BlastRadius(Oracle):
         )
 
 
+def gone_for_long(world: World, cluster: str) -> bool:
+    """Its machines have been gone for longer than an inventory lasts: nobody may credit it any more."""
+    lasts = world.policy.fleet.timing.inventory_max_age_s + LATELY_S
+    return world.is_dead(cluster) and world.out_for(cluster) > lasts
+
+
 class CapacityFloor(Oracle):
     invariant, about = (
         "I9",
@@ -127,11 +133,9 @@ class CapacityFloor(Oracle):
         """What was ready there within the last inventory: a node that is lost in this very moment is nobody's fault. Whose
         machines are gone for longer than an inventory lasts is never credited.
         """
-        place = self.world.clusters[ClusterName(cluster)]
-        lasts = self.world.policy.fleet.timing.inventory_max_age_s + LATELY_S
-        if self.world.is_dead(cluster) and self.world.out_for(cluster) > lasts:
+        if gone_for_long(self.world, cluster):
             return 0
-        return place.settle(ref).ready if ref in place.workloads else 0
+        return self.world.clusters[ClusterName(cluster)].ready_since(ref, self.world.mono - LATELY_S)
 
 
 class AddBeforeRemove(Oracle):
@@ -167,8 +171,8 @@ class AddBeforeRemove(Oracle):
         self._comes_after(event, run, step)
         serving = 0
         for name, place in self.world.clusters.items():
-            if ref in place.workloads and not self.world.is_dead(name):
-                ready = place.settle(ref).ready
+            if ref in place.workloads and not gone_for_long(self.world, name):
+                ready = self._at_best(name, ref)
                 serving += min(ready, event.after) if name == event.target else ready
         deleted = sum(found == ref for _, found in self.world.deleted)
         demand = REPLICAS * (len(self.world.clusters) - deleted)
