@@ -34,6 +34,9 @@ from failover.model.reasons import Refusal
 Completed = Callable[[Intent, Effect], Sequence[Entry]]
 """Further events that follow from an effect that landed (a scale is done at once, a record change is verified first)."""
 
+PACE_S, LOOK_AGAIN_S = 0.05, 0.5
+"""What waits for its turn goes soon; what waits for the world has its cluster read each time."""
+
 
 def compose(context: Context, run: Run, step: StepId, change: Change) -> Intent:
     """The durable record of what is about to be sent."""
@@ -94,6 +97,7 @@ async def change_all(
     run = context.runs.get(run.id, run)  # it may have been halted or aborted while the target was read
     permitted: list[tuple[Intent, Permit]] = []
     refused: list[Entry] = []
+    waiting: set[str] = set()
     situation = context.situation(evidence=run.citations)
     with context.changes.permits() as permits:
         for step, change in wanted:
@@ -104,7 +108,7 @@ async def change_all(
                 _hold(permits, intent)
                 situation = situation.sending(change.target)
             elif answer.code in WAITING and _patient(context, run, step):
-                continue
+                waiting.add(answer.code)
             elif answer.code in HALTING:
                 await halt(context, run, answer)
                 return
@@ -112,7 +116,7 @@ async def change_all(
                 refused.append(StepFailed(step=step, refusal=answer))
         entries: list[Entry] = [*refused, *(IntentRecorded(intent=intent) for intent, _ in permitted)]
         if not entries:
-            await context.ports.clock.sleep(0.05)
+            await context.ports.clock.sleep(PACE_S if waiting <= {"velocity"} else LOOK_AGAIN_S)
             return
         await context.append([(run.id, entry) for entry in entries])
         gate = asyncio.Semaphore(parallel)

@@ -82,6 +82,7 @@ class ClusterWorld:
         self.ready_s = ready_s
         self.node_size = Resources(cpu_m=16000, memory=64 << 30, pods=110)
         self.nodes = nodes
+        self._free: tuple[object, list[Resources]] | None = None
         self.limits: list[int] = []
         """Each bounds how many replicas get a place here, and no inventory tells it: a quota, addresses, volumes."""
         self.utilisation: float | None = None
@@ -171,8 +172,12 @@ class ClusterWorld:
 
     def free(self) -> list[Resources]:
         """What each node has free, as an inventory tells: every replica that is wanted went to some node, where one holds it."""
-        nodes = self._spread({ref: item.wanted for ref, item in self.workloads.items()})
-        return [Resources.of(free) for free, _ in nodes]
+        wanted = {ref: item.wanted for ref, item in self.workloads.items()}
+        asked = {ref: item.requests for ref, item in self.workloads.items()}
+        key = (self.nodes, self.node_size, wanted, asked)
+        if self._free is None or self._free[0] != key:
+            self._free = key, [Resources.of(free) for free, _ in self._spread(wanted)]
+        return list(self._free[1])
 
     def _spread(self, *turns: Mapping[WorkloadRef, int]) -> list[tuple[dict[str, int], Counter[WorkloadRef]]]:
         """Each node's free resources, and what it holds: in each turn every replica goes to the node that has most."""
