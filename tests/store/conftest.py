@@ -1,5 +1,6 @@
 """A disk that is really full."""
 
+import contextlib
 import os
 import subprocess
 from collections.abc import Iterator
@@ -20,12 +21,25 @@ def _cannot_mount(problem: str) -> None:
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 512 KiB, for real."""
+    with mounted(tmp_path, "512k") as place:
+        yield place
+
+
+@pytest.fixture
+def roomy_disk(tmp_path: Path) -> Iterator[Path]:
+    """One of 16 MiB: a controller that works for some minutes does not fill it."""
+    with mounted(tmp_path, "16m") as place:
+        yield place
+
+
+@contextlib.contextmanager
+def mounted(tmp_path: Path, size: str) -> Iterator[Path]:
     place = tmp_path / "disk"
     place.mkdir()
     if os.geteuid() != 0:
         _cannot_mount("only root may mount a small file system: run `make test` as root")
     done = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=512k,mode=0700", "tmpfs", str(place)], capture_output=True
+        ["mount", "-t", "tmpfs", "-o", f"size={size},mode=0700", "tmpfs", str(place)], capture_output=True
     )
     if done.returncode:
         _cannot_mount(f"no file system can be mounted here: {done.stderr.decode().strip()}")

@@ -52,7 +52,7 @@ def fill(disk: Path) -> Path:
     """Until not another byte fits."""
     ballast = disk / "ballast"
     with ballast.open("wb", buffering=0) as out:
-        for size in (4096, 1):
+        for size in (1 << 16, 512, 1):
             try:
                 while True:
                     out.write(b"x" * size)
@@ -63,9 +63,9 @@ def fill(disk: Path) -> Path:
 
 @pytest.mark.parametrize("under_way", [False, True], ids=["before it begins", "in the middle"])
 async def test_what_cannot_be_journaled_is_not_done_and_goes_on_when_there_is_room(
-    small_disk: Path, under_way: bool
+    roomy_disk: Path, under_way: bool
 ) -> None:
-    fleet, store = await a_fleet(small_disk / "state")
+    fleet, store = await a_fleet(roomy_disk / "state")
     controller = fleet.controller
     assert controller is not None
     runs = controller.context.runs
@@ -74,7 +74,7 @@ async def test_what_cannot_be_journaled_is_not_done_and_goes_on_when_there_is_ro
             world.ready_s = 2.0
         fleet.kill_cluster("north-1")
         await fleet.until(lambda: sum(wanted for wanted, _ in fleet.replicas(WEB).values()) > 18, seconds=30)
-    ballast = fill(small_disk)
+    ballast = fill(roomy_disk)
     fleet.kill_cluster("north-1")
     await fleet.until(lambda: controller.context.journal_trouble, seconds=30)
     stood = fleet.replicas(WEB)
@@ -85,7 +85,7 @@ async def test_what_cannot_be_journaled_is_not_done_and_goes_on_when_there_is_ro
     assert sum(len(world.writes) for world in fleet.clusters.values()) <= len(intents)
     assert bool(intents) == under_way
     ballast.unlink()
-    await fleet.until(lambda: runs and all(run.state is RunState.DONE for run in runs.values()), seconds=60)
+    await fleet.until(lambda: runs and all(run.state is RunState.DONE for run in runs.values()), seconds=120)
     assert fleet.addresses("example-test", NAME) == ALL[1:]
     assert await store.verify() is None
     await fleet.stop()
