@@ -117,7 +117,7 @@ def widens_too_far() -> list[Patch]:
             plan = make_plan(snapshot, self.context.policy, request)
         await real(self, run, case, plan, snapshot)
 
-    return [(deciding.Decider, "_widen", widen)]
+    return [(deciding.Decider, "_widen", widen), *widens_unasked()]
 
 
 def widens_unasked() -> list[Patch]:
