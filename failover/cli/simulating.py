@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 SEEDS_MAX = 1_000_000
 NAMED = 12
 """So many of what a sweep has never met are named: a small one meets little."""
-
-
 WHAT_IS_PLAYED = {
     "scenario": {"log"},
     "story": {"log"},

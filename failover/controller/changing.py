@@ -116,7 +116,7 @@ async def change_all(
                 refused.append(StepFailed(step=step, refusal=answer))
         entries: list[Entry] = [*refused, *(IntentRecorded(intent=intent) for intent, _ in permitted)]
         if not entries:
-            await context.ports.clock.sleep(PACE_S if waiting <= {"velocity"} else LOOK_AGAIN_S)
+            await context.ports.clock.sleep(PACE_S if "velocity" in waiting else LOOK_AGAIN_S)
             return
         await context.append([(run.id, entry) for entry in entries])
         gate = asyncio.Semaphore(parallel)

@@ -201,7 +201,7 @@ class Decider:
             self._remember(case, (*held, *plan.refusals, *left_out, *_waiting_for_room(plan)))
             return
         refusals = (*plan.refusals, *check_run(plan, context.situation(), actor=AUTOMATION))
-        self._remember(case, tuple(dict.fromkeys((*held, *refusals, *left_out))))
+        self._remember(case, (*held, *refusals, *left_out))
         if refusals:
             return
         for part in self._by_mode(plan):
@@ -263,6 +263,9 @@ class Decider:
 
     def _remember(self, case: Case, refusals: tuple[Refusal, ...]) -> None:
         """Keep the reasons for `status`; tell them once."""
+        refusals = tuple(
+            dict.fromkeys(refusals)
+        )  # several runs, and the rest, may be held back by one and the same
         before = {item.code for item in self.context.refusals.get(case.key, ())}
         self.context.refusals[case.key] = refusals
         for item in refusals:
@@ -309,10 +312,11 @@ class Decider:
         stronger = case.run_kind is RunKind.EVACUATION and run.plan.run_kind is RunKind.STEERING
         if not (wider or stronger) or not set(run.plan.sources) <= set(case.sources):
             return ()
-        if refusals := check_widening(plan, self.context.situation()):
+        situation = self.context.situation()
+        if refusals := check_widening(plan, situation):
             return refusals
         others = tuple(item for item in snapshot.busy if item[1] != run.id)
-        plan = check_applications(plan, self.context.situation(), actor=AUTOMATION, busy=others)
+        plan = check_applications(plan, situation, actor=AUTOMATION, busy=others)
         plan = only(plan, frozenset(run.applications), refuse("mode", "not part of the run that is widened"))
         begun = frozenset(
             step for step, item in run.steps.items() if item.attempts and item.state is not StepState.FAILED

@@ -3,6 +3,7 @@
 from failover.lab.fleet import TwinFleet
 from failover.lab.virtual import VirtualClock, run_virtual
 from failover.model.journal import RunState
+from failover.model.ports import Clock, Store
 from failover.model.records import RecordSet, RecordType
 from failover.model.verdict import VerdictKind
 from tests.support.policies import NAME, WEB, policy
@@ -10,14 +11,16 @@ from tests.support.policies import NAME, WEB, policy
 PERSON = {"actor": "ada@desk"}
 
 
-async def a_healthy_fleet(seed: int = 1, **changes: object) -> TwinFleet:
-    fleet = TwinFleet(policy(**changes), VirtualClock(), seed=seed)  # type: ignore[arg-type]
+async def a_healthy_fleet(
+    seed: int = 1, *, clock: Clock | None = None, store: Store | None = None, **changes: object
+) -> TwinFleet:
+    fleet = TwinFleet(policy(**changes), clock or VirtualClock(), seed=seed)  # type: ignore[arg-type]
     addresses = tuple(sorted(entry.ipv4[0] for entry in fleet.policy.fleet.clusters))
     for world in fleet.clusters.values():
         world.add(WEB, 6)
     zone = next(iter(fleet.zones.values()))
     zone.set_records(RecordSet(name=NAME, record_type=RecordType.A, ttl=5, values=addresses))
-    controller = fleet.boot()
+    controller = fleet.boot(store)
     fleet.start_vantages()
     await fleet.until(lambda: controller.context.judgement.warm_up is None, seconds=60)
     await fleet.until(

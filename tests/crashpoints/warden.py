@@ -74,9 +74,8 @@ def end_group(number: int) -> None:
 
 
 if __name__ == "__main__":
+    # Whoever ends the runner's processes by their name means what they started, too.
     for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(
-            ignored, signal.SIG_IGN
-        )  # whoever ends the runner's processes by their name means what they started, too
+        signal.signal(ignored, signal.SIG_IGN)
     watch(sys.stdin, end_group)
     shutil.rmtree(sys.argv[1], ignore_errors=True)

@@ -6,12 +6,10 @@ from pathlib import Path
 import pytest
 
 from failover.controller.clock import SystemClock
-from failover.lab.fleet import TwinFleet
 from failover.model.journal import IntentRecorded, RunState
-from failover.model.records import RecordSet, RecordType
-from failover.model.verdict import VerdictKind
 from failover.store.sqlite import SQLiteStore
-from tests.support.policies import FAST, NAME, WEB, policy
+from tests.controller.test_region_loss_in_virtual_time import a_healthy_fleet
+from tests.support.policies import FAST, NAME, WEB
 
 QUICK = replace(
     FAST,
@@ -24,28 +22,6 @@ QUICK = replace(
     lease_margin_s=1.0,
 )
 ALL = ("198.51.100.11", "198.51.100.21", "198.51.100.31")
-
-
-async def a_fleet(state: Path) -> tuple[TwinFleet, SQLiteStore]:
-    """Healthy, led by a controller whose store is the shipped one."""
-    clock = SystemClock()
-    fleet = TwinFleet(policy(timing=QUICK), clock, seed=1, ready_s=0.2)
-    for world in fleet.clusters.values():
-        world.add(WEB, 6)
-    zone = next(iter(fleet.zones.values()))
-    zone.set_records(RecordSet(name=NAME, record_type=RecordType.A, ttl=5, values=ALL))
-    store = await SQLiteStore.open(state, clock, busy_timeout_ms=200)
-    controller = fleet.boot(store)
-    fleet.start_vantages()
-    await fleet.until(
-        lambda: (
-            controller.context.judgement.warm_up is None
-            and all(one.kind is VerdictKind.HEALTHY for one in controller.context.judgement.verdicts)
-            and len(controller.context.world.inventories) == len(fleet.clusters)
-        ),
-        seconds=60,
-    )
-    return fleet, store
 
 
 def fill(disk: Path) -> Path:
@@ -65,7 +41,9 @@ def fill(disk: Path) -> Path:
 async def test_what_cannot_be_journaled_is_not_done_and_goes_on_when_there_is_room(
     roomy_disk: Path, under_way: bool
 ) -> None:
-    fleet, store = await a_fleet(roomy_disk / "state")
+    clock = SystemClock()
+    store = await SQLiteStore.open(roomy_disk / "state", clock, busy_timeout_ms=200)
+    fleet = await a_healthy_fleet(clock=clock, store=store, timing=QUICK)
     controller = fleet.controller
     assert controller is not None
     runs = controller.context.runs
