@@ -225,3 +225,19 @@ def test_of_two_controllers_one_is_cut_off() -> None:
         await world.stop()
 
     in_a_world(story)
+
+
+# -- people -----------------------------------------------------------------------------------------------------------------
+
+
+def test_a_person_who_finds_nothing_to_abort_aborts_the_next_move() -> None:
+    killed = Planned(number=0, fault="region-killed", at=30.0, seconds=100.0)
+    asked = Planned(number=1, fault="abort", at=10.0, seconds=115.0)
+    aborted = 0
+    for seed in range(1, 5):
+        played = play(seed, [asked, killed], shape=SHAPES["small"], tell=True)
+        assert played.violations == []
+        spoken = [line for line in played.lines if " person abort " in line]
+        assert len(spoken) <= 1, "only one"
+        aborted += any("error" not in line for line in spoken)
+    assert aborted

@@ -47,7 +47,6 @@ rules' own tests do.
 RARE = {
     "held-down": "a region that flaps is seldom asked home in just that time",
     "moved-on": "a region must be moved away from, serve again, and take in what another one loses",
-    "retry-later": "a move must end unfinished, and its region be asked about again before it has waited long enough",
     "journal": "the store must fail within the second of a decision",
     "stale-evidence": "a quorum must fall silent between a verdict and its first change",
     "still-serving": "a source must come back between a verdict and its first change",

@@ -30,6 +30,8 @@ class SimCluster(ClusterWorld):
             lambda: deque(maxlen=16)
         )
         """Until when how many of each workload were wanted, and ready; newest last."""
+        self.told_old_at = float("-inf")
+        """When its own server said last what had been true some time before: who has read it cannot know better."""
 
     def remember(self, ref: WorkloadRef) -> None:
         """To be called before anything changes of it."""

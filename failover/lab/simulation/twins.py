@@ -53,6 +53,8 @@ class SimClusterPort(TwinCluster):
 
     def states(self, workloads: Sequence[WorkloadRef]) -> tuple[WorkloadState, ...]:
         old = self._place.api.top("stale", {})
+        if old:
+            self._place.told_old_at = self._sim.mono
         return tuple(old.get(state.ref, state) for state in super().states(workloads))
 
     async def inventory(self, workloads: Sequence[WorkloadRef]) -> ClusterInventory:

@@ -2,9 +2,11 @@
 
 import asyncio
 
+from failover.lab.simulation import trace
 from failover.lab.simulation.homecoming import bring_home
 from failover.lab.simulation.layers import Undo
 from failover.lab.simulation.world import World
+from failover.model.journal import RunOpened
 
 from .clusters import REGIONS
 from .registry import ender, fault
@@ -30,12 +32,30 @@ async def ack(world: World) -> None:
     await world.command("ack")
 
 
-@fault("abort", "people")
-async def abort(world: World) -> None:
+@fault("abort", "people", longest_s=120)
+async def abort(world: World) -> Undo | None:
+    """Somebody stops what is open; where nothing is, the next move, soon after it begins."""
     life = world.acting
-    if life is not None and life.controller is not None:
-        for run in life.controller.context.open_runs():
-            await world.command("abort", run=run.id, reason="a test")
+    after_s = world.random.uniform(0.5, 5.0)
+    runs = life.controller.context.open_runs() if life is not None and life.controller is not None else ()
+    for run in runs:
+        await world.command("abort", run=run.id, reason="a test")
+    return None if runs else abort_the_next(world, after_s)
+
+
+def abort_the_next(world: World, after_s: float) -> Undo:
+    met: list[str] = []
+
+    def strike(run: str) -> None:
+        later(world, "abort", run=run, reason="a test")
+
+    def watch(event: trace.Event) -> None:
+        if not met and isinstance(event, trace.Journaled) and isinstance(event.entry.entry, RunOpened):
+            met.append(event.entry.run)
+            asyncio.get_running_loop().call_later(after_s, strike, met[0])
+
+    world.watchers.append(watch)
+    return lambda: world.watchers.remove(watch)
 
 
 @fault("cordon-region", "people", longest_s=60)

@@ -153,7 +153,6 @@ class UnfinishedIsNotFinished(Oracle):
     def __init__(self, world: World, runs: Runs) -> None:
         super().__init__(world, runs)
         self.done: dict[str, set[str]] = {}
-        self.stale: dict[str, float] = {}
 
     def see(self, event: trace.Event) -> None:
         if not isinstance(event, trace.Journaled):
@@ -175,9 +174,7 @@ class UnfinishedIsNotFinished(Oracle):
     def _scaled(self, event: trace.Journaled, step: ScaleStep) -> None:
         """A step is done where its number stood in the world, or somebody has gone further, whatever he did a moment later."""
         place = self.world.clusters[step.cluster]
-        if place.api.has("stale"):
-            self.stale[step.cluster] = event.at
-        if event.at - self.stale.get(step.cluster, float("-inf")) < LATELY_S:
+        if event.at - place.told_old_at < LATELY_S:
             return  # its own server says so: nobody can know better
         if step.field is ScaleField.AUTOSCALER_MIN or step.workload not in place.workloads:
             return

@@ -145,14 +145,8 @@ class AddBeforeRemove(Oracle):
         super().__init__(world, runs)
         self.served: dict[str, set[str]] = defaultdict(set)
         """By run: its steps that are done."""
-        self.stale: dict[ClusterName, float] = {}
-        """When a cluster's own server said last what had been true some time before: nobody can know better."""
 
     def see(self, event: trace.Event) -> None:
-        if isinstance(event, trace.Broke | trace.Journaled):
-            self.stale |= {
-                name: event.at for name, place in self.world.clusters.items() if place.api.has("stale")
-            }
         self._waited(event)
         if not isinstance(event, trace.Applied) or event.kind != "scale":
             return
@@ -194,8 +188,9 @@ class AddBeforeRemove(Oracle):
         self.served[run.id].add(step.id)
         if not isinstance(step, WaitReadyStep):
             return
-        if any(event.at - self.stale.get(name, float("-inf")) < LATELY_S for name, _, _ in step.targets):
-            return
+        told_old = (self.world.clusters[name].told_old_at for name, _, _ in step.targets)
+        if any(event.at - at < LATELY_S for at in told_old):
+            return  # their own servers say so: nobody can know better
         wanted = sum(count for _, _, count in step.targets)
         ready = sum(min(self._at_best(name, ref), count) for name, ref, count in step.targets)
         self.must(
