@@ -137,6 +137,33 @@ def test_an_application_that_must_wait_holds_up_no_other_in_the_same_cluster() -
     run_virtual(story())
 
 
+def test_a_step_that_waits_for_the_world_has_its_cluster_read_now_and_then() -> None:
+    """Twice a second: a cluster in trouble needs no controller that asks it twenty times a second how it is."""
+
+    async def story() -> None:
+        fleet = two_applications()
+        await opened(fleet)
+        run = await started(fleet, "drain")
+        await fleet.until(lambda: len(fleet.addresses("example-test", LEDGER_NAME)) == 1, seconds=60)
+        fleet.kill_cluster(SOUTH)
+        await fleet.until(lambda: fleet.replicas(WEB)[NORTH][0] == 0, seconds=60)
+        assert fleet.controller is not None
+        port: Any = fleet.controller.ports.clusters[NORTH]
+        read, reads = port.read_workloads, []
+
+        async def counting(*asked: Any) -> Any:
+            reads.append(fleet.clock.now().mono)
+            return await read(*asked)
+
+        port.read_workloads = counting
+        await fleet.clock.sleep(20)
+        assert run_of(fleet, run).state is RunState.RUNNING, "it still waits"
+        assert 20 <= len(reads) <= 45
+        await fleet.stop()
+
+    run_virtual(story())
+
+
 def is_next(run: Run) -> bool:
     """Only its record change is still to do."""
     return {type(step) for step in run.plan.steps if run.steps[step.id].state is StepState.PENDING} == {
