@@ -32,6 +32,7 @@ CAUGHT = (
     ("no-freeze", "I6", 4),
     ("no-freeze", "I8", 4),
     ("freezes-late", "I6", 8),
+    ("freeze-halts-nothing", "I6", 26),
     ("no-warm-up", "I7", 2),
     ("shrugs-it-off", "I7", 1),
     ("no-limits", "I8", 1),

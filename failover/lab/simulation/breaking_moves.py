@@ -1,5 +1,6 @@
 """Controllers broken in what they move, and how much of it at once: radius, order, the way home, the policy they follow."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from random import Random
 from typing import Any
@@ -42,6 +43,15 @@ def removes_first() -> list[Patch]:
         (safety, "_on_plan", nothing),
         (safety, "scale_refusals", nothing),
     ]
+
+
+def freeze_halts_nothing() -> list[Patch]:
+    real = admission.holding_back
+
+    def held(situation: Any) -> Iterator[Any]:
+        return (item for item in real(situation) if item.code != "frozen")
+
+    return [(safety, "holding_back", held)]
 
 
 def two_writers() -> list[Patch]:

@@ -60,6 +60,7 @@ MUTANTS = (
     Mutant(name="local-faults-count", about="our own faults count as the region's", caught_by=("I5", "I3", "I1", "I4"), patches=breaking.local_counts, faults=("vantages-at-fault-with-a-region", "controller-vantage-local-faults")),
     Mutant(name="no-freeze", about="goes on when everything looks wrong", caught_by=("I6", "I8"), patches=breaking.no_freeze, faults=("provider-gone", "region-killed", "region-silent")),
     Mutant(name="freezes-late", about="takes two regions that are dead at once for chance", caught_by=("I6",), patches=breaking.freezes_late, faults=("region-killed", "region-silent", "provider-gone")),
+    Mutant(name="freeze-halts-nothing", about="begins nothing while it is frozen, and carries on with what is under way", caught_by=("I6",), patches=breaking_moves.freeze_halts_nothing, faults=("region-killed", "region-silent", "provider-gone", "pods-slow", "cluster-killed", "pods-slow")),
     Mutant(name="shrugs-it-off", about="goes on at once after a clock jump, or when a freeze is over", caught_by=("I7",), patches=breaking.shrugs_it_off, faults=("clock-forward", "clock-back", "region-killed", "region-silent", "resume")),
     Mutant(name="no-warm-up", about="acts at once after a start", caught_by=("I7",), patches=breaking.no_warm_up, faults=("controller-killed", "controller-killed", "controller-killed", "region-killed", "region-silent")),
     Mutant(name="no-limits", about="moves as often as it is asked", caught_by=("I8",), patches=breaking_moves.no_limits, faults=LOST),
