@@ -6,6 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PYTEST_ARGS ?=
 SEEDS ?= 1..1000
+HOURS ?=
 CRASH_ARGS ?=
 
 .DEFAULT_GOAL := help
@@ -43,8 +44,8 @@ check: $(STAMP) ## ruff, mypy strict, import layers, the schema is current
 bench: $(STAMP) ## measure what the README claims; exit 1 when a figure is missed
 	$(BIN)/python -m tests.benchmarks
 
-simulate: $(STAMP) ## the controller in simulated worlds under faults, 1,000 seeds (SEEDS=A..B for others)
-	$(BIN)/failover simulate --seeds $(SEEDS) --marks
+simulate: $(STAMP) ## the controller in simulated worlds under faults, 1,000 seeds (SEEDS=A..B for others, HOURS=N for worlds that last)
+	$(BIN)/failover simulate --seeds $(SEEDS) $(if $(HOURS),--hours $(HOURS),--marks)
 
 crashpoints: $(STAMP) ## kill, freeze and follow a real controller at every point, hours (CRASH_ARGS="--kinds --variant stop")
 	$(BIN)/python -m tests.crashpoints $(CRASH_ARGS)

@@ -1,10 +1,13 @@
 """The answers as tables for people (Markdown) and for programs (JSON). No time of day and no machine: the same seed, the same text."""
 
+import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
+import failover.health
 from failover.health.expectation import BLIP_MEAN_S
 
 from .alarms import Answered, Estimate, Rule
@@ -26,12 +29,20 @@ from .panels import ONE, PANELS
 Rows = list[list[str]]
 
 
+def judge() -> str:
+    """Digest of the judge's source: what was found of another one is not found of this one."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(failover.health.__file__).parent.glob("*.py")):
+        digest.update(f"{path.name}\0".encode() + path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
 def markdown(results: Results, found: Sequence[Figure], seed: str) -> str:
     """All tables, each with what it means."""
     parts = [
         f"""# Detection quality
 
-Written by `make quality` (seed `{seed}`): the shipped `failover.health.judge`, played at probe granularity and at the
+Written by `make quality` (seed `{seed}`, judge `{judge()}`): the shipped `failover.health.judge`, played at probe granularity and at the
 controller's ticks. `tests/quality/` says how, `alarms.py` the estimator. ± is one standard error.""",
         *_alarms(results),
         *_deaths(results),

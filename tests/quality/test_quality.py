@@ -3,6 +3,7 @@
 import json
 import random
 from itertools import pairwise
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
@@ -21,9 +22,10 @@ from .picture import draw
 from .plan import Effort, answer_all, closed_form, path_blips, questions
 from .playing import Play
 from .probing import probe_all
-from .report import as_json, markdown, short
+from .report import as_json, judge, markdown, short
 
 SEED = "tests"
+HERE = Path(__file__).parent
 DAILY = path_blips(1)
 
 
@@ -244,6 +246,11 @@ def test_tables_and_picture_hold_what_was_found() -> None:
     root = ElementTree.fromstring(draw(results))
     words = {element.text for element in root.iter() if element.tag.endswith("text")}
     assert {"5 vantages, 1 inside", "balanced", "≤ 6 s"} <= words
+
+
+def test_the_tables_that_are_shown_are_of_the_judge_that_is_shipped() -> None:
+    shown = (HERE / "quality.md").read_text()
+    assert f"judge `{judge()}`" in shown, "failover/health has changed: run `make quality`"
 
 
 def test_numbers_are_written_for_people() -> None:
