@@ -2,8 +2,11 @@
 refusal with its reason stands in `status`; and nothing hangs.
 """
 
+from collections.abc import Collection, Sequence
+
 from failover.controller.context import Context
 from failover.lab.twins.zone import Version
+from failover.model.ids import ClusterName, RegionName
 from failover.model.plan import RunKind
 from failover.model.policy import WorkloadRef
 
@@ -34,8 +37,10 @@ def check_liveness(world: World) -> list[Violation]:
             missing(f"{run.id} hangs in {run.state}")
     everything = context.judgement.freeze or context.doubt or context.people.pause
     lost = [name for name in world.clusters if not world.serves(name)]
+    if context.judgement.freeze and not lost:
+        missing(f"everything serves, and it is frozen still: {context.judgement.freeze.sentence}")
     for name, application in NAMES.items():
-        if everything or _excused(context, application):
+        if everything or _excused(context, application, {world.region_of(one) for one in lost}):
             continue
         dead = sorted(value for value in _answered(world, name) if world.cluster_at(value) in lost)
         if dead and len(lost) < len(world.clusters):
@@ -51,7 +56,7 @@ def check_liveness(world: World) -> list[Violation]:
             world.ready(cluster, MOVED[application]) for cluster in world.clusters if cluster not in lost
         )
         demand = REPLICAS * (len(world.clusters) - _deleted(world, MOVED[application]))
-        if lost and ready < demand and not _tried(world, application):
+        if ready < demand and not _tried(world, application, lost):
             missing(f"{application} has {ready} of {demand} replicas ready, and status gives no reason")
     return found
 
@@ -73,11 +78,12 @@ def _serves(world: World, cluster: str, application: str) -> bool:
     return world.serves(cluster, application) and world.ready(cluster, MOVED[application]) > 0
 
 
-def _excused(context: Context, application: str) -> bool:
-    """Whether `status` gives a reason why this application is not where it should be."""
+def _excused(context: Context, application: str, lost: Collection[RegionName]) -> bool:
+    """Whether `status` gives a reason why this application is not where it should be: of a region that is lost, or of a zone."""
     refused = any(
         item.application in ("", None, application)
-        for refusals in context.refusals.values()
+        for case, refusals in context.refusals.items()
+        if case.split("/")[0] in ("zone", *lost)
         for item in refusals
     )
     return refused or any(application in run.applications for run in context.open_runs())
@@ -88,9 +94,9 @@ def _deleted(world: World, ref: WorkloadRef) -> int:
     return sum(found == ref for _, found in world.deleted)
 
 
-def _tried(world: World, application: str) -> bool:
+def _tried(world: World, application: str, lost: Sequence[ClusterName]) -> bool:
     """A finished run that names what it could not place, or what was given up, is a reason too; so is a person who overrode
-    the floor, or was shown what a drain would leave without a place.
+    the floor, or was shown what a drain would leave without a place. Where something is lost: a run for just that.
     """
     life = world.acting
     if life is None or life.controller is None:
@@ -106,4 +112,5 @@ def _tried(world: World, application: str) -> bool:
             for part in run.plan.applications
         )
         for run in life.controller.context.runs.values()
+        if not lost or set(lost) & set(run.plan.sources)
     )
