@@ -12,6 +12,7 @@ from failover.execution.rules import RULES
 from failover.lab.simulation import coverage
 from failover.lab.simulation.faults import FAULTS
 from failover.lab.simulation.fleet import SHAPES, shape_of
+from failover.lab.simulation.oracles import ORACLES
 from failover.lab.simulation.play import play, schedule_of
 from failover.lab.simulation.story import StoryError, read_story, story_of, write_story
 from failover.lab.simulation.sweep import Sweep, shrink, sweep
@@ -110,10 +111,19 @@ def test_what_a_thousand_seeds_met_too_seldom_is_said() -> None:
     found.verdicts.update({kind.value: 20 for kind in VerdictKind})
     found.steps.update({f"{run}/{step}": 20 for run, steps in coverage.STEPS.items() for step in steps})
     found.refusals.update({code: 20 for code in RULES if code not in coverage.RARE})
+    found.refusals.update(dict.fromkeys(coverage.RARE, 1))
+    found.checks.update({oracle.label(): 20 for oracle in ORACLES})
     assert found.below_the_mark() == []
     found.faults["region-killed"] = 49
     del found.refusals["frozen"]
-    assert found.below_the_mark() == ["fault region-killed: 49 of 50", "refusal frozen: 0 of 20"]
+    del found.refusals["held-down"]
+    found.checks["I13 NeverEmpty"] = 0
+    assert found.below_the_mark() == [
+        "fault region-killed: 49 of 50",
+        "refusal frozen: 0 of 20",
+        "refusal held-down: 0 of 1",
+        "oracle I13 NeverEmpty: 0 of 20",
+    ]
 
 
 def test_rules_that_are_excused_from_being_met_exist() -> None:

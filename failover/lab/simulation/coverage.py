@@ -9,6 +9,7 @@ from failover.execution.rules import RULES
 from failover.model.verdict import VerdictKind
 
 from .faults import FAULTS
+from .oracles import ORACLES
 
 SEEDS = 1000
 FAULTS_MARK = 50
@@ -18,8 +19,9 @@ STEPS = {
     "steering": ("scale", "wait-ready", "change-records"),
     "drain": ("scale", "wait-ready", "change-records", "wait", "prove-gone"),
     "failback": ("scale", "wait-ready", "change-records", "wait", "prove-gone"),
+    "rebalance": ("scale", "wait-ready"),
 }
-"""The steps that each kind of run may have."""
+"""The steps that each kind of run may have: how often each was done."""
 FIRST_ELSEWHERE = {
     "lease": "who has lost the lease stops before it asks the guard",
     "epoch": "the same",
@@ -55,12 +57,15 @@ def below_the_mark(
     verdicts: Mapping[str, int],
     refusals: Mapping[str, int],
     steps: Mapping[str, int],
+    checks: Mapping[str, int],
 ) -> Iterator[str]:
     """What a thousand seeds met too seldom, each with how often."""
     yield from _missing("fault", FAULTS, faults, FAULTS_MARK)
     yield from _missing("verdict", (kind.value for kind in VerdictKind), verdicts, MARK)
     codes = (code for code in RULES if code not in FIRST_ELSEWHERE and code not in RARE)
     yield from _missing("refusal", codes, refusals, MARK)
+    yield from _missing("refusal", RARE, refusals, 1)
+    yield from _missing("oracle", (one.label() for one in ORACLES), checks, MARK)
     wanted = (f"{run}/{step}" for run, kinds in STEPS.items() for step in kinds)
     yield from _missing("step", wanted, steps, MARK)
 

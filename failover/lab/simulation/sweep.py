@@ -58,7 +58,9 @@ class Sweep:
         """What was met too seldom for so many seeds to prove much; nothing is asked of fewer than a thousand."""
         if self.seeds < coverage.SEEDS:
             return []
-        return list(coverage.below_the_mark(self.faults, self.verdicts, self.refusals, self.steps))
+        return list(
+            coverage.below_the_mark(self.faults, self.verdicts, self.refusals, self.steps, self.checks)
+        )
 
 
 def sweep(
