@@ -41,7 +41,7 @@ from failover.model.resources import Resources
 
 PLACES = (
     ("alpha", "north", "north-a", "north-a1"),
-    ("alpha", "north", "north-b", "north-b1"),
+    ("alpha", "north", "north-a", "north-b1"),
     ("alpha", "south", "south-a", "south-a1"),
     ("beta", "south", "south-b", "south-b1"),
     ("beta", "west", "west-a", "west-a1"),

@@ -6,13 +6,16 @@ import hashlib
 import random
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from failover.lab.virtual import run_virtual
+from failover.model.ids import StepId
+from failover.model.journal import RunOpened, RunWidened, StepDone
 from failover.model.verdict import VerdictKind
 
 from . import trace
 from .faults import FAULTS, Fault
+from .faults.registry import NothingToBefall
 from .fleet import TTL_S, Shape, shape_of
 from .homecoming import answer_what_waits, ask_for_balance, bring_home
 from .layers import Undo
@@ -45,17 +48,21 @@ CHAPTER_MAX_S = 7200.0
 KINDS_MAX = 8
 FAULTS_MAX = 14
 OF_ITS_TURN = 5
+FOR_GOOD_SHARE = 0.35
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Planned:
-    """One fault of a schedule. `number` names it for shrinking; its own random numbers depend on nothing else."""
+    """One fault of a schedule. `number` names it for shrinking; its own random numbers depend on that, its kind and `dice`
+    alone, so that they stay what they are when others are left out. `dice`: the seed and the chapter that it was drawn for.
+    """
 
     number: int
     fault: str
     at: float
     seconds: float
     lasts: bool = False
+    dice: str = ""
 
 
 @dataclass(slots=True)
@@ -88,7 +95,7 @@ def schedule_of(
     turn = [] if only else [names[(seed + chapter) % len(names)]] * OF_ITS_TURN
     kinds = sorted(only) if only else dice.sample(names, dice.randint(1, KINDS_MAX))
     found: list[Planned] = [] if only else [_loss(dice)]
-    lasting = False
+    lasting = any(item.lasts for item in found)
     for number in range(len(turn) + dice.randint(2, FAULTS_MAX - OF_ITS_TURN)):
         kind = FAULTS[turn[number] if number < len(turn) else dice.choice(kinds)]
         at = dice.uniform(25.0, 25.0 + trouble_s * 0.85)
@@ -103,15 +110,20 @@ def schedule_of(
                 lasts=lasts,
             )
         )
-    return tuple(sorted(found, key=lambda item: item.at))
+    return tuple(
+        sorted((replace(item, dice=f"{seed}/{chapter}") for item in found), key=lambda item: item.at)
+    )
 
 
 def _loss(dice: random.Random) -> Planned:
+    """What is lost comes back and is failed back, or stays away, and what ran there must run elsewhere."""
+    kind = FAULTS[dice.choice(LOSSES)]
     return Planned(
         number=FAULTS_MAX,
-        fault=dice.choice(LOSSES),
+        fault=kind.name,
         at=dice.uniform(28.0, 80.0),
         seconds=dice.uniform(45.0, 100.0),
+        lasts=kind.lasting and dice.random() < FOR_GOOD_SHARE,
     )
 
 
@@ -231,7 +243,11 @@ async def _trouble(
         await world.clock.sleep(max(0.0, due - world.mono))
         if moments and since + moments[0].at <= due:
             planned = moments.pop(0)
-            undo = await _begin(world, planned)
+            try:
+                undo = await _begin(world, planned)
+            except NothingToBefall:
+                world.note(trace.Broke(at=world.mono, fault=planned.fault, on=False))
+                continue
             result.faults[planned.fault] += 1
             if undo is not None and planned.lasts:
                 lasting.append((planned, undo))
@@ -250,7 +266,9 @@ async def _trouble(
 async def _begin(world: World, planned: Planned) -> Undo | None:
     fault: Fault = FAULTS[planned.fault]
     state = world.random.getstate()
-    world.random.seed(f"fault/{planned.number}/{planned.fault}")
+    world.random.seed(
+        f"fault/{planned.number}/{planned.fault}" + (f"/{planned.dice}" if planned.dice else "")
+    )
     try:
         world.say(f"fault {planned.fault}")
         world.note(trace.Broke(at=world.mono, fault=planned.fault, on=True))
@@ -299,6 +317,8 @@ class Counts:
 
     def __init__(self, result: Result) -> None:
         self._result = result
+        self._steps: dict[tuple[str, StepId], str] = {}
+        """The kind of each step of each run."""
 
     def see(self, event: trace.Event) -> None:
         if isinstance(event, trace.Said):
@@ -306,10 +326,13 @@ class Counts:
         if not isinstance(event, trace.Journaled):
             return
         entry = event.entry.entry
-        if entry.kind == "run-opened":
-            self._result.runs[entry.plan.run_kind.value] += 1  # type: ignore[union-attr]
-            for step in entry.plan.steps:  # type: ignore[union-attr]
-                self._result.steps[f"{entry.plan.run_kind.value}/{step.kind}"] += 1  # type: ignore[union-attr]
+        if isinstance(entry, RunOpened):
+            self._result.runs[entry.plan.run_kind.value] += 1
+        if isinstance(entry, RunOpened | RunWidened):
+            kind = entry.plan.run_kind.value
+            self._steps |= {(event.entry.run, step.id): f"{kind}/{step.kind}" for step in entry.plan.steps}
+        elif isinstance(entry, StepDone):
+            self._result.steps[self._steps[event.entry.run, entry.step]] += 1
         elif entry.kind in ("run-halted", "step-failed"):
             self._result.refusals[
                 (entry.refusal).code  # type: ignore[union-attr]

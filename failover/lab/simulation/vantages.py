@@ -7,6 +7,7 @@ of that happens in steps of `STEP_S`, because two timers for each of some fiftee
 
 import heapq
 from dataclasses import dataclass, field
+from itertools import count
 from typing import TYPE_CHECKING, NamedTuple
 
 from failover.model.observation import Observation, Outcome, ProbeDefinition, VantageReport
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 LATENCY_S = 0.02
 TRANSPORT_S = 0.05
 STEP_S = 0.5
+PULL_EVERY_S = 10.0
 
 
 @dataclass(slots=True)
@@ -60,20 +62,38 @@ class Sent(NamedTuple):
 class Probing:
     """The probe series of one boot of a vantage."""
 
-    def __init__(self, world: "World", state: VantageState, definitions: tuple[ProbeDefinition, ...]) -> None:
+    def __init__(self, world: "World", state: VantageState) -> None:
         self._world, self._state = world, state
         self._boot_id = f"{state.name}-{state.boot}"
-        self._generation = str(world.policy.generation)
+        self._generation = ""
         self._jitter = world.policy.fleet.timing.jitter
         self._sequence = 0
         self._stopped = False
-        now = world.mono
-        self._series = [
-            Series(now + world.random.uniform(0, item.interval_s), number, item, item.definition_hash)
-            for number, item in enumerate(definitions)
+        self._series: list[Series] = []
+        self._sent: list[Sent] = []
+        self._pull_at = world.mono
+        self._pull()
+
+    def _pull(self) -> None:
+        """What is to be probed, from the controller that acts or else from any; without an answer nothing changes. Series that
+        did not change go on undisturbed.
+        """
+        world, now = self._world, self._world.mono
+        self._pull_at = now + PULL_EVERY_S
+        listed = None if world.is_cut_off(self._state) else world.lists_probes
+        if listed is None or listed.policy.generation == self._generation:
+            return
+        self._generation = str(listed.policy.generation)
+        wanted = {item.key: item for item in listed.definitions}
+        self._series = [item for item in self._series if wanted.get(item.definition.key) == item.definition]
+        kept = {item.definition.key for item in self._series}
+        numbers = count(max((item.number for item in self._series), default=-1) + 1)
+        self._series += [
+            Series(now + world.random.uniform(0, item.interval_s), next(numbers), item, item.definition_hash)
+            for key, item in wanted.items()
+            if key not in kept
         ]
         heapq.heapify(self._series)
-        self._sent: list[Sent] = []
 
     def stop(self) -> None:
         """Nothing is probed any more; what is under way is lost."""
@@ -88,9 +108,13 @@ class Probing:
 
     def step(self, now: float) -> None:
         """Begin the probes that are due, and deliver together what has arrived."""
-        if self._stopped or self._state.faults.has("asleep"):
+        faults = self._state.faults
+        if self._stopped or (faults and (faults.has("asleep") or faults.has("dead"))):
             return
-        while self._series and self._series[0].at <= now:
+        if now >= self._pull_at:
+            self._pull()
+        stuck = bool(faults) and faults.has("stuck")
+        while not stuck and self._series and self._series[0].at <= now:
             due = self._series[0]
             latency_s = self._probe(due.definition, due.digest, now)
             pace = due.definition.interval_s * self._world.random.uniform(1 - self._jitter, 1 + self._jitter)
@@ -141,6 +165,8 @@ class Probing:
                 observations=told,
             )
             life.controller.receive(report)
+            if life.controller.policy.generation != self._generation:
+                self._pull_at = now  # the answer to a report says so
             if life.controller.journal_head > head:
                 world.heads[state.name] = (life.controller.journal_head, life.controller.journal_mark)
             for item, observation in zip(arrived, told, strict=True):

@@ -353,8 +353,17 @@ class World:
         if state.probing is not None:
             state.probing.stop()
         state.boot += 1
-        definitions = next((life.controller.definitions for life in self.lives if life.controller), ())
-        state.probing = Probing(self, state, definitions)
+        state.probing = Probing(self, state)
+
+    @property
+    def lists_probes(self) -> Controller | None:
+        """The controller that tells vantages what to probe: the one that acts, or any that answers."""
+        reached = [
+            life.controller
+            for life in self.lives
+            if life.controller is not None and life.alive and not life.cut_off and life.clock.running.is_set()
+        ]
+        return next((one for one in reached if one.acting), next(iter(reached), None))
 
     def is_cut_off(self, state: VantageState) -> bool:
         """Whether nothing that a vantage says arrives."""

@@ -97,7 +97,10 @@ def region_half_back(world: World) -> Undo:
 @fault("region-slow", "domain", longest_s=90)
 def region_slow(world: World) -> Undo:
     """Everything in it is late: what clients ask, its API servers' health, and what they answer to us."""
-    names = members(world, world.random.choice(REGIONS))
+    return all_late(world, members(world, world.random.choice(REGIONS)))
+
+
+def all_late(world: World, names: Sequence[ClusterName]) -> Undo:
     undos = [world.clusters[name].api.put("slow", world.random.uniform(0.5, 4.0)) for name in names]
     return all_of(slow(world, names, Signal.DATA_PLANE, Signal.CONTROL_PLANE), *undos)
 
@@ -119,8 +122,21 @@ def datacenter_silent(world: World) -> Undo:
 
 @fault("datacenter-half-back", "domain", longest_s=120)
 def datacenter_half_back(world: World) -> Undo:
-    """It answers again, with one node of three: what ran on the others waits for them."""
-    names = datacenter(world)
+    return half_back(world, datacenter(world))
+
+
+@fault("datacenter-back-too-early", "domain", longest_s=14)
+def datacenter_back_too_early(world: World) -> Undo:
+    return kill(world, datacenter(world), Outcome.REFUSED)
+
+
+@fault("datacenter-slow", "domain", longest_s=90)
+def datacenter_slow(world: World) -> Undo:
+    return all_late(world, datacenter(world))
+
+
+def half_back(world: World, names: Sequence[ClusterName]) -> Undo:
+    """They answer again, with one node of three: what ran on the others waits for them."""
     dead = kill(world, names, Outcome.REFUSED)
     machines = [lose_nodes(world.clusters[name], 2, noticed_s=NEVER_NOTICED_S) for name in names]
     asyncio.get_running_loop().call_later(world.random.uniform(10.0, 40.0), dead)
@@ -135,6 +151,16 @@ def cluster_killed(world: World) -> Undo:
 @fault("cluster-silent", "domain", longest_s=120)
 def cluster_silent(world: World) -> Undo:
     return kill(world, [one(world)], Outcome.TIMEOUT)
+
+
+@fault("cluster-back-too-early", "domain", longest_s=14)
+def cluster_back_too_early(world: World) -> Undo:
+    return kill(world, [one(world)], Outcome.REFUSED)
+
+
+@fault("cluster-half-back", "domain", longest_s=120)
+def cluster_half_back(world: World) -> Undo:
+    return half_back(world, [one(world)])
 
 
 @fault("provider-gone", "correlated", longest_s=90)

@@ -11,23 +11,29 @@ from failover.lab.simulation.lives import Life
 from failover.lab.simulation.world import World
 from failover.model.journal import IntentRecorded
 
-from .registry import fault
+from .registry import NothingToBefall, fault
+
+LIVES_MAX = 3
+"""So many controllers stand over one store at most."""
 
 
 @fault("controller-killed", "controller")
 async def controller_killed(world: World) -> None:
+    await kill_one(world)
+    world.boot()
+
+
+async def kill_one(world: World) -> None:
     life = world.acting
-    if life is not None:
-        await world.kill(life)
-        world.boot()
+    if life is None:
+        raise NothingToBefall
+    await world.kill(life)
 
 
 @fault("controller-killed-and-away", "controller", longest_s=40)
 async def controller_killed_and_away(world: World) -> Undo:
     """Nobody restarts it for a while."""
-    life = world.acting
-    if life is not None:
-        await world.kill(life)
+    await kill_one(world)
 
     def undo() -> None:
         if not any(item.alive for item in world.lives):
@@ -95,17 +101,23 @@ def thaw(world: World, life: Life) -> None:
     world.note(trace.Lived(at=world.mono, holder=life.holder, what="thawed"))
 
 
+def freeze_one(world: World) -> Undo:
+    undo = freeze(world)
+    if undo is None:
+        raise NothingToBefall
+    return undo
+
+
 @fault("controller-frozen", "controller", longest_s=40)
-def controller_frozen(world: World) -> Undo | None:
-    return freeze(world)
+def controller_frozen(world: World) -> Undo:
+    return freeze_one(world)
 
 
 @fault("controller-frozen-and-succeeded", "controller", longest_s=90)
-def controller_frozen_and_succeeded(world: World) -> Undo | None:
+def controller_frozen_and_succeeded(world: World) -> Undo:
     """Longer than its lease, while another stands by: the old one wakes up in a world that went on."""
-    undo = freeze(world)
-    if undo is not None:
-        world.boot()
+    undo = freeze_one(world)
+    world.boot()
     return undo
 
 
@@ -130,15 +142,14 @@ def controller_frozen_before_it_sends(world: World) -> Undo:
 @fault("controller-frozen-for-minutes", "controller")
 def controller_frozen_for_minutes(world: World) -> None:
     """For ten minutes, whatever it was about to do; nobody takes over."""
-    undo = freeze(world)
-    if undo is not None:
-        asyncio.get_running_loop().call_later(600.0, undo)
+    asyncio.get_running_loop().call_later(600.0, freeze_one(world))
 
 
 @fault("two-controllers", "controller")
 def two_controllers(world: World) -> None:
-    if sum(life.alive for life in world.lives) < 3:
-        world.boot()
+    if sum(life.alive for life in world.lives) >= LIVES_MAX:
+        raise NothingToBefall
+    world.boot()
 
 
 @fault("one-controller-cut-off", "controller", longest_s=90)

@@ -7,6 +7,7 @@ from failover.lab.simulation.world import World
 
 from .clusters import REGIONS, members
 from .registry import all_of, ender, fault
+from .vantages import one as elsewhere
 
 
 def dark(world: World, vantages: list[str], region: str) -> Undo:
@@ -65,23 +66,23 @@ async def flap(world: World, names: list[str], region: str) -> None:
 @fault("path-one-way", "path", longest_s=90)
 def path_one_way(world: World) -> Undo:
     """The vantage sees everything, and nothing of what it says arrives."""
-    return world.vantages[some(world, 1)[0]].faults.put("mute")  # type: ignore[index]
+    return elsewhere(world).faults.put("mute")
 
 
 @fault("reports-late", "path", longest_s=90)
 def reports_late(world: World) -> Undo:
-    state = world.vantages[some(world, 1)[0]]  # type: ignore[index]
+    state = elsewhere(world)
     return state.faults.put("late", world.random.uniform(0.5, 6.0))
 
 
 @fault("reports-doubled", "path", longest_s=90)
 def reports_doubled(world: World) -> Undo:
-    return world.vantages[some(world, 1)[0]].faults.put("double")  # type: ignore[index]
+    return elsewhere(world).faults.put("double")
 
 
 @fault("reports-reordered", "path", longest_s=90)
 def reports_reordered(world: World) -> Undo:
-    state = world.vantages[some(world, 1)[0]]  # type: ignore[index]
+    state = elsewhere(world)
     return state.faults.put("reorder", 5.0)
 
 

@@ -1,12 +1,13 @@
 """People: what they say, at any moment."""
 
 import asyncio
+from collections.abc import Callable
 
 from failover.lab.simulation import trace
 from failover.lab.simulation.homecoming import bring_home
 from failover.lab.simulation.layers import Undo
 from failover.lab.simulation.world import World
-from failover.model.journal import RunOpened
+from failover.model.journal import RunOpened, RunState
 
 from .clusters import REGIONS
 from .registry import ender, fault
@@ -44,15 +45,22 @@ async def abort(world: World) -> Undo | None:
 
 
 def abort_the_next(world: World, after_s: float) -> Undo:
+    return answer_the_next(world, "abort", after_s, lambda opened: True)
+
+
+def answer_the_next(world: World, verb: str, after_s: float, meant: Callable[[RunOpened], bool]) -> Undo:
+    """What somebody says to the next run of those that are meant, so long after it was opened."""
     met: list[str] = []
 
-    def strike(run: str) -> None:
-        later(world, "abort", run=run, reason="a test")
+    def answer(run: str) -> None:
+        later(world, verb, run=run, reason="a test")
 
     def watch(event: trace.Event) -> None:
-        if not met and isinstance(event, trace.Journaled) and isinstance(event.entry.entry, RunOpened):
+        if met or not isinstance(event, trace.Journaled) or not isinstance(event.entry.entry, RunOpened):
+            return
+        if meant(event.entry.entry):
             met.append(event.entry.run)
-            asyncio.get_running_loop().call_later(after_s, strike, met[0])
+            asyncio.get_running_loop().call_later(after_s, answer, met[0])
 
     world.watchers.append(watch)
     return lambda: world.watchers.remove(watch)
@@ -129,9 +137,13 @@ async def plan_then_start(world: World) -> None:
         await world.command("start", **asked, reason="as shown", hash=shown["hash"])
 
 
-@fault("approve", "people")
-async def approve(world: World) -> None:
+@fault("approve", "people", longest_s=120)
+async def approve(world: World) -> Undo | None:
+    """Somebody says yes to what waits for it; where nothing does, to the next run that will."""
     life = world.acting
-    if life is not None and life.controller is not None:
-        for run in life.controller.context.open_runs():
-            await world.command("approve", run=run.id)
+    after_s = world.random.uniform(0.5, 20.0)
+    runs = life.controller.context.open_runs() if life is not None and life.controller is not None else ()
+    waiting = [run for run in runs if run.state is RunState.AWAITING_APPROVAL]
+    for run in waiting:
+        await world.command("approve", run=run.id)
+    return None if waiting else answer_the_next(world, "approve", after_s, lambda opened: not opened.approved)

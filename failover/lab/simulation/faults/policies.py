@@ -15,7 +15,7 @@ from failover.model.errors import PolicyError, StoreError
 from failover.model.ids import ClusterName
 from failover.model.policy import Application, Policy
 
-from .registry import fault
+from .registry import NothingToBefall, fault
 
 BLANK_POLICY = """\
 apiVersion: failover/v1alpha1
@@ -49,11 +49,11 @@ async def policy_file_broken(world: World) -> Undo:
 
 
 @fault("cluster-leaves-the-policy", "people", longest_s=60)
-async def cluster_leaves_the_policy(world: World) -> Undo | None:
+async def cluster_leaves_the_policy(world: World) -> Undo:
     """A valid file in which a cluster is missing: that it is not named does not mean that it has failed."""
     named = sorted(entry.name for entry in world.policy.fleet.clusters)
     if len(named) <= FEWEST:
-        return None
+        raise NothingToBefall
     return await leave_out(world, [world.random.choice(named)])
 
 

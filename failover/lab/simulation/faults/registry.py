@@ -10,6 +10,10 @@ from failover.lab.simulation.world import World
 Begin = Callable[[World], "Undo | Awaitable[Undo | None] | None"]
 
 
+class NothingToBefall(Exception):
+    """Raised by a fault that would change nothing now: it does not count as met."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
     """`longest_s`: how long it may last; `lasting`: it may be left on when all others end (a region that stays dead)."""

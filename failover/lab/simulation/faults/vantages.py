@@ -4,7 +4,7 @@ from failover.lab.simulation.layers import Undo
 from failover.lab.simulation.vantages import VantageState
 from failover.lab.simulation.world import World
 
-from .registry import all_of, fault
+from .registry import NothingToBefall, all_of, fault
 
 
 def one(world: World) -> VantageState:
@@ -14,26 +14,31 @@ def one(world: World) -> VantageState:
 
 @fault("vantage-dead", "vantage", longest_s=120)
 def vantage_dead(world: World) -> Undo:
-    return one(world).faults.put("dead")
+    """Its process is gone; another one starts in its place, which remembers nothing."""
+    return bury(world, one(world))
+
+
+def bury(world: World, state: VantageState) -> Undo:
+    undo_dead = state.faults.put("dead")
+
+    def undo() -> None:
+        undo_dead()
+        if not state.faults.has("dead"):
+            world.start_vantage(state.name)
+
+    return undo
 
 
 @fault("two-vantages-dead", "vantage", longest_s=90)
 def two_vantages_dead(world: World) -> Undo:
     names = world.random.sample([name for name in world.vantages if name != "control"], 2)
-    return all_of(*(world.vantages[name].faults.put("dead") for name in names))
+    return all_of(*(bury(world, world.vantages[name]) for name in names))
 
 
 @fault("vantage-stuck", "vantage", longest_s=90)
 def vantage_stuck(world: World) -> Undo:
-    """It lives and probes nothing."""
-    state = one(world)
-    if state.probing is not None:
-        state.probing.stop()
-
-    def undo() -> None:
-        world.start_vantage(state.name)
-
-    return undo
+    """It lives and probes nothing; later it goes on where it was."""
+    return one(world).faults.put("stuck")
 
 
 @fault("vantage-blind", "vantage", longest_s=90)
@@ -74,6 +79,8 @@ def vantage_clock_skewed(world: World) -> Undo:
 def vantage_suspended(world: World) -> Undo:
     """The machine it runs on is suspended, and goes on where it was."""
     state = one(world)
+    if state.faults.has("asleep"):
+        raise NothingToBefall
     began = world.mono
     undo_mute = state.faults.put("asleep")
 
