@@ -280,11 +280,14 @@ class ShedsForTheEarlier(Oracle):
 
     BEFALL_ANY = ("api-429", "api-answers-lost", "api-conflict-storm")
     """Faults of one cluster that end by themselves, when so many requests have met them: it may not have been looked into since."""
+    JUMPS = ("clock-forward", "clock-back")
+    """What was seen before is too old then, or of no time at all: each cluster must be seen to serve as often as `rise` says."""
 
     def __init__(self, world: World, runs: Runs) -> None:
         super().__init__(world, runs)
         self.troubled: set[str] = set()
         """Clusters that something was wrong with, or that somebody set aside: whether they are a target is another question."""
+        self.jumped_at = float("-inf")
         self.whole = max(place.nodes for place in world.clusters.values())
         """Nodes of each; where some are lost replicas wait, and giving those up makes no room."""
 
@@ -293,6 +296,8 @@ class ShedsForTheEarlier(Oracle):
             self.troubled.add(event.cluster)
         elif isinstance(event, trace.Broke):
             self._look()
+            if event.fault in self.JUMPS:
+                self.jumped_at = event.at
             if event.fault in self.BEFALL_ANY:
                 self.troubled |= set(map(str, self.world.clusters))
         elif isinstance(event, trace.Said) and event.verb == "cordon":
@@ -327,6 +332,9 @@ class ShedsForTheEarlier(Oracle):
         if shop.on_shortage is not OnShortage.SHED or run.plan.run_kind not in UNPLANNED:
             return
         if part is None or part.left_out is not None or self._victim_is_busy(run):
+            return
+        timing = self.world.policy.fleet.timing
+        if at - self.jumped_at < 1.5 * timing.rise * timing.interval_s:
             return
         given = {
             (shed.cluster, shed.workload): shed.after for item in run.plan.applications for shed in item.sheds
