@@ -90,6 +90,25 @@ def test_survivors_lose_nodes_while_a_move_is_on_its_way() -> None:
     assert struck
 
 
+@pytest.mark.parametrize("looks", [True, False])
+def test_pods_that_never_get_ready_do_when_it_is_over_whether_or_not_anybody_looked(looks: bool) -> None:
+    async def story(world: World) -> None:
+        places = world.clusters.values()
+        for place in places:
+            place.set_replicas(WEB, 6, "kubectl")
+        await world.clock.sleep(5.0)  # long due, and nobody has looked
+        undo = begin(world, "pods-never-ready")
+        (struck,) = (place for place in places if place.faults.never_ready)
+        struck.set_replicas(WEB, 8, "kubectl")
+        for _ in range(10):
+            await world.clock.sleep(3.0)
+            assert not looks or struck.settle(WEB).ready == 6
+        undo()
+        assert struck.settle(WEB).ready == 8
+
+    in_a_world(story)
+
+
 # -- data planes and control planes -------------------------------------------------------------------------------------------
 
 

@@ -99,13 +99,16 @@ class ClusterWorld:
         return workload
 
     def settle(self, ref: WorkloadRef) -> TwinWorkload:
-        """The workload with everything ripened that is due by now."""
+        """The workload with everything ripened that is due by now. What is due while nothing gets ready waits for the fault's end:
+        a look changes nothing of what comes.
+        """
         workload = self.workloads[ref]
+        if self.faults.never_ready:
+            return workload
         now = self.clock.now().mono
         for item in [item for item in workload.ripening if item[0] <= now]:
             workload.ripening.remove(item)
-            if not self.faults.never_ready:
-                workload.ready = min(workload.wanted, workload.ready + item[1])
+            workload.ready = min(workload.wanted, workload.ready + item[1])
         return workload
 
     def state(self, ref: WorkloadRef) -> WorkloadState:
