@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from failover.lab.simulation.faults import FAULTS
-from failover.lab.simulation.fleet import API, SHAPES, WEB
+from failover.lab.simulation.fleet import API, SHAPES, WEB, ZONE
 from failover.lab.simulation.layers import Undo
 from failover.lab.simulation.play import Planned, play
 from failover.lab.simulation.twins import SimClusterPort, SimZonePort
@@ -105,6 +105,54 @@ def test_pods_that_never_get_ready_do_when_it_is_over_whether_or_not_anybody_loo
             assert not looks or struck.settle(WEB).ready == 6
         undo()
         assert struck.settle(WEB).ready == 8
+
+    in_a_world(story)
+
+
+# -- faults over faults -----------------------------------------------------------------------------------------------------
+
+
+def settings(world: World) -> str:
+    """All that faults turn for a while."""
+    clusters = [(place.ready_s, place.faults) for place in world.clusters.values()]
+    servers = [(server.lag_s, server.stopped, server.faults) for server in world.zones[ZONE].servers]
+    return repr((clusters, servers, world.disk.trouble, world.disk.tearing))
+
+
+ALIKE = (
+    "pods-never-ready",
+    "pods-slow",
+    "names-refuse-updates",
+    "names-silent",
+    "names-servfail",
+    "names-slow",
+)
+ALIKE += (
+    "names-throttle",
+    "key-clock-skewed",
+    "key-refused",
+    "secondary-lags",
+    "secondary-dead",
+    "primary-dead",
+)
+ALIKE += ("disk-full", "disk-io-error")
+
+
+def test_a_fault_over_another_of_its_kind_lasts_until_both_are_over_and_no_longer() -> None:
+    async def story(world: World) -> None:
+        for kind in ALIKE:
+            bare = settings(world)
+            for ends_first in (0, 1):
+                undos = [begin(world, kind), begin(world, kind)]
+                undos.pop(ends_first)()
+                assert settings(world) != bare, f"{kind} ends with one of two"
+                undos.pop()()
+                assert settings(world) == bare, f"{kind} outlasts both"
+        full, broken = begin(world, "disk-full"), begin(world, "disk-io-error")
+        full()
+        assert world.disk.trouble == "disk I/O error"
+        broken()
+        assert not world.disk.trouble
 
     in_a_world(story)
 

@@ -40,3 +40,25 @@ class Layers:
     def top(self, key: Any, default: Any) -> Any:
         layers = self._layers.get(key)
         return layers[-1][1] if layers else default
+
+
+class Knobs:
+    """Attributes that faults lie over: whoever comes last says what one is, and whoever ends first takes away his own word only."""
+
+    def __init__(self) -> None:
+        self._layers = Layers()
+        self._bare: dict[tuple[int, str], Any] = {}
+
+    def turn(self, owner: object, name: str, value: Any) -> Undo:
+        """Set an attribute until undone. When nothing lies on it any more it is what it was before the first."""
+        key = (id(owner), name)
+        if not self._layers.has(key):
+            self._bare[key] = getattr(owner, name)
+        undo_layer = self._layers.put(key, value)
+        setattr(owner, name, value)
+
+        def undo() -> None:
+            undo_layer()
+            setattr(owner, name, self._layers.top(key, self._bare[key]))
+
+        return undo

@@ -70,7 +70,6 @@ class SimZone(ZoneWorld):
         self._sim = world
         self.in_flight: dict[int, tuple[Permit, Life]] = {}
         self._hand = ""
-        self.blind_writes = False
 
     def apply(self, change: ZoneChange) -> str:
         permit, life = self.in_flight.get(id(change), (None, None))

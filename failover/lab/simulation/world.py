@@ -34,7 +34,7 @@ from .fleet import (
     Shape,
     build_policy,
 )
-from .layers import Layers
+from .layers import Knobs, Layers
 from .lives import Life, LifeLog
 from .places import SimCluster, SimZone
 from .twins import LifeClock, SimClusterPort, SimProber, SimStorePort, SimZonePort
@@ -66,6 +66,7 @@ class World:
         self.backups: list[StoreDisk] = []
         self.paths = Layers()
         self.dead = Layers()
+        self.knobs = Knobs()
         self.watchers: list[Callable[[trace.Event], None]] = []
         self.hearers: list[Callable[[trace.Heard], None]] = []
         self.lines: list[str] = []

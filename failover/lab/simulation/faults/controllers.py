@@ -174,33 +174,23 @@ def clock_back(world: World) -> None:
 
 @fault("disk-full", "disk", longest_s=45)
 def disk_full(world: World) -> Undo:
-    world.disk.trouble = "database or disk is full"
-
-    def undo() -> None:
-        world.disk.trouble = ""
-
-    return undo
+    return world.knobs.turn(world.disk, "trouble", "database or disk is full")
 
 
 @fault("disk-io-error", "disk", longest_s=8)
 def disk_io_error(world: World) -> Undo:
-    world.disk.trouble = "disk I/O error"
-
-    def undo() -> None:
-        world.disk.trouble = ""
-
-    return undo
+    return world.knobs.turn(world.disk, "trouble", "disk I/O error")
 
 
 @fault("disk-fsync-error", "disk", longest_s=20)
 async def disk_fsync_error(world: World) -> Undo:
     """The journal's writes fail after they were made; the process dies of something else before it can write again."""
-    world.disk.tearing = True
+    whole_again = world.knobs.turn(world.disk, "tearing", True)
     life = world.acting
 
     async def undo() -> None:
-        world.disk.tearing = False
-        if world.disk.torn and life is not None and life.alive:
+        whole_again()
+        if world.disk.torn and not world.disk.tearing and life is not None and life.alive:
             await world.kill(life)
             world.boot()
 

@@ -11,10 +11,8 @@ from failover.model.records import RecordSet, RecordType
 from .registry import fault
 
 
-def primary(world: World, name: str, value: Any, neutral: Any = False) -> Undo:
-    faults = world.zones[ZONE].primary.faults
-    setattr(faults, name, value)
-    return lambda: setattr(faults, name, neutral)
+def primary(world: World, name: str, value: Any) -> Undo:
+    return world.knobs.turn(world.zones[ZONE].primary.faults, name, value)
 
 
 def secondary(world: World) -> Any:
@@ -48,17 +46,17 @@ def names_servfail(world: World) -> Undo:
 
 @fault("names-slow", "dns")
 def names_slow(world: World) -> Undo:
-    return primary(world, "delay_s", world.random.uniform(0.2, 2.0), 0.0)
+    return primary(world, "delay_s", world.random.uniform(0.2, 2.0))
 
 
 @fault("names-throttle", "dns")
 def names_throttle(world: World) -> Undo:
-    return primary(world, "updates_per_s", 1, 0)
+    return primary(world, "updates_per_s", 1)
 
 
 @fault("key-clock-skewed", "dns", longest_s=45)
 def key_clock_skewed(world: World) -> Undo:
-    return primary(world, "clock_offset_s", 3600.0, 0.0)
+    return primary(world, "clock_offset_s", 3600.0)
 
 
 @fault("key-refused", "dns", longest_s=45)
@@ -69,23 +67,17 @@ def key_refused(world: World) -> Undo:
 
 @fault("secondary-lags", "dns", longest_s=60)
 def secondary_lags(world: World) -> Undo:
-    server = secondary(world)
-    server.lag_s = world.random.uniform(1, 20)
-    return lambda: setattr(server, "lag_s", 0.0)
+    return world.knobs.turn(secondary(world), "lag_s", world.random.uniform(1, 20))
 
 
 @fault("secondary-dead", "dns", longest_s=120)
 def secondary_dead(world: World) -> Undo:
-    server = secondary(world)
-    server.stopped = True
-    return lambda: setattr(server, "stopped", False)
+    return world.knobs.turn(secondary(world), "stopped", True)
 
 
 @fault("primary-dead", "dns", longest_s=45)
 def primary_dead(world: World) -> Undo:
-    server = world.zones[ZONE].primary
-    server.stopped = True
-    return lambda: setattr(server, "stopped", False)
+    return world.knobs.turn(world.zones[ZONE].primary, "stopped", True)
 
 
 def by_hand(world: World, values: Callable[[tuple[str, ...]], tuple[str, ...]]) -> None:

@@ -40,12 +40,8 @@ def dns_provider_gone(world: World) -> Undo:
 
 
 def _all_silent(world: World) -> Undo:
-    return all_of(*(_silenced(server.faults) for server in world.zones[ZONE].servers))
-
-
-def _silenced(faults: object) -> Undo:
-    setattr(faults, "silent", True)  # noqa: B010 - told by name, as the other faults of a name server are
-    return lambda: setattr(faults, "silent", False)
+    servers = world.zones[ZONE].servers
+    return all_of(*(world.knobs.turn(server.faults, "silent", True) for server in servers))
 
 
 @scripted("dns-provider-gone-at-next-change", "dns")

@@ -22,23 +22,12 @@ def pods_never_ready(world: World) -> Undo:
     cluster = world.clusters[one(world)]
     for ref in cluster.workloads:
         cluster.settle(ref)  # what was due before is ready, whether or not anybody had looked
-    cluster.faults.never_ready = True
-
-    def undo() -> None:
-        cluster.faults.never_ready = False
-
-    return undo
+    return world.knobs.turn(cluster.faults, "never_ready", True)
 
 
 @fault("pods-slow", "workloads")
 def pods_slow(world: World) -> Undo:
-    cluster = world.clusters[one(world)]
-    before, cluster.ready_s = cluster.ready_s, world.random.uniform(5, 20)
-
-    def undo() -> None:
-        cluster.ready_s = before
-
-    return undo
+    return world.knobs.turn(world.clusters[one(world)], "ready_s", world.random.uniform(5, 20))
 
 
 @fault("less-capacity-than-told", "workloads", longest_s=120)
