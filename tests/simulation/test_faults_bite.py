@@ -1,5 +1,6 @@
 """Each fault does to the world what its name says; one that changes nothing proves nothing."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
 
@@ -8,6 +9,7 @@ import pytest
 from failover.lab.simulation.faults import FAULTS
 from failover.lab.simulation.fleet import API, SHAPES, WEB, ZONE
 from failover.lab.simulation.layers import Undo
+from failover.lab.simulation.lives import Life
 from failover.lab.simulation.play import Planned, play
 from failover.lab.simulation.twins import SimClusterPort, SimZonePort
 from failover.lab.simulation.world import World
@@ -289,6 +291,43 @@ def test_of_two_controllers_one_is_cut_off() -> None:
         assert world.blind_vantages(place.name) == {"control"}
         undo()
         assert (await SimClusterPort(world, place, cut).inventory([WEB])).nodes
+        await world.stop()
+
+    in_a_world(story)
+
+
+async def reached(world: World, life: Life) -> list[str]:
+    """What a life reaches: clusters, the primary name server, servers that answer its read-back."""
+    zone = next(iter(world.zones.values()))
+    asked = [SimClusterPort(world, place, life).inventory([WEB]) for place in world.clusters.values()]
+    port = SimZonePort(world, zone, life)
+    found = await asyncio.gather(*asked, port.read([], []), return_exceptions=True)
+    assert all(isinstance(item, Unavailable) for item in found if isinstance(item, BaseException))
+    names = [*world.clusters, "the primary"]
+    answers = [answer.server for answer in await port.verify([]) if answer.answered]
+    return [
+        str(name) for name, item in zip(names, found, strict=True) if not isinstance(item, BaseException)
+    ] + answers
+
+
+def test_without_their_network_controllers_reach_nothing_and_nobody_else_is_hurt() -> None:
+    async def story(world: World) -> None:
+        lives = [world.boot()]
+        world.start_vantages()
+        undo = begin(world, "own-network-gone")
+        lives.append(world.boot())
+        beats = [len(times) for times in world.beaten.values()]
+        await world.clock.sleep(20.0)
+        for life in lives:
+            assert await reached(world, life) == []
+        assert [len(times) for times in world.beaten.values()] == beats
+        assert all(world.serves(name) for name in world.clusters)
+        assert not any(server.faults.silent for server in world.zones[ZONE].servers)
+        assert not any(place.api for place in world.clusters.values())
+        assert {"control"} == set.union(*(world.blind_vantages(name) for name in world.clusters))
+        undo()
+        for life in lives:
+            assert len(await reached(world, life)) == len(world.clusters) + 1 + 2
         await world.stop()
 
     in_a_world(story)

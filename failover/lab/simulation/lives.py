@@ -22,13 +22,20 @@ class Life:
 
     holder: str
     clock: LifeClock
+    paths: Layers
+    """The world's: where controllers run the network may be gone for all of them."""
     controller: Controller | None = None
     task: asyncio.Task[None] | None = None
     born: float = 0.0
     leases: dict[Epoch, float] = field(default_factory=dict)
     """Until when it held each epoch's lease, by the store's word."""
-    cut_off: Layers = field(default_factory=Layers)
-    """While something lies on it, this process reaches neither clusters nor names, and no cluster reaches it."""
+    unplugged: Layers = field(default_factory=Layers)
+    """While something lies on it, this one process is cut off."""
+
+    @property
+    def cut_off(self) -> bool:
+        """Whether this process reaches neither clusters nor names, and no cluster reaches it."""
+        return bool(self.unplugged) or self.paths.has("own-network")
 
     async def gate(self) -> None:
         """Nothing happens in a frozen process."""

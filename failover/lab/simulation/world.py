@@ -380,7 +380,7 @@ class World:
         """Heartbeats leave every cluster that lives and pushes them, whatever probes from outside meet (H)."""
         self._beats += 1
         for entry in self.policy.fleet.clusters:
-            if not entry.heartbeat_sha256 or self.is_dead(entry.name) or self.paths.has("own-network"):
+            if not entry.heartbeat_sha256 or self.is_dead(entry.name):
                 continue
             for life in self.lives:
                 if life.controller is not None and life.hears and not life.cut_off:
@@ -394,7 +394,9 @@ class World:
     def boot(self) -> Life:
         """A new controller process over the same disk and world."""
         number = len(self.lives) + 1
-        life = Life(holder=f"controller-{number}", clock=LifeClock(self.clock), born=self.mono)
+        life = Life(
+            holder=f"controller-{number}", clock=LifeClock(self.clock), paths=self.paths, born=self.mono
+        )
         own = next(entry.name for entry in self.policy.fleet.vantages if entry.controller)
         prober = SimProber(self, own, life)
         ports = Ports(

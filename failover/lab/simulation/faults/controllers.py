@@ -159,7 +159,7 @@ def one_controller_cut_off(world: World) -> Undo:
         world.boot()
     life = world.random.choice([life for life in world.lives if life.alive])
     world.say(f"cut off: {life.holder}")
-    return life.cut_off.put("network")
+    return life.unplugged.put("network")
 
 
 @fault("clock-forward", "clock")
