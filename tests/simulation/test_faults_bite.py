@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
+from failover.kube import transport
+from failover.lab.simulation import twins
 from failover.lab.simulation.faults import FAULTS
 from failover.lab.simulation.fleet import API, SHAPES, WEB, ZONE
 from failover.lab.simulation.layers import Undo
@@ -15,8 +17,12 @@ from failover.lab.simulation.twins import SimClusterPort, SimZonePort
 from failover.lab.simulation.world import World
 from failover.lab.twins.cluster import TwinCluster
 from failover.lab.virtual import run_virtual
-from failover.model.errors import Unavailable
+from failover.model.errors import LocalFault, OutcomeUnknown, Unavailable
+from failover.model.ids import Epoch, IntentId
+from failover.model.journal import RaiseFence, ScaleChange
 from failover.model.observation import Outcome, Signal
+from failover.model.permit import Permit
+from failover.model.plan import ScaleField
 
 
 def in_a_world(story: Callable[[World], Awaitable[None]], shape: str = "whole", seed: int = 1) -> None:
@@ -225,6 +231,77 @@ def test_only_lists_break_off() -> None:
         await world.stop()
 
     in_a_world(story)
+
+
+UNANSWERED = {
+    "control-plane-500": (OutcomeUnknown, {True, False}),
+    "control-plane-garbage": (OutcomeUnknown, {True, False}),
+    "control-plane-silent": (OutcomeUnknown, {True, False}),
+    "control-planes-all-down": (OutcomeUnknown, {True, False}),
+    "region-isolated": (OutcomeUnknown, {False}),
+    "region-silent": (OutcomeUnknown, {False}),
+    "own-network-gone": (OutcomeUnknown, {False}),
+    "region-killed": (Unavailable, {False}),
+    "control-plane-down": (Unavailable, {False}),
+    "control-plane-401": (LocalFault, {False}),
+    "control-plane-403": (LocalFault, {False}),
+}
+"""What a write is told that meets such a fault, as the shipped adapter tells it, and whether it takes effect."""
+
+
+@pytest.mark.parametrize("kind", UNANSWERED)
+def test_a_write_that_is_not_answered_may_have_taken_effect(kind: str) -> None:
+    told, effects = UNANSWERED[kind]
+    scaled, fenced = set(), set()
+
+    async def story(world: World) -> None:
+        life = world.boot()
+        undo = begin(world, kind)
+        dead = [place for name, place in world.clusters.items() if world.is_dead(name)]
+        place = next(
+            iter(dead or [one for one in world.clusters.values() if one.api] or world.clusters.values())
+        )
+        port = SimClusterPort(world, place, life)
+        for number in range(1, 13):
+            permit = Permit(
+                intent=IntentId(f"r/s/{number}"),
+                epoch=Epoch(number),
+                target=place.name,
+                rules=(),
+                expires_mono=1e9,
+            )
+            before = place.state(WEB)
+            change = ScaleChange(
+                cluster=place.name,
+                cluster_uid=place.uid,
+                workload=WEB,
+                field=ScaleField.REPLICAS,
+                before=before.wanted,
+                after=5 + number % 2,
+                resource_version=before.resource_version,
+            )
+            with pytest.raises(told) as raised:
+                await port.scale(permit, change)
+            assert raised.type is told
+            scaled.add(place.state(WEB).resource_version != before.resource_version)
+            fence = place.fence
+            with pytest.raises(told):
+                await port.raise_fence(
+                    permit, RaiseFence(cluster=place.name, cluster_uid=place.uid, epoch=Epoch(number))
+                )
+            fenced.add(place.fence != fence)
+        undo()
+        await world.stop()
+
+    in_a_world(story)
+    assert (scaled, fenced) == (effects, effects)
+
+
+def test_a_write_is_given_up_as_late_as_the_shipped_adapter_gives_it_up() -> None:
+    assert (twins.CONNECT_TIMEOUT_S, twins.WRITE_TIMEOUT_S) == (
+        transport.CONNECT_TIMEOUT_S,
+        transport.WRITE_TIMEOUT_S,
+    )
 
 
 # -- domains, and controllers that are cut off --------------------------------------------------------------------------------

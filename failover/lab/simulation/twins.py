@@ -1,13 +1,14 @@
 """The ports of one simulated controller's life: the shared twins, with a gate (a frozen process does nothing) and a record."""
 
 import asyncio
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+import contextlib
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from failover.lab.twins.cluster import TwinCluster, TwinWorkload
 from failover.lab.twins.store import TwinStore
 from failover.lab.twins.zone import TwinZone
-from failover.model.errors import LocalFault, Unavailable
+from failover.model.errors import LocalFault, OutcomeUnknown, TargetError, Unavailable
 from failover.model.ids import ApplicationName, Epoch
 from failover.model.inventory import ClusterInventory, WorkloadState
 from failover.model.journal import Entry, JournalEntry, RaiseFence, ScaleChange
@@ -25,6 +26,19 @@ if TYPE_CHECKING:
     from .lives import Life
     from .places import SimCluster, SimZone
     from .world import World
+
+
+T = TypeVar("T")
+CONNECT_TIMEOUT_S = 3.0
+WRITE_TIMEOUT_S = 10.0
+"""Both as `kube/transport.py` has them."""
+
+
+class Unanswered(NamedTuple):
+    """Why a write is never answered, and how long after it was sent that is plain."""
+
+    why: str
+    after_s: float
 
 
 class LifeClock:
@@ -85,6 +99,9 @@ class SimClusterPort(TwinCluster):
     async def raise_fence(self, permit: Permit, change: RaiseFence) -> None:
         await self._life.gate()
         await super().raise_fence(permit, change)
+
+    def _take_fence(self, permit: Permit, change: RaiseFence) -> None:
+        super()._take_fence(permit, change)
         self._sim.note(
             trace.Applied(
                 at=self._sim.mono,
@@ -102,14 +119,50 @@ class SimClusterPort(TwinCluster):
     async def _reach(self) -> None:
         faults = self._place.api
         await self._world.clock.sleep(self._latency_s + faults.top("slow", 0.0))
-        if self._sim.is_dead(self._place.name) or faults.has("silent") or self._life.cut_off:
-            await self._world.clock.sleep(3.0)
+        if self._nothing_arrives or self._sim.is_dead(self._place.name) or faults.has("silent"):
+            await self._world.clock.sleep(CONNECT_TIMEOUT_S)
             raise Unavailable("no answer in time", target=self.name)
         if faults.has("local"):
             raise LocalFault(faults.top("local", ""), target=self.name)
-        if faults.has("down"):
-            raise Unavailable(faults.top("down", ""), target=self.name)
+        for layer in ("refuses", "fails"):
+            if faults.has(layer):
+                raise Unavailable(faults.top(layer, ""), target=self.name)
         await super()._reach()
+
+    async def _write(self, permit: Permit, uid: str, take: Callable[[], T]) -> T:
+        """As the shipped adapter tells of it (kube/responses.py): what was sent and not answered is unknown (I19). A look went
+        before every write, so that a connection stands; what arrives may take effect, and whatever is said to it is lost.
+        """
+        unanswered = self._unanswered()
+        if unanswered is None:
+            return await super()._write(permit, uid, take)
+        await self._world.clock.sleep(self._latency_s + self._place.api.top("slow", 0.0))
+        self._about_to_send(permit, uid)
+        if not self._nothing_arrives and self._sim.random.random() < 0.5:
+            with contextlib.suppress(TargetError):
+                take()
+        await self._world.clock.sleep(unanswered.after_s)
+        raise OutcomeUnknown(unanswered.why, target=self.name)
+
+    @property
+    def _nothing_arrives(self) -> bool:
+        """Whether what is sent there is lost on its way, or where it should be heard."""
+        name = self._place.name
+        silent = self._sim.is_dead(name) and self._sim.dead.top(name, None) is not Outcome.REFUSED
+        return silent or self._place.api.has("isolated") or self._life.cut_off
+
+    def _unanswered(self) -> Unanswered | None:
+        """Why a write that is sent now gets no answer that tells what came of it; None: it gets one, or is not even sent."""
+        name, faults = self._place.name, self._place.api
+        if self._nothing_arrives:
+            return Unanswered("no answer in time", WRITE_TIMEOUT_S)
+        if self._sim.is_dead(name):
+            return None  # no connection: it is refused
+        if faults.has("silent"):
+            return Unanswered("no answer in time", WRITE_TIMEOUT_S)
+        if faults.has("local") or faults.has("refuses") or not faults.has("fails"):
+            return None
+        return Unanswered(faults.top("fails", ""), 0.0)
 
     def _apply(self, permit: Permit, change: ScaleChange, workload: TwinWorkload) -> None:
         minimum = change.field is ScaleField.AUTOSCALER_MIN

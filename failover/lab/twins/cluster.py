@@ -4,8 +4,9 @@ Everything happens on the injected clock; states are worked out when they are as
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from failover.model.errors import (
     Conflict,
@@ -31,6 +32,8 @@ from failover.model.plan import ScaleField
 from failover.model.policy import WorkloadRef
 from failover.model.ports import Clock
 from failover.model.resources import CPU, total
+
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -242,11 +245,21 @@ class TwinCluster:
         return tuple(self._world.state(ref) for ref in workloads)
 
     async def scale(self, permit: Permit, change: ScaleChange) -> WorkloadState:
+        return await self._write(permit, change.cluster_uid, lambda: self._take_scale(permit, change))
+
+    async def _write(self, permit: Permit, uid: str, take: Callable[[], T]) -> T:
+        """The way there, the last look before the send (I22), and what the server makes of it."""
         await self._reach()
-        world = self._world
-        self._identify(change.cluster_uid)
-        if not permit.still_good(world.clock.now().mono):
+        self._about_to_send(permit, uid)
+        return take()
+
+    def _about_to_send(self, permit: Permit, uid: str) -> None:
+        self._identify(uid)
+        if not permit.still_good(self._world.clock.now().mono):
             raise Conflict(f"{self.name}: the permit ran out before the request was sent", target=self.name)
+
+    def _take_scale(self, permit: Permit, change: ScaleChange) -> WorkloadState:
+        world = self._world
         self._check_fence(int(permit.epoch))
         if change.workload not in world.workloads:
             raise NotFound(f"{change.workload} does not exist", target=self.name)
@@ -282,10 +295,10 @@ class TwinCluster:
             world.set_replicas(change.workload, change.after, "horizontal-pod-autoscaler")
 
     async def raise_fence(self, permit: Permit, change: RaiseFence) -> None:
-        await self._reach()
-        self._identify(change.cluster_uid)
-        if not permit.still_good(self._world.clock.now().mono):
-            raise Conflict(f"{self.name}: the permit ran out before the request was sent", target=self.name)
+        await self._write(permit, change.cluster_uid, lambda: self._take_fence(permit, change))
+
+    def _take_fence(self, permit: Permit, change: RaiseFence) -> None:
+        del permit
         self._check_fence(int(change.epoch))
         self._world.fence = max(self._world.fence or 0, int(change.epoch))
 

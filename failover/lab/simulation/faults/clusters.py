@@ -76,7 +76,7 @@ def region_isolated(world: World) -> Undo:
     undos = []
     for name in members(world, region):
         undos += [layer(world, (plane, name), Outcome.TIMEOUT) for plane in ("data", "control")]
-        undos.append(world.clusters[name].api.put("silent"))
+        undos.append(world.clusters[name].api.put("isolated"))
     return all_of(*undos)
 
 
@@ -207,7 +207,7 @@ def control(world: World, outcome: Outcome, **api: object) -> Undo:
 
 @fault("control-plane-down", "control plane", longest_s=90)
 def control_plane_down(world: World) -> Undo:
-    return control(world, Outcome.REFUSED, down="connection refused")
+    return control(world, Outcome.REFUSED, refuses="connection refused")
 
 
 @fault("control-plane-silent", "control plane", longest_s=90)
@@ -217,12 +217,12 @@ def control_plane_silent(world: World) -> Undo:
 
 @fault("control-plane-500", "control plane")
 def control_plane_500(world: World) -> Undo:
-    return control(world, Outcome.SERVER_ERROR, down="500 InternalError")
+    return control(world, Outcome.SERVER_ERROR, fails="500 InternalError")
 
 
 @fault("control-plane-garbage", "control plane")
 def control_plane_garbage(world: World) -> Undo:
-    return control(world, Outcome.WRONG_ANSWER, down="the answer is no JSON object")
+    return control(world, Outcome.WRONG_ANSWER, fails="the answer is no JSON object")
 
 
 @fault("control-plane-401", "control plane")
