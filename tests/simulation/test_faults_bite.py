@@ -18,11 +18,12 @@ from failover.lab.simulation.world import World
 from failover.lab.twins.cluster import TwinCluster
 from failover.lab.virtual import run_virtual
 from failover.model.errors import LocalFault, OutcomeUnknown, Unavailable
-from failover.model.ids import Epoch, IntentId
+from failover.model.ids import ApplicationName, Epoch, IntentId
 from failover.model.journal import RaiseFence, ScaleChange
 from failover.model.observation import Outcome, Signal
 from failover.model.permit import Permit
 from failover.model.plan import ScaleField
+from failover.model.records import FenceRecord, RecordChange, RecordSet, RecordType, ZoneChange
 
 
 def in_a_world(story: Callable[[World], Awaitable[None]], shape: str = "whole", seed: int = 1) -> None:
@@ -405,6 +406,44 @@ def test_without_their_network_controllers_reach_nothing_and_nobody_else_is_hurt
         undo()
         for life in lives:
             assert len(await reached(world, life)) == len(world.clusters) + 1 + 2
+        await world.stop()
+
+    in_a_world(story)
+
+
+def test_a_change_of_names_by_a_controller_that_is_cut_off_is_unknown_and_does_not_arrive() -> None:
+    async def story(world: World) -> None:
+        life, zone = world.boot(), world.zones[ZONE]
+        port = SimZonePort(world, zone, life)
+        name = RecordSet(
+            name="shop.example.test.", record_type=RecordType.A, ttl=5, values=("198.51.100.11",)
+        )
+        fence = FenceRecord(
+            owner="simulated",
+            application=ApplicationName("shop"),
+            plan="p",
+            generation="g",
+            epoch=Epoch(1),
+            holder="h",
+        )
+        before = zone.current
+        change = ZoneChange(
+            zone=zone.zone.name,
+            application=ApplicationName("shop"),
+            changes=(RecordChange(before=before.record_sets[name.key], after=name),),
+            fence_before=None,
+            fence_after=fence,
+        )
+        permit = Permit(
+            intent=IntentId("r/s/1"), epoch=Epoch(1), target=str(zone.zone.name), rules=(), expires_mono=1e9
+        )
+        undo = begin(world, "own-network-gone")
+        with pytest.raises(OutcomeUnknown, match="no answer in time"):
+            await port.change(permit, change)
+        assert zone.current is before
+        undo()
+        await port.change(permit, change)
+        assert zone.current.record_sets[name.key].values == name.values
         await world.stop()
 
     in_a_world(story)
