@@ -15,6 +15,7 @@ from .worlds import (
     LaggingWorld,
     PairWorld,
     Route53World,
+    SimulatedWorld,
     TwinWorld,
     World,
 )
@@ -34,7 +35,7 @@ def ministack(others_tier: None, tmp_path_factory: pytest.TempPathFactory) -> It
 
 @pytest.fixture(
     params=[
-        *("twin", "lab", "bind", "knot", "bind_knot", "powerdns", "powerdns_lmdb"),
+        *("twin", "simulated", "lab", "bind", "knot", "bind_knot", "powerdns", "powerdns_lmdb"),
         *("route53", "ministack", "clouddns"),
     ]
 )
@@ -57,12 +58,12 @@ async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
 
 def simulated(name: str, place: Path) -> TwinWorld | LabWorld | Route53World | CloudDNSWorld:
     """A world of ours: the twin, the lab's name servers, or a provider's stand-in."""
-    if name == "twin":
-        return TwinWorld()
+    if name in ("twin", "simulated"):
+        return TwinWorld() if name == "twin" else SimulatedWorld()
     return {"lab": LabWorld, "route53": Route53World, "clouddns": CloudDNSWorld}[name](place)
 
 
-@pytest.fixture(params=["twin", "lab"])
+@pytest.fixture(params=["twin", "simulated", "lab"])
 async def faulty(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[FaultyWorld]:
     made = simulated(request.param, tmp_path)
     assert isinstance(made, TwinWorld | LabWorld)
@@ -71,7 +72,7 @@ async def faulty(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
     await made.close()
 
 
-@pytest.fixture(params=["twin", "lab", "route53", "clouddns"])
+@pytest.fixture(params=["twin", "simulated", "lab", "route53", "clouddns"])
 async def lagging(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[LaggingWorld]:
     made = simulated(request.param, tmp_path)
     await made.start()

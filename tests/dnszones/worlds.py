@@ -24,6 +24,10 @@ from failover.dnszones import open_zone
 from failover.dnszones.rfc2136 import RFC2136Zone
 from failover.lab.nameserver import Faults, NameServer, empty_zone, new_key
 from failover.lab.providers import CloudDNSFake, Route53Fake
+from failover.lab.simulation.lives import Life
+from failover.lab.simulation.places import SimZone
+from failover.lab.simulation.twins import LifeClock, SimZonePort
+from failover.lab.simulation.world import World as SimulationWorld
 from failover.lab.twins.zone import TwinZone, ZoneWorld
 from failover.model.ids import ApplicationName, Epoch, IntentId, ZoneName
 from failover.model.permit import Permit
@@ -177,6 +181,22 @@ class TwinWorld:
 
     async def stop_server(self, server: int) -> None:
         self.world.servers[server].stopped = True
+
+
+class SimulatedWorld(TwinWorld):
+    """The port that simulated controllers use, each writer a life of its own, in a world without faults; its clock is the test's loop."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.around = SimulationWorld(1)
+        self.place = SimZone(self.around, self.zone)
+        self.world = self.place
+
+    def open(self, **changed: Any) -> DNSZone:
+        if changed:
+            self.world.zone = replace(self.zone, **changed)
+        clock, paths = LifeClock(self.around.clock), self.around.paths
+        return SimZonePort(self.around, self.place, Life(holder="controller-1", clock=clock, paths=paths))
 
 
 class PairWorld(_OnTheWire):

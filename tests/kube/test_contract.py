@@ -1,4 +1,4 @@
-"""One contract for the Cluster port: the twin, and through the adapter the lab's API server and a real kube-apiserver."""
+"""One contract for the Cluster port: the twin, the one of the simulation, and through the adapter the lab's API server and a real kube-apiserver."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -20,6 +20,9 @@ from failover.lab.kubeapi.kubelets import Kubelets
 from failover.lab.kubeapi.objects import ObjectStore
 from failover.lab.kubeapi.server import ApiServer
 from failover.lab.region import furnish
+from failover.lab.simulation.lives import Life
+from failover.lab.simulation.twins import LifeClock, SimClusterPort
+from failover.lab.simulation.world import World
 from failover.lab.twins.cluster import ClusterWorld, TwinCluster
 from failover.model.errors import Conflict, FencedOff, LocalFault, NotFound, Rejected
 from failover.model.ids import ClusterName, Epoch, IntentId
@@ -124,6 +127,19 @@ async def the_twin(folder: Path) -> AsyncIterator[Place]:
     yield TwinPlace(cluster=twin, least=twin, world=world)
 
 
+async def the_simulated_one(folder: Path) -> AsyncIterator[Place]:
+    """The port that simulated controllers use, in a world without faults; its clock is the test's loop."""
+    del folder
+    world = World(1)
+    place = world.clusters[ClusterName("north-a1")]
+    place.ready_s = 0.1
+    place.workloads.clear()
+    place.add(WEB, 2)
+    life = Life(holder="controller-1", clock=LifeClock(world.clock), paths=world.paths)
+    port = SimClusterPort(world, place, life)
+    yield TwinPlace(cluster=port, least=port, world=place)
+
+
 def open_with(path: Path, context: str = "") -> KubeCluster:
     return KubeCluster(
         ClusterName("c"),
@@ -219,12 +235,13 @@ def contract_plane(kubernetes_tier: None, tmp_path_factory: pytest.TempPathFacto
         yield plane
 
 
-@pytest.fixture(params=["twin", "lab", "real"])
+@pytest.fixture(params=["twin", "simulated", "lab", "real"])
 async def place(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Place]:
     if request.param == "real":
         maker = the_real_one(request.getfixturevalue("contract_plane"), tmp_path)
     else:
-        maker = the_twin(tmp_path) if request.param == "twin" else the_lab(tmp_path)
+        makers = {"twin": the_twin, "simulated": the_simulated_one, "lab": the_lab}
+        maker = makers[request.param](tmp_path)
     async for made in maker:
         yield made
 

@@ -1,4 +1,4 @@
-"""The contract of the Store port, kept by the SQLite store and by its twin alike."""
+"""The contract of the Store port, kept by the SQLite store, by its twin, and by the port that the simulation uses."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -8,10 +8,10 @@ import pytest
 
 from failover.model.errors import Conflict, NotLeader, StaleEpoch, StoreUnavailable
 from failover.model.ids import Epoch
-from tests.store.worlds import Place, lead, said, sqlite_place, twin_place
+from tests.store.worlds import Place, lead, said, simulated_place, sqlite_place, twin_place
 
 
-@pytest.fixture(params=[sqlite_place, twin_place], ids=["sqlite", "twin"])
+@pytest.fixture(params=[sqlite_place, twin_place, simulated_place], ids=["sqlite", "twin", "simulated"])
 async def place(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Place]:
     made: Place = request.param(tmp_path)
     yield made

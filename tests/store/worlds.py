@@ -6,6 +6,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from failover.lab.simulation.lives import Life
+from failover.lab.simulation.twins import LifeClock, SimStorePort
+from failover.lab.simulation.world import World
 from failover.lab.twins.store import StoreDisk, TwinStore
 from failover.model.journal import PersonSaid
 from failover.model.ports import Lease, Store
@@ -74,6 +77,21 @@ def twin_place(_: Path) -> Place:
 
     async def bury(store: Store, holder: str) -> None:
         disk.gone.add(holder)
+
+    return Place(clock=clock, open=opened, bury=bury)
+
+
+def simulated_place(_: Path) -> Place:
+    """The port that simulated controllers use, each store a life of its own, in a world without faults (and a running loop)."""
+    clock, world = HandClock(), World(1)
+    world.clock = clock  # type: ignore[assignment]
+
+    async def opened() -> Store:
+        life = Life(holder="controller", clock=LifeClock(clock), paths=world.paths)
+        return SimStorePort(world, life)
+
+    async def bury(store: Store, holder: str) -> None:
+        world.disk.gone.add(holder)
 
     return Place(clock=clock, open=opened, bury=bury)
 
