@@ -9,6 +9,7 @@ import pytest
 from failover.kube import transport
 from failover.lab.simulation import twins
 from failover.lab.simulation.faults import FAULTS
+from failover.lab.simulation.faults.scripted import SCRIPTED
 from failover.lab.simulation.fleet import API, SHAPES, WEB, ZONE
 from failover.lab.simulation.layers import Undo
 from failover.lab.simulation.lives import Life
@@ -296,6 +297,20 @@ def test_a_write_that_is_not_answered_may_have_taken_effect(kind: str) -> None:
 
     in_a_world(story)
     assert (scaled, fenced) == (effects, effects)
+
+
+def test_moves_come_to_their_end_over_writes_that_are_not_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    kind, told, evacuations = "api-servers-fail-at-changes", "", 0
+    monkeypatch.setitem(FAULTS, kind, SCRIPTED[kind])
+    for seed in range(1, 4):
+        broken = Planned(number=0, fault=kind, at=26.0, seconds=150.0)
+        lost = Planned(number=1, fault=("region-killed", "region-silent")[seed % 2], at=30.0, seconds=90.0)
+        played = play(seed, [broken, lost], shape=SHAPES["small"], tell=True)
+        assert played.violations == []
+        evacuations += played.runs["evacuation"]
+        told += "\n".join(played.lines)
+    assert evacuations
+    assert all(f" {word} before controller-1 sends" in told for word in ("fails", "silent", "isolated"))
 
 
 def test_a_write_is_given_up_as_late_as_the_shipped_adapter_gives_it_up() -> None:
