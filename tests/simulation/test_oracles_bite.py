@@ -56,6 +56,7 @@ CAUGHT = (
     ("no-velocity", "I12", 5),
     ("moves-too-much", "I12", 1),
     ("delete-then-create", "I13", 1),
+    ("goes-on-though-it-is-back", "I13", 9),
     ("neighbours-record", "I14", 1),
     ("never-verified", "I15", 5),
     ("skips-fsync", "I16", 1),

@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from . import breaking, breaking_moves
+from . import breaking, breaking_moves, breaking_rules
 from .breaking import Patch
 
 
@@ -81,6 +81,7 @@ MUTANTS = (
     Mutant(name="steers-unready", about="steers clients away before capacity is ready elsewhere", caught_by=("I9",), patches=breaking_moves.floor_ignored, faults=("data-plane-refused", "data-plane-500", "application-broken", "pods-slow")),
     Mutant(name="sheds-nothing", about="leaves an earlier tier without a place that a later one holds", caught_by=("I9",), patches=breaking_moves.sheds_nothing, faults=("survivors-lose-nodes", "survivors-lose-nodes", "less-capacity-than-told", *LOST)),
     Mutant(name="delete-then-create", about="two changes instead of one", caught_by=("I13",), patches=breaking.delete_then_create, faults=LOST),
+    Mutant(name="goes-on-though-it-is-back", about="takes a cluster out of its names that came back before it touched any", caught_by=("I13", "I2"), patches=breaking_rules.goes_on, faults=("region-flapping", "region-silent", "region-killed", "pods-slow", "pods-slow", "pods-slow")),
     Mutant(name="neighbours-record", about="touches a name that is not ours", caught_by=("I14",), patches=breaking.neighbours_record, faults=LOST),
     Mutant(name="never-verified", about="done when it was acknowledged", caught_by=("I15",), patches=breaking.never_verified, faults=("secondary-lags", "region-killed", "region-silent")),
     Mutant(name="skips-fsync", about="acknowledges what is not on disk", caught_by=("I16",), patches=breaking.skips_fsync, faults=LOST),

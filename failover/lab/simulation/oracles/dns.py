@@ -16,7 +16,7 @@ OURS = frozenset({"shop.example.test.", "ledger.example.test."})
 class NeverEmpty(Oracle):
     invariant, about = (
         "I13",
-        "a managed record set is never empty, and no serving member is removed by automation",
+        "a managed record set is never empty, and automation removes no member that it does not move away from",
     )
 
     def see(self, event: trace.Event) -> None:

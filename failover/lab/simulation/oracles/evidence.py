@@ -11,11 +11,13 @@ from failover.model.journal import (
     IntentRecorded,
     LeaderChanged,
     PersonSaid,
+    RecordsChange,
     RunOpened,
     RunWidened,
 )
 from failover.model.observation import Outcome, Signal
 from failover.model.plan import RunKind
+from failover.model.records import ZoneChange
 from failover.model.verdict import VerdictKind
 
 from .base import FAILURES, Opened, Oracle, Runs
@@ -169,11 +171,9 @@ class QuorumWithoutDissent(Ears):
             self.must(not up, event.at, f"{run.id} convicts {cluster} {application}, which {up} see up")
 
 
-class NeverEvacuateWhatServes(Ears):
-    invariant, about = "I4", "automation moves nothing away from a cluster whose clients are served"
+class MayLookDead(Ears):
+    """Knows which clusters may look dead to a quorum although they are not."""
 
-    AT_ONCE_S = 2.0
-    """A path that is mended is heard of with the next probe, at the soonest."""
     BY_CHANCE = 1e-5
     """Rarer than this is not called bad luck: that all probes which must fail in a row just met the errors of a gray failure."""
 
@@ -185,26 +185,15 @@ class NeverEvacuateWhatServes(Ears):
     def see(self, event: trace.Event) -> None:
         if isinstance(event, trace.Broke):
             for name in self.world.clusters:
-                if self._may_look_dead(name):
+                if self.may_look_dead(name):
                     self.blinded_at[name] = event.at
-        run = self.opened(event)
-        for cluster, application in self.subjects(run) if run else ():
-            assert run is not None
-            window = self.evidence_limit_s + 1.0
-            failed = self.world.was_out_within(cluster, application, window)
-            lately = event.at - self.blinded_at.get(cluster, float("-inf")) <= self.AT_ONCE_S
-            self.must(
-                failed or lately or self._may_look_dead(cluster),
-                event.at,
-                f"{run.id} ({run.plan.run_kind}) moves away from {cluster} {application}, which serves",
-            )
-            verdict = dict(run.plan.verdicts).get(ClusterName(cluster))
-            if run.plan.run_kind is RunKind.EVACUATION and verdict is not None:
-                self.must(
-                    verdict.no_longer_serves, event.at, f"{run.id} evacuates {cluster}, which is {verdict}"
-                )
 
-    def _may_look_dead(self, cluster: str) -> bool:
+    def looked_dead_within(self, cluster: str, at: float, seconds: float) -> bool:
+        """Whether it may look dead now, or might have so lately."""
+        lately = at - self.blinded_at.get(cluster, float("-inf")) <= seconds
+        return lately or self.may_look_dead(cluster)
+
+    def may_look_dead(self, cluster: str) -> bool:
         """A quorum cannot see it; or by chance only errors are met, at every vantage that is not blind and for as long as
         `fall` and `confirm` ask: by one vantage more than a quorum, or by no more than a quorum for `confirm` without dissent.
         """
@@ -218,6 +207,77 @@ class NeverEvacuateWhatServes(Ears):
             for seeing, confirm_s in watched
         )
         return bool(rate**probes >= self.BY_CHANCE)
+
+
+class NeverEvacuateWhatServes(MayLookDead):
+    invariant, about = "I4", "automation moves nothing away from a cluster whose clients are served"
+
+    AT_ONCE_S = 2.0
+    """A path that is mended is heard of with the next probe, at the soonest."""
+
+    def see(self, event: trace.Event) -> None:
+        super().see(event)
+        run = self.opened(event)
+        for cluster, application in self.subjects(run) if run else ():
+            assert run is not None
+            window = self.evidence_limit_s + 1.0
+            failed = self.world.was_out_within(cluster, application, window)
+            self.must(
+                failed or self.looked_dead_within(cluster, event.at, self.AT_ONCE_S),
+                event.at,
+                f"{run.id} ({run.plan.run_kind}) moves away from {cluster} {application}, which serves",
+            )
+            verdict = dict(run.plan.verdicts).get(ClusterName(cluster))
+            if run.plan.run_kind is RunKind.EVACUATION and verdict is not None:
+                self.must(
+                    verdict.no_longer_serves, event.at, f"{run.id} evacuates {cluster}, which is {verdict}"
+                )
+
+
+class NeverRemoveWhatIsBack(MayLookDead):
+    """Asked when the intent of a run's first record change is journaled. From then on the run itself is the evidence (I21)."""
+
+    invariant, about = "I13", "the first record change of automation takes out no member that serves again"
+
+    def see(self, event: trace.Event) -> None:
+        super().see(event)
+        entry = event.entry.entry if isinstance(event, trace.Journaled) else None
+        if not isinstance(entry, IntentRecorded) or not isinstance(entry.intent.change, RecordsChange):
+            return
+        run = self.runs.by_id.get(entry.intent.run)
+        if run is None or not run.unplanned or run.dns_written or run.in_flight - {entry.intent.id}:
+            return
+        change = entry.intent.change.change
+        for item in change.changes:
+            for value in set(item.before.values if item.before else ()) - set(item.after.values):
+                cluster = self.world.cluster_at(value)
+                if cluster is not None:
+                    self._gone(event, f"{run.id} takes {cluster} out of {item.after.name}", cluster, change)
+
+    def _gone(self, event: trace.Event, what: str, cluster: str, change: ZoneChange) -> None:
+        """A probe that began before it came back fails yet, and says so for as long as evidence lasts; where fewer than a
+        quorum's latest words are failures nobody need wait for that.
+        """
+        turn_s = self.world.policy.fleet.timing.timeout_s + UNJUDGED_S
+        names = [name for name in self.outside(cluster) if self._fails(event, name, cluster, change)]
+        window = turn_s + (self.evidence_limit_s if len(names) >= self.quorum else 0.0)
+        gone = self.world.failed_within(cluster, change.application, window)
+        self.must(
+            gone or self.looked_dead_within(cluster, event.at, window),
+            event.at,
+            f"{what}, which has served for {window:.1f} s or longer; {names} saw it fail last",
+        )
+
+    def _fails(self, event: trace.Event, vantage: str, cluster: str, change: ZoneChange) -> bool:
+        """Whether a vantage's latest word on the cluster, or on the application there, is a fresh failure."""
+        heard = [
+            self.judged(event.holder, vantage, cluster, application, event.at)
+            for application in ("", change.application)
+        ]
+        return any(
+            found is not None and self.fresh(found, event.at) and found.observation.outcome in FAILURES
+            for found in heard
+        )
 
 
 class AHeartThatBeatsIsNotDown(Ears):
@@ -394,6 +454,7 @@ EVIDENCE = (
     EvidenceIsFresh,
     QuorumWithoutDissent,
     NeverEvacuateWhatServes,
+    NeverRemoveWhatIsBack,
     AHeartThatBeatsIsNotDown,
     LocalFaultsAreNotRegionFaults,
     CorrelatedFreezes,
