@@ -20,7 +20,7 @@ from failover.model.ids import IntentId
 from failover.model.journal import JournalEntry, RunState, StepDone, StepProgress, StepState
 from failover.model.observation import Outcome, Signal
 from failover.model.plan import ScaleField
-from failover.model.policy import Fleet, Policy, Timing
+from failover.model.policy import Policy, Timing
 from failover.model.records import RecordSet, RecordType, Verification
 from failover.model.verdict import SignalState, Vote
 
@@ -475,10 +475,6 @@ def shows_another() -> list[Patch]:
         return {**real(self, plan, refusals), "hash": "0" * 64}
 
     return [(commands.Commands, "_shown", shown)]
-
-
-def quorum_of_two() -> list[Patch]:
-    return [(Fleet, "quorum", property(lambda self: 2))]
 
 
 # -- liveness --------------------------------------------------------------------------------------------------------------

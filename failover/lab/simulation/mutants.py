@@ -51,7 +51,7 @@ LOST = ("region-killed", "region-silent", "cluster-killed", "data-plane-refused"
 MUTANTS = (
     Mutant(name="unknown-is-down", about="silence counts as a failure", caught_by=("I1", "I2", "I3", "I4"), patches=breaking.unknown_is_down, faults=("vantages-at-fault-with-a-region", "path-of-one-vantage")),
     Mutant(name="stale-evidence", about="acts on what was true a while ago", caught_by=("I1", "I2", "I3"), patches=breaking.stale_evidence, faults=("region-back-too-early", "region-killed", "path-one-way", "two-vantages-dead", "reports-late")),
-    Mutant(name="quorum-of-those-that-answer", about="two of five convict", caught_by=("I1", "I2", "I3", "I4"), patches=breaking.quorum_of_two, faults=("path-of-two-vantages", "two-vantages-dead", "vantage-blind", "region-killed")),
+    Mutant(name="quorum-of-those-that-answer", about="most of those that answer convict", caught_by=("I1", "I2", "I3", "I4"), patches=breaking_rules.quorum_of_those_that_answer, faults=("two-vantages-dead", "two-vantages-dead", "region-killed", "path-of-one-vantage", "path-of-one-vantage")),
     Mutant(name="no-dissent", about="a vantage that still sees it is outvoted", caught_by=("I3", "I4"), patches=breaking.no_dissent, faults=("path-of-two-vantages", "path-of-one-vantage", "vantage-blind", "vantage-always-up", "region-killed", "path-flapping")),
     Mutant(name="old-failures-convict", about="votes stay down until rise, and convict", caught_by=("I2", "I3", "I4"), patches=breaking.old_failures, faults=("region-back-too-early", "region-flapping", "data-plane-500")),
     Mutant(name="gray-is-dead", about="a region that answers some clients is as good as one that answers none", caught_by=("I4", "I1", "I3"), patches=breaking.gray_is_dead, faults=("data-plane-gray",)),
