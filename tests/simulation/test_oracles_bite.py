@@ -86,6 +86,7 @@ CAUGHT = (
     ("tidies-up", "I27", 1),
     ("ignores-doubt", "I28", 1),
     ("half-a-policy", "I29", 1),
+    ("takes-in-half", "I29", 2),
     ("takes-a-broken-file", "I29", 1),
     ("tells-twice", "I30", 1),
     ("never-acts", "liveness", 1),

@@ -214,6 +214,16 @@ def half_a_policy() -> list[Patch]:
     return [(app.Controller, "_install_policy", install)]
 
 
+def takes_in_half() -> list[Patch]:
+    """Of a policy that is changed: its name and its fleet; applications keep their floors and modes."""
+    real = app.Controller.use_policy
+
+    async def use(self: Any, policy: Any) -> None:
+        await real(self, replace(policy, applications=self.context.policy.applications))
+
+    return [(app.Controller, "use_policy", use)]
+
+
 def takes_a_broken_file() -> list[Patch]:
     real = policies.PolicySource.load
 

@@ -110,6 +110,7 @@ MUTANTS = (
     Mutant(name="tidies-up", about="deletes what runs in the region that was lost", caught_by=("I27",), patches=breaking.tidies_up, faults=LOST),
     Mutant(name="ignores-doubt", about="acts on a restored journal", caught_by=("I28",), patches=breaking.ignores_doubt, faults=("backup-taken", "database-restored", "region-killed", "region-silent", "policy-edited", "cordon-vantage")),
     Mutant(name="half-a-policy", about="plans by a policy that was never in force", caught_by=("I29",), patches=breaking_moves.half_a_policy, faults=LOST),
+    Mutant(name="takes-in-half", about="follows a changed policy by name, and keeps the floors of the one before", caught_by=("I29",), patches=breaking_moves.takes_in_half, faults=("policy-edited", *LOST)),
     Mutant(name="takes-a-broken-file", about="makes what it can of a file that is no policy", caught_by=("I29",), patches=breaking_moves.takes_a_broken_file, faults=("policy-file-broken",)),
     Mutant(name="tells-twice", about="two changes under one record", caught_by=("I30",), patches=breaking.tells_twice, faults=("api-answers-lost", "api-conflict-storm", "region-killed", "names-lose-updates")),
     Mutant(name="never-acts", about="looks on, and gives no reason", caught_by=("liveness",), patches=breaking.never_acts, faults=LOST),

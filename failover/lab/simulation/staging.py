@@ -80,7 +80,8 @@ def settled(policy: Policy, settings: Settings) -> Policy:
 
 async def _story(script: Script, found: Staged, beside: Look | None) -> None:
     world = World(script.seed)
-    world.policy = settled(world.policy, script.policy)
+    world.written = settled(world.policy, script.policy)
+    world.put_in_force(world.written)
     runs, ledger = Runs(), Ledger()
     oracles = [kind(world, runs) for kind in ORACLES]
     world.hearers = [runs.ears.hear]

@@ -60,8 +60,8 @@ class World:
         self.left_out: list[ClusterName] = []
         self.were_left_out: set[ClusterName] = set()
         """Those that ever were: what one ran that came back unseen nobody knows."""
-        self.in_force = {self.policy.generation: {entry.name for entry in self.policy.fleet.clusters}}
-        """Every policy that was ever in force, by its generation, and the clusters that it names."""
+        self.in_force = {self.policy.generation: self.policy}
+        """Every policy that was ever in force, by its generation."""
         self.disk = StoreDisk()
         self.backups: list[StoreDisk] = []
         self.paths = Layers()
@@ -262,6 +262,10 @@ class World:
         if found is None:
             return True  # history that was restored away: nobody can know of it
         return bool(found.state.value == "awaiting-approval" or found.halted is not None)
+
+    def put_in_force(self, policy: Policy) -> None:
+        """What everybody is to follow from now on."""
+        self.policy = self.in_force[policy.generation] = policy
 
     def put_back(self, disk: StoreDisk) -> None:
         """Another copy of the state stands in its place, and what was on the one before is not on it."""

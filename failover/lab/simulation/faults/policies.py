@@ -77,8 +77,8 @@ async def put_in_force(world: World) -> None:
     """
     world.policies += 1
     named = {entry.name for entry in world.written.fleet.clusters} - set(world.left_out)
-    world.policy = replace(only_with(world.written, named), generation=f"{0xF001 + world.policies:016x}")
-    world.in_force[world.policy.generation] = named
+    generation = f"{0xF001 + world.policies:016x}"
+    world.put_in_force(replace(only_with(world.written, named), generation=generation))
     await _follow(world, world.policy)
 
 

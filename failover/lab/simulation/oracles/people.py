@@ -305,14 +305,18 @@ class ConfigurationIsTransactional(Oracle):
         in_force = self.world.in_force
         for life in self.world.lives:
             if life.controller is not None and life.alive:
-                generation = life.controller.context.policy.generation
-                self.must(generation in in_force, event.at, f"{life.holder} follows policy {generation}")
+                policy = life.controller.context.policy
+                known, whole = policy.generation in in_force, in_force.get(policy.generation) == policy
+                what = f"{life.holder} follows policy {policy.generation}"
+                self.must(known, event.at, f"{what}, which was never in force")
+                self.must(whole or not known, event.at, f"{what}, and not as it was written")
         if not isinstance(event.entry.entry, RunOpened):
             return
         run, plan = event.entry.run, event.entry.entry.plan
-        named = in_force.get(plan.policy_generation)
-        self.must(named is not None, event.at, f"{run} is of policy {plan.policy_generation}")
-        strange = sorted(set(plan.sources) - (named or set()))
+        policy = in_force.get(plan.policy_generation)
+        self.must(policy is not None, event.at, f"{run} is of policy {plan.policy_generation}")
+        named = {entry.name for entry in policy.fleet.clusters} if policy is not None else set()
+        strange = sorted(set(plan.sources) - named)
         self.must(not strange, event.at, f"{run} moves away from {strange}, which nobody named")
 
 
