@@ -313,9 +313,9 @@ class ConfigurationIsTransactional(Oracle):
         if not isinstance(event.entry.entry, RunOpened):
             return
         run, plan = event.entry.run, event.entry.entry.plan
-        policy = in_force.get(plan.policy_generation)
-        self.must(policy is not None, event.at, f"{run} is of policy {plan.policy_generation}")
-        named = {entry.name for entry in policy.fleet.clusters} if policy is not None else set()
+        followed = in_force.get(plan.policy_generation)
+        self.must(followed is not None, event.at, f"{run} is of policy {plan.policy_generation}")
+        named = {entry.name for entry in followed.fleet.clusters} if followed is not None else set()
         strange = sorted(set(plan.sources) - named)
         self.must(not strange, event.at, f"{run} moves away from {strange}, which nobody named")
 
