@@ -1,7 +1,8 @@
 """Deliberately broken controllers: each must be caught by the oracle that should, or the oracle proves nothing.
 
-A mutant is made by injection: some functions of the shipped code are replaced while it is played. `faults`: the kinds among
-which its weakness shows (empty: any).
+A mutant is made by injection: some functions are replaced while it is played. They are the controller's own; where its code
+could not be broken so that the harm is done, its ports are: what it sends, or what answers it. `faults`: the kinds among which
+its weakness shows (empty: any).
 """
 
 from collections.abc import Callable, Iterator
@@ -25,7 +26,7 @@ class Mutant:
 
     @contextmanager
     def alive(self) -> Iterator[None]:
-        """The shipped code is broken while this is open."""
+        """The controller, or a port of it, is broken while this is open."""
         with ExitStack() as stack:
             for owner, name, value in self.patches():
                 stack.enter_context(_replaced(owner, name, value))
@@ -83,12 +84,14 @@ MUTANTS = (
     Mutant(name="delete-then-create", about="two changes instead of one", caught_by=("I13",), patches=breaking.delete_then_create, faults=LOST),
     Mutant(name="goes-on-though-it-is-back", about="takes a cluster out of its names that came back before it touched any", caught_by=("I13", "I2"), patches=breaking_rules.goes_on, faults=("region-flapping", "region-silent", "region-killed", "pods-slow", "pods-slow", "pods-slow")),
     Mutant(name="neighbours-record", about="touches a name that is not ours", caught_by=("I14",), patches=breaking.neighbours_record, faults=LOST),
+    Mutant(name="plans-for-a-neighbour", about="changes a name that is not ours beside those that are", caught_by=("I14",), patches=breaking_rules.plans_for_a_neighbour, faults=LOST),
     Mutant(name="never-verified", about="done when it was acknowledged", caught_by=("I15",), patches=breaking.never_verified, faults=("secondary-lags", "region-killed", "region-silent")),
     Mutant(name="skips-fsync", about="acknowledges what is not on disk", caught_by=("I16",), patches=breaking.skips_fsync, faults=LOST),
     Mutant(name="deltas", about="adds instead of setting", caught_by=("I17", "I18"), patches=breaking.deltas, faults=("api-answers-lost", "api-conflict-storm", "region-killed", "controller-killed")),
     Mutant(name="takes-for-done", about="what was under way when it crashed is done, as far as it knows", caught_by=("I21",), patches=breaking.takes_for_done, faults=("controller-killed-before-an-effect", "controller-killed-before-an-effect", *LOST)),
     Mutant(name="begins-anew", about="a run that is resumed starts again with what it has done", caught_by=("I17",), patches=breaking.begins_anew, faults=("controller-killed-after-an-effect", "drain-by-hand")),
     Mutant(name="no-precondition", about="writes over what it has not read", caught_by=("I18",), patches=breaking.no_precondition, faults=("api-conflict-storm", "region-killed", "region-silent")),
+    Mutant(name="replaces-anything", about="sends changes without what they were read from", caught_by=("I18", "I30"), patches=breaking_rules.replaces_anything, faults=("api-conflict-storm", "region-killed", "region-silent")),
     Mutant(name="no-read-back", about="tries again without a look", caught_by=("I19",), patches=breaking.no_read_back, faults=("api-answers-lost", "region-killed", "region-silent")),
     Mutant(name="no-journal", about="goes on without a store", caught_by=("I20", "I16", "I30"), patches=breaking.no_journal, faults=("disk-full", "region-killed", "region-silent")),
     Mutant(name="closes-early", about="calls a run done that is not", caught_by=("I21",), patches=breaking.closes_early, faults=LOST),

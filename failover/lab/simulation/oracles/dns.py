@@ -62,7 +62,10 @@ class OnlyOwnNames(Oracle):
             return
         others = {item.key: item for item in event.record_sets if item.name not in OURS}
         if event.by:
-            self.must(others == self.others, event.at, f"{event.by} changed {set(others) ^ set(self.others)}")
+            changed = sorted(
+                key for key in {*others, *self.others} if others.get(key) != self.others.get(key)
+            )
+            self.must(not changed, event.at, f"{event.by} changed {changed}, which is not ours")
             kinds = {item.record_type for item in event.record_sets if item.name in OURS}
             self.must(kinds <= {RecordType.A, RecordType.AAAA, RecordType.CNAME}, event.at, f"types {kinds}")
         self.others = others
