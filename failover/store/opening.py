@@ -13,7 +13,7 @@ from failover.model.errors import StoreDoubt, StoreError, StoreUnavailable
 from failover.store.schema import APPLICATION_ID, SCHEMA_VERSION, migrate, version_of
 
 TAIL_CHECKED = 500
-"""Entries at the journal's end whose chain is verified at every start; `audit verify` does all of it."""
+"""Entries at the journal's end whose chain is verified at every start, besides its first one; `audit verify` does all of it."""
 
 _RESTORE = "restore a copy or move it away, look at the fleet, then `failover resume`"
 
@@ -108,7 +108,7 @@ def _check(connection: sqlite3.Connection, path: Path) -> None:
             f"{path} cannot keep a write-ahead log there: use a local disk, not a network share"
         )
     migrate(connection)
-    _check_tail(connection, path)
+    _check_ends(connection, path)
 
 
 def install_id_of(connection: sqlite3.Connection) -> str:
@@ -117,17 +117,20 @@ def install_id_of(connection: sqlite3.Connection) -> str:
     return str(row[0]) if row else ""
 
 
-def _check_tail(connection: sqlite3.Connection, path: Path) -> None:
+def _check_ends(connection: sqlite3.Connection, path: Path) -> None:
+    """The journal begins with this installation's own first entry (it may have come in with another database's write-ahead log),
+    and its end is a whole chain.
+    """
     rows = connection.execute(
         "SELECT * FROM journal ORDER BY sequence DESC LIMIT ?", (TAIL_CHECKED,)
     ).fetchall()
     if not rows:
         return
-    lines = [line_of_row(row) for row in reversed(rows)]
-    first = lines[0]
-    previous = genesis(install_id_of(connection)) if first.sequence == 1 else first.previous_hash
-    whole = len(lines) < TAIL_CHECKED
-    fault = verify(lines, first_previous=previous, first_sequence=1 if whole else first.sequence)
+    first = connection.execute("SELECT * FROM journal ORDER BY sequence LIMIT 1").fetchone()
+    fault = verify([line_of_row(first)], first_previous=genesis(install_id_of(connection)))
+    if fault is None:
+        lines = [line_of_row(row) for row in reversed(rows)]
+        fault = verify(lines, first_previous=lines[0].previous_hash, first_sequence=lines[0].sequence)
     if fault is not None:
         raise StoreDoubt(f"{path}: the journal's chain is broken: {fault.sentence}; {_RESTORE}")
 
