@@ -70,6 +70,7 @@ CAUGHT = (
     ("no-journal", "I20", 1),
     ("no-journal", "I16", 1),
     ("closes-early", "I21", 1),
+    ("stays-halted", "I21", 5),
     ("forgets-the-fence", "I22", 1),
     ("says-done", "I21", 1),
     ("sends-after-the-lease", "I22", 1),

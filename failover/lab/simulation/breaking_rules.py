@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from failover.controller import deciding, scale_steps
+from failover.controller import app, deciding, scale_steps
 from failover.execution import evidence, record_rules, safety, scale_rules
 from failover.execution.rules import refuse
 from failover.health import detector, quorum
@@ -104,3 +104,10 @@ def replaces_anything() -> list[Patch]:
         (scale_steps.ScaleSteps, "_change", change),
         (safety, "scale_refusals", _without(scale_rules.scale_refusals, "absolute")),
     ]
+
+
+def stays_halted() -> list[Patch]:
+    async def attend(self: Any, run: Any) -> None:
+        return None
+
+    return [(app.Controller, "_attend", attend)]

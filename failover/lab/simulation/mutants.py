@@ -95,6 +95,7 @@ MUTANTS = (
     Mutant(name="no-read-back", about="tries again without a look", caught_by=("I19",), patches=breaking.no_read_back, faults=("api-answers-lost", "region-killed", "region-silent")),
     Mutant(name="no-journal", about="goes on without a store", caught_by=("I20", "I16", "I30"), patches=breaking.no_journal, faults=("disk-full", "region-killed", "region-silent")),
     Mutant(name="closes-early", about="calls a run done that is not", caught_by=("I21",), patches=breaking.closes_early, faults=LOST),
+    Mutant(name="stays-halted", about="a run that was halted stands for ever, whatever becomes of the reason", caught_by=("I21",), patches=breaking_rules.stays_halted, faults=("pause", "pods-slow", "region-killed", "region-silent")),
     Mutant(name="forgets-the-fence", about="a stale leader goes on", caught_by=("I22",), patches=breaking.forgets_the_fence, faults=("controller-frozen-before-it-sends", "region-killed")),
     Mutant(name="says-done", about="done is what was told to do", caught_by=("I21",), patches=breaking.says_done, faults=LOST),
     Mutant(name="sends-after-the-lease", about="sends what it was permitted long ago", caught_by=("I22",), patches=breaking.sends_after_the_lease, faults=("controller-frozen-before-it-sends", "region-killed")),

@@ -95,13 +95,16 @@ async def _story(script: Script, found: Staged, beside: Look | None) -> None:
         await come_to_rest(world, script.rest)
         telling.look(Moment(at=telling.second, expect=script.expect))
         found.violations += check_liveness(world)
+        for (
+            oracle
+        ) in oracles:  # before the controllers are stopped: what stands is judged while somebody acts
+            oracle.finish()
     finally:
         found.simulated_s, found.lines = world.mono, world.lines
         await world.stop()
         for chore in world.chores:
             chore.cancel()
     for oracle in oracles:
-        oracle.finish()
         found.violations += oracle.found
         found.checks += oracle.checked
 

@@ -253,16 +253,6 @@ class World:
         )
         return max(times, default=float("-inf"))
 
-    def excused(self, run: str) -> bool:
-        """Whether a run that is not over says why: it waits for a person, or is halted with a reason that still holds."""
-        life = self.acting
-        if life is None or life.controller is None:
-            return True
-        found = life.controller.context.runs.get(run)  # type: ignore[call-overload]
-        if found is None:
-            return True  # history that was restored away: nobody can know of it
-        return bool(found.state.value == "awaiting-approval" or found.halted is not None)
-
     def put_in_force(self, policy: Policy) -> None:
         """What everybody is to follow from now on."""
         self.policy = self.in_force[policy.generation] = policy

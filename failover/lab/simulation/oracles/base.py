@@ -29,6 +29,14 @@ FAILURES = frozenset(
 LATELY_S = 8.0
 """What was so then may have been decided on, and may only now be told: the age of a look, its answer, and the journal."""
 UNPLANNED = (RunKind.EVACUATION, RunKind.STEERING)
+FEW_REGIONS, SHARE = 5, 34
+"""DESIGN section 7: more than one region of up to five freezes, of more than that 34 %."""
+
+
+def correlated_limit(world: World) -> int:
+    """How many regions may be dead at once before everything freezes, counted here and not by the code under test."""
+    regions = len(world.policy.fleet.regions())
+    return 1 if regions <= FEW_REGIONS else regions * SHARE // 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

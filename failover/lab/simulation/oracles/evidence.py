@@ -20,7 +20,7 @@ from failover.model.plan import RunKind
 from failover.model.records import ZoneChange
 from failover.model.verdict import VerdictKind
 
-from .base import FAILURES, Opened, Oracle, Runs
+from .base import FAILURES, Opened, Oracle, Runs, correlated_limit
 
 SLACK_S = 0.6
 """The way of a report: what was true a moment ago."""
@@ -324,8 +324,6 @@ class CorrelatedFreezes(Ears):
     )
 
     GRACE_S = 3.0
-    FEW_REGIONS, SHARE = 5, 34
-    """DESIGN section 7: more than one region of up to five freezes, of more than that 34 %."""
     CONFUSING = ("vantage-always-up", "vantage-suspended")
     """Where one of these was on until just now, somebody may say up of what is dead, and nobody can know better."""
 
@@ -344,8 +342,7 @@ class CorrelatedFreezes(Ears):
         gone = self._dead_for_long(event.at)
         if isinstance(entry, RunOpened | RunWidened):
             gone |= self._look_dead(run.holder, event.at)
-        regions = len(self.world.policy.fleet.regions())
-        limit = 1 if regions <= self.FEW_REGIONS else regions * self.SHARE // 100
+        limit = correlated_limit(self.world)
         what = "begins" if isinstance(entry, RunOpened) else "goes on"
         self.must(
             len(gone) <= limit, event.at, f"{run.id} {what} while {sorted(gone)} are dead, limit {limit}"

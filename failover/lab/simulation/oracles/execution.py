@@ -20,6 +20,7 @@ from failover.model.journal import (
 from failover.model.plan import ChangeRecordsStep, RunKind, ScaleField, ScaleStep
 
 from .base import LATELY_S, Oracle, Runs
+from .standing import stands_for_a_reason
 
 
 class IntentBeforeEffect(Oracle):
@@ -198,7 +199,7 @@ class UnfinishedIsNotFinished(Oracle):
     def finish(self) -> None:
         for run in self.runs.by_id.values():
             self.checked += 1
-            if not run.closed and not self.world.excused(run.id):
+            if not run.closed and not stands_for_a_reason(self.world, run.id):
                 self.violated(self.world.mono, f"{run.id} neither ended nor says why it stands")
 
 
