@@ -9,7 +9,6 @@ import pytest
 from failover.kube import transport
 from failover.lab.simulation import twins
 from failover.lab.simulation.faults import FAULTS
-from failover.lab.simulation.faults.scripted import SCRIPTED
 from failover.lab.simulation.fleet import API, SHAPES, WEB, ZONE
 from failover.lab.simulation.layers import Undo
 from failover.lab.simulation.lives import Life
@@ -19,7 +18,7 @@ from failover.lab.simulation.world import World
 from failover.lab.twins.cluster import TwinCluster
 from failover.lab.virtual import run_virtual
 from failover.model.errors import LocalFault, OutcomeUnknown, Unavailable
-from failover.model.ids import ApplicationName, Epoch, IntentId
+from failover.model.ids import ApplicationName, Epoch, IntentId, VantageName
 from failover.model.journal import RaiseFence, ScaleChange
 from failover.model.observation import Outcome, Signal
 from failover.model.permit import Permit
@@ -299,9 +298,8 @@ def test_a_write_that_is_not_answered_may_have_taken_effect(kind: str) -> None:
     assert (scaled, fenced) == (effects, effects)
 
 
-def test_moves_come_to_their_end_over_writes_that_are_not_answered(monkeypatch: pytest.MonkeyPatch) -> None:
-    kind, told, evacuations = "api-servers-fail-at-changes", "", 0
-    monkeypatch.setitem(FAULTS, kind, SCRIPTED[kind])
+def test_moves_come_to_their_end_over_writes_that_are_not_answered() -> None:
+    kind, told, evacuations = "api-fails-at-changes", "", 0
     for seed in range(1, 4):
         broken = Planned(number=0, fault=kind, at=26.0, seconds=150.0)
         lost = Planned(number=1, fault=("region-killed", "region-silent")[seed % 2], at=30.0, seconds=90.0)
@@ -340,20 +338,72 @@ def test_a_slow_region_is_late_in_both_planes_and_to_controllers() -> None:
 
 
 def test_a_datacenter_is_silent_and_another_time_half_back() -> None:
+    sizes = set()
+
     async def story(world: World) -> None:
-        undo = begin(world, "datacenter-silent")
-        (name,) = (name for name in world.clusters if world.is_dead(name))
-        assert outcomes(world, Signal.DATA_PLANE, name) == {Outcome.TIMEOUT: 40}
-        undo()
+        for dice in range(6):
+            undo = begin(world, "datacenter-silent", dice)
+            silent = [entry for entry in world.policy.fleet.clusters if world.is_dead(entry.name)]
+            assert len({entry.datacenter for entry in silent}) == 1
+            sizes.add(len(silent))
+            assert outcomes(world, Signal.DATA_PLANE, silent[0].name) == {Outcome.TIMEOUT: 40}
+            undo()
         before = ready(world)
         undo = begin(world, "datacenter-half-back")
-        (name,) = (name for name in world.clusters if world.is_dead(name))
+        names = [name for name in world.clusters if world.is_dead(name)]
         await world.clock.sleep(41.0)
-        assert world.serves(name)
-        assert 0 < ready(world)[name] <= before[name] / 2
+        for name in names:
+            assert world.serves(name)
+            assert 0 < ready(world)[name] <= before[name] / 2
         undo()
         await world.clock.sleep(2.0)
         assert ready(world) == before
+        await world.stop()
+
+    in_a_world(story)
+    assert sizes == {1, 2}, "a datacenter is no cluster"
+
+
+@pytest.mark.parametrize(("kind", "boots"), [("vantage-dead", 1), ("vantage-stuck", 0)])
+def test_a_vantage_that_died_begins_anew_and_one_that_was_stuck_goes_on(kind: str, boots: int) -> None:
+    async def story(world: World) -> None:
+        life = world.boot()
+        world.start_vantages()
+        await world.clock.sleep(20.0)
+        assert life.controller is not None
+        before = {name: (state.boot, state.reports) for name, state in world.vantages.items()}
+        first, second = begin(world, kind, 3), begin(world, kind, 3)
+        (struck,) = (name for name, state in world.vantages.items() if state.faults)
+        state = world.vantages[struck]
+        await world.clock.sleep(5.0)
+        reports = state.reports
+        assert reports - before[struck][1] <= 2, "what it saw before may arrive"
+        first()
+        await world.clock.sleep(10.0)
+        assert state.reports == reports, "the other fault holds it still"
+        second()
+        await world.clock.sleep(10.0)
+        assert state.reports > reports
+        assert state.boot - before[struck][0] == boots
+        await world.stop()
+
+    in_a_world(story)
+
+
+def test_a_vantage_that_starts_while_no_controller_lives_probes_when_one_is_back() -> None:
+    async def story(world: World) -> None:
+        life = world.boot()
+        world.start_vantages()
+        await world.clock.sleep(5.0)
+        await world.kill(life)
+        world.start_vantage("elsewhere")
+        state = world.vantages[VantageName("elsewhere")]
+        reports = state.reports
+        await world.clock.sleep(20.0)
+        assert state.reports == reports
+        world.boot()
+        await world.clock.sleep(20.0)
+        assert state.reports > reports
         await world.stop()
 
     in_a_world(story)

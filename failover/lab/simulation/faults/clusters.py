@@ -3,10 +3,12 @@
 import asyncio
 from collections.abc import Sequence
 
+from failover.lab.simulation import trace
 from failover.lab.simulation.layers import Undo
 from failover.lab.simulation.places import SimCluster
 from failover.lab.simulation.world import World
 from failover.model.ids import ClusterName
+from failover.model.journal import IntentRecorded, RecordsChange
 from failover.model.observation import Outcome, Signal
 
 from .registry import all_of, ender, fault
@@ -275,6 +277,27 @@ def api_answers_lost(world: World) -> None:
 @fault("api-conflict-storm", "control plane")
 def api_conflict_storm(world: World) -> None:
     world.clusters[one(world)].faults.conflicts += world.random.randint(2, 6)
+
+
+@fault("api-fails-at-changes", "control plane", longest_s=120)
+def api_fails_at_changes(world: World) -> Undo:
+    """Of a cluster's changes every other finds its API server broken, silent or out of reach, between the look and the write."""
+    undos: list[Undo] = []
+
+    def watch(event: trace.Event) -> None:
+        if not isinstance(event, trace.Journaled) or not isinstance(event.entry.entry, IntentRecorded):
+            return
+        change = event.entry.entry.intent.change
+        if isinstance(change, RecordsChange) or world.random.random() < 0.5:
+            return
+        layer = world.random.choice(("fails", "silent", "isolated"))
+        world.say(f"the API server of {change.cluster} {layer} before {event.holder} sends")
+        broken = world.clusters[ClusterName(change.cluster)].api.put(layer, "500 InternalError")
+        undos.append(broken)
+        asyncio.get_running_loop().call_later(world.random.uniform(0.1, 12.0), broken)
+
+    world.watchers.append(watch)
+    return all_of(lambda: world.watchers.remove(watch), lambda: all_of(*undos)())
 
 
 # -- data planes ---------------------------------------------------------------------------------------------------------

@@ -1,6 +1,5 @@
 """Kinds that tell one story: scenarios name them, and no seed draws them (or every seed would play another world)."""
 
-import asyncio
 from collections.abc import Callable
 
 from failover.lab.simulation import trace
@@ -8,7 +7,6 @@ from failover.lab.simulation.fleet import ZONE
 from failover.lab.simulation.layers import Undo
 from failover.lab.simulation.world import World
 from failover.lab.twins.store import StoreDisk
-from failover.model.ids import ClusterName
 from failover.model.journal import IntentRecorded, RecordsChange
 from failover.model.records import ZoneChange
 
@@ -111,30 +109,6 @@ def _at_next_dns_intent(world: World, begin: Callable[[str], None]) -> Undo:
 
     world.watchers.append(watch)
     return lambda: world.watchers.remove(watch)
-
-
-# -- API servers -----------------------------------------------------------------------------------------------------------
-
-
-@scripted("api-servers-fail-at-changes", "control plane")
-def api_servers_fail_at_changes(world: World) -> Undo:
-    """Of a cluster's changes every other finds its API server broken, silent or out of reach, between the look and the write."""
-    undos: list[Undo] = []
-
-    def watch(event: trace.Event) -> None:
-        if not isinstance(event, trace.Journaled) or not isinstance(event.entry.entry, IntentRecorded):
-            return
-        change = event.entry.entry.intent.change
-        if isinstance(change, RecordsChange) or world.random.random() < 0.5:
-            return
-        layer = world.random.choice(("fails", "silent", "isolated"))
-        world.say(f"the API server of {change.cluster} {layer} before {event.holder} sends")
-        broken = world.clusters[ClusterName(change.cluster)].api.put(layer, "500 InternalError")
-        undos.append(broken)
-        asyncio.get_running_loop().call_later(world.random.uniform(0.1, 12.0), broken)
-
-    world.watchers.append(watch)
-    return all_of(lambda: world.watchers.remove(watch), lambda: all_of(*undos)())
 
 
 # -- what a controller is told, and what it remembers ------------------------------------------------------------------------
