@@ -5,6 +5,7 @@ refusal with its reason stands in `status`; and nothing hangs.
 from collections.abc import Collection, Sequence
 
 from failover.controller.context import Context
+from failover.execution.taken_back import taken_back
 from failover.lab.twins.zone import Version
 from failover.model.ids import ClusterName, RegionName
 from failover.model.plan import RunKind
@@ -56,9 +57,16 @@ def check_liveness(world: World) -> list[Violation]:
             world.ready(cluster, MOVED[application]) for cluster in world.clusters if cluster not in lost
         )
         demand = REPLICAS * (len(world.clusters) - _deleted(world, MOVED[application]))
+        ready += _taken_back(context, MOVED[application])
         if ready < demand and not _tried(world, application, lost):
             missing(f"{application} has {ready} of {demand} replicas ready, and status gives no reason")
     return found
+
+
+def _taken_back(context: Context, ref: WorkloadRef) -> int:
+    """Replicas that another manager took away again, as `status` tells: they are not fought over."""
+    told = taken_back(list(context.runs.values()), context.world.inventories.values(), context.now())
+    return sum(max(0, item.set_to - item.wanted) for item in told if item.workload == ref)
 
 
 def _answered(world: World, name: str) -> set[str]:
