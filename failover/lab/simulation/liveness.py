@@ -58,7 +58,7 @@ def check_liveness(world: World) -> list[Violation]:
         )
         demand = REPLICAS * (len(world.clusters) - _deleted(world, MOVED[application]))
         ready += _taken_back(context, MOVED[application])
-        if ready < demand and not _tried(world, application, lost):
+        if ready < demand and not world.forgotten and not _tried(world, application, lost):
             missing(f"{application} has {ready} of {demand} replicas ready, and status gives no reason")
     return found
 

@@ -98,6 +98,8 @@ class World:
         """What somebody deleted once: its replicas may be no demand any more."""
         self.beaten: dict[tuple[str, str], deque[float]] = defaultdict(lambda: deque(maxlen=4))
         """When each controller lately heard a heartbeat of a cluster."""
+        self.forgotten: set[str] = set()
+        """Runs whose history was restored away: what they moved or gave up, no controller knows of."""
         self.thawed = float("-inf")
         """When a process that was frozen last went on."""
         self._beats = 0
@@ -259,7 +261,9 @@ class World:
 
     def put_back(self, disk: StoreDisk) -> None:
         """Another copy of the state stands in its place, and what was on the one before is not on it."""
+        runs = {line.run for line in self.disk.journal}
         self.disk.restore(disk)
+        self.forgotten |= runs - {line.run for line in self.disk.journal}
         self.kept_upto, self.kept = 0, set()
         self.note(trace.Lived(at=self.mono, holder="", what="restored"))
 
