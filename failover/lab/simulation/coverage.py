@@ -48,6 +48,8 @@ rules' own tests do.
 """
 RARE = {
     "held-down": "a region that flaps must be asked home after it has been stable for long enough and before it is let go",
+    "journal": "the store must fail within the second of a decision",
+    "stale-evidence": "a quorum must fall silent between a verdict and its first change",
 }
 """Rules that are met, but not twenty times in a thousand seeds."""
 

@@ -4,12 +4,14 @@ from random import Random
 
 from failover.controller.context import Context
 
+from .fleet import BATCH, WEB
 from .world import PACE, World
 
 TRY_EVERY_S = 5.0
 WAITS = "awaiting-approval"
 APPROVED_SHARE = 0.7
 BALANCED_SHARE = 0.1
+UNEVEN_SHARE = 0.2
 
 
 async def bring_home(world: World, seconds: float, *, on_watch: bool = False) -> None:
@@ -35,6 +37,20 @@ async def ask_for_balance(world: World, dice: Random) -> None:
     """Now and then somebody wants the load evened out at once, before anything has come home."""
     if dice.random() < BALANCED_SHARE:
         await world.command("start", kind="rebalance", reason="the load is uneven")
+
+
+async def even_out(world: World, dice: Random) -> None:
+    """Now and then somebody has moved replicas by hand, where there is room, and has the load evened out again."""
+    whole = [name for name, place in world.clusters.items() if world.serves(name) and WEB in place.workloads]
+    crowded = any(BATCH in place.workloads for place in world.clusters.values())
+    if dice.random() >= UNEVEN_SHARE or crowded or len(whole) < len(world.clusters) or _away(world):
+        return
+    giver, taker = dice.sample(sorted(whole), 2)
+    moved = min(2, world.clusters[giver].workloads[WEB].wanted - 1)
+    for name, more in ((taker, moved), (giver, -moved)):
+        world.clusters[name].set_replicas(WEB, world.clusters[name].workloads[WEB].wanted + more, "kubectl")
+    await world.clock.sleep(world.policy.fleet.timing.inventory_max_age_s)
+    await world.command("start", kind="rebalance", reason="the load is uneven")
 
 
 async def answer_what_waits(world: World) -> None:

@@ -17,7 +17,7 @@ from . import trace
 from .faults import FAULTS, Fault
 from .faults.registry import NothingToBefall
 from .fleet import TTL_S, Shape, shape_of
-from .homecoming import answer_what_waits, ask_for_balance, bring_home
+from .homecoming import answer_what_waits, ask_for_balance, bring_home, even_out
 from .layers import Undo
 from .liveness import check_liveness
 from .oracles import ORACLES, Violation
@@ -204,6 +204,7 @@ async def _chapter(
             await bring_home(world, IMPATIENCE_S)
             await come_to_rest(world)
             await bring_home(world, HOMECOMING_S)
+            await even_out(world, random.Random(f"even/{result.seed}/{since}"))  # noqa: S311 - reproducible, not secret
             await come_to_rest(world, max(PEACE_S / 10, since + LEAST_S + A_LITTLE_S - world.mono))
     except TimeoutError:
         result.violations.append(

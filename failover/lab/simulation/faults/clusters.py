@@ -176,7 +176,7 @@ def everything_down(world: World) -> Undo:
     return kill(world, list(world.clusters), Outcome.TIMEOUT)
 
 
-@fault("region-flapping", "domain", longest_s=60)
+@fault("region-flapping", "domain", longest_s=170)
 def region_flapping(world: World) -> Undo:
     names = members(world, world.random.choice(REGIONS))
     task = asyncio.ensure_future(flap(world, names))

@@ -13,7 +13,7 @@ from failover.model.journal import IntentRecorded
 
 from .registry import NothingToBefall, fault
 
-LIVES_MAX = 3
+LIVES_MAX = 4
 """So many controllers stand over one store at most."""
 
 
@@ -141,8 +141,8 @@ def controller_frozen_before_it_sends(world: World) -> Undo:
 
 @fault("controller-frozen-for-minutes", "controller")
 def controller_frozen_for_minutes(world: World) -> None:
-    """For ten minutes, whatever it was about to do; nobody takes over."""
-    asyncio.get_running_loop().call_later(600.0, freeze_one(world))
+    """For two minutes or for ten, whatever it was about to do; nobody takes over."""
+    asyncio.get_running_loop().call_later(world.random.choice((120.0, 600.0)), freeze_one(world))
 
 
 @fault("two-controllers", "controller")

@@ -12,11 +12,21 @@ from failover.model.journal import RunOpened, RunState
 from .clusters import REGIONS
 from .registry import ender, fault
 
+TRIES, TRY_EVERY_S = 12, 10.0
+
 
 @fault("pause", "people", longest_s=40)
 async def pause(world: World) -> Undo:
     await world.command("pause", reason="a test")
-    return lambda: later(world, "resume")
+    return lambda: world.chores.append(asyncio.ensure_future(until_heard(world, "resume")))
+
+
+async def until_heard(world: World, verb: str, **request: object) -> None:
+    """Whoever takes back what he said tries until a controller has taken it in."""
+    for _ in range(TRIES):
+        if "error" not in await world.command(verb, **request):
+            return
+        await world.clock.sleep(TRY_EVERY_S)
 
 
 def later(world: World, verb: str, **request: object) -> None:
@@ -70,14 +80,14 @@ def answer_the_next(world: World, verb: str, after_s: float, meant: Callable[[Ru
 async def cordon_region(world: World) -> Undo:
     target = f"region/{world.random.choice(REGIONS)}"
     await world.command("cordon", target=target, reason="a test")
-    return lambda: later(world, "uncordon", target=target)
+    return lambda: world.chores.append(asyncio.ensure_future(until_heard(world, "uncordon", target=target)))
 
 
 @fault("cordon-vantage", "people", longest_s=60)
 async def cordon_vantage(world: World) -> Undo:
     target = f"vantage/{world.random.choice(list(world.vantages))}"
     await world.command("cordon", target=target, reason="a test")
-    return lambda: later(world, "uncordon", target=target)
+    return lambda: world.chores.append(asyncio.ensure_future(until_heard(world, "uncordon", target=target)))
 
 
 async def start(world: World, kind: str, overrides: tuple[str, ...] = ()) -> None:

@@ -281,7 +281,9 @@ class ShedsForTheEarlier(Oracle):
     BEFALL_ANY = ("api-429", "api-answers-lost", "api-conflict-storm")
     """Faults of one cluster that end by themselves, when so many requests have met them: it may not have been looked into since."""
     JUMPS = ("clock-forward", "clock-back")
-    """What was seen before is too old then, or of no time at all: each cluster must be seen to serve as often as `rise` says."""
+    """What was seen before is too old then, or of no time at all, as for a controller that was started or woke up: each cluster
+    must be seen to serve as often as `rise` says.
+    """
 
     def __init__(self, world: World, runs: Runs) -> None:
         super().__init__(world, runs)
@@ -294,6 +296,9 @@ class ShedsForTheEarlier(Oracle):
     def see(self, event: trace.Event) -> None:
         if isinstance(event, trace.Turned):
             self.troubled.add(event.cluster)
+        elif isinstance(event, trace.Lived):
+            if event.what in ("boot", "thawed"):
+                self.jumped_at = event.at
         elif isinstance(event, trace.Broke):
             self._look()
             if event.fault in self.JUMPS:
