@@ -49,6 +49,7 @@ KINDS_MAX = 8
 FAULTS_MAX = 14
 OF_ITS_TURN = 5
 FOR_GOOD_SHARE = 0.35
+ACKS_SHARE = 0.7
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,7 +200,7 @@ async def _chapter(
     try:
         async with asyncio.timeout(trouble_s + CHAPTER_MAX_S):
             lasting = await _trouble(world, result, schedule, since=since, trouble_s=trouble_s)
-            await _mend(world)
+            await _mend(world, acks=random.Random(f"ack/{result.seed}/{since}").random() < ACKS_SHARE)  # noqa: S311 - reproducible, not secret
             await ask_for_balance(world, random.Random(f"balance/{result.seed}/{since}"))  # noqa: S311 - reproducible, not secret
             await bring_home(world, IMPATIENCE_S)
             await come_to_rest(world)
@@ -287,8 +288,8 @@ def _end(world: World, planned: Planned, undo: Undo) -> None:
     undo()
 
 
-async def _mend(world: World) -> None:
-    """A controller lives, people have taken back what they said; what lasts stays."""
+async def _mend(world: World, *, acks: bool) -> None:
+    """A controller lives, people have taken back what they said; what lasts stays. Not everybody releases what is held down."""
     if not any(life.alive for life in world.lives):
         world.boot()
     for _ in range(30):
@@ -296,7 +297,8 @@ async def _mend(world: World) -> None:
         if "error" not in answer:
             break
         await world.clock.sleep(1.0)
-    await world.command("ack")
+    if acks:
+        await world.command("ack")
 
 
 async def come_to_rest(world: World, peace_s: float = PEACE_S) -> None:

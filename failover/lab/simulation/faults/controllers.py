@@ -141,8 +141,8 @@ def controller_frozen_before_it_sends(world: World) -> Undo:
 
 @fault("controller-frozen-for-minutes", "controller")
 def controller_frozen_for_minutes(world: World) -> None:
-    """For two minutes or for ten, whatever it was about to do; nobody takes over."""
-    asyncio.get_running_loop().call_later(world.random.choice((120.0, 600.0)), freeze_one(world))
+    """For most of a minute or for ten, whatever it was about to do; nobody takes over."""
+    asyncio.get_running_loop().call_later(world.random.choice((40.0, 40.0, 40.0, 600.0)), freeze_one(world))
 
 
 @fault("two-controllers", "controller")
