@@ -224,9 +224,8 @@ class SimZonePort(TwinZone):
 
     async def _reach(self, *, sent_changes: bool) -> None:
         if self._life.cut_off:
-            if (
-                sent_changes
-            ):  # on the connection that the look before it left open: nobody tells whether it arrived
+            if sent_changes:
+                # On the connection that the look before it left open: nobody tells whether it arrived.
                 await self._lost(f"zone {self.name}")
             await self._clock.sleep(self._zone.timeout_s)
             raise Unavailable(f"zone {self.name}: no connection in time; nothing was sent", target=self.name)
