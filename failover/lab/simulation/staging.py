@@ -95,9 +95,8 @@ async def _story(script: Script, found: Staged, beside: Look | None) -> None:
         await come_to_rest(world, script.rest)
         telling.look(Moment(at=telling.second, expect=script.expect))
         found.violations += check_liveness(world)
-        for (
-            oracle
-        ) in oracles:  # before the controllers are stopped: what stands is judged while somebody acts
+        # Before the controllers are stopped: what stands is judged while somebody acts.
+        for oracle in oracles:
             oracle.finish()
     finally:
         found.simulated_s, found.lines = world.mono, world.lines
