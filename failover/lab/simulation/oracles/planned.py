@@ -7,7 +7,7 @@ from failover.lab.simulation import trace
 from failover.lab.simulation.fleet import BOOKS, MOVED
 from failover.lab.simulation.world import World
 from failover.model.ids import ClusterName
-from failover.model.journal import RunOpened
+from failover.model.journal import IntentRecorded, RunOpened, ScaleChange
 from failover.model.plan import ApplicationPlan, RunKind
 from failover.model.policy import WorkloadRef
 from failover.model.resources import CPU
@@ -21,7 +21,16 @@ class NoEmptyPlan(Oracle):
         "no run without targets: what is lost is placed, or named as unplaced, and never in a source",
     )
 
+    def __init__(self, world: World, runs: Runs) -> None:
+        super().__init__(world, runs)
+        self.sent: set[tuple[str, str, WorkloadRef]] = set()
+        """By run: what it has set already. A target that is lost as well makes a source of it, and its row stays as it was."""
+
     def see(self, event: trace.Event) -> None:
+        if isinstance(event, trace.Journaled) and isinstance(event.entry.entry, IntentRecorded):
+            told = event.entry.entry.intent.change
+            if isinstance(told, ScaleChange):
+                self.sent.add((event.entry.run, told.cluster, told.workload))
         run = self.runs.decision(event)
         if run is None or run.plan.run_kind is RunKind.FAILBACK:
             return
@@ -32,7 +41,7 @@ class NoEmptyPlan(Oracle):
             for row in part.placements:
                 if row.after > row.before:
                     self.must(
-                        row.cluster not in sources,
+                        row.cluster not in sources or (run.id, row.cluster, row.workload) in self.sent,
                         event.at,
                         f"{run.id} adds {row.workload} in {row.cluster}, which it moves away from",
                     )
