@@ -12,10 +12,10 @@ from failover.controller.retries import Retries
 from failover.execution.machine import Observe, wait_began
 from failover.execution.taken_back import other_manager
 from failover.model.errors import TargetError
-from failover.model.ids import ClusterName, RunId, StepId
+from failover.model.ids import ClusterName, RunId
 from failover.model.inventory import WorkloadState
 from failover.model.journal import Run, StepDone, StepFailed
-from failover.model.plan import ProveGoneStep, ScaleStep, WaitReadyStep
+from failover.model.plan import ProveGoneStep, ScaleStep, Step, WaitReadyStep
 from failover.model.policy import WorkloadRef
 from failover.model.reasons import Refusal
 
@@ -38,7 +38,7 @@ class WaitingSteps:
         self._context = context
         self._reading: dict[ClusterName, asyncio.Task[None]] = {}
         self._seen: dict[Key, tuple[float, WorkloadState]] = {}
-        self._began: dict[tuple[RunId, StepId], float] = {}
+        self._began: dict[tuple[RunId, Step], float] = {}
         self._retries = Retries(most_s=PAUSE_MAX_S)
         self._not_before: dict[ClusterName, float] = {}
 
@@ -47,12 +47,16 @@ class WaitingSteps:
         context = self._context
         began = context.now().mono
         for action in actions:
-            self._began.setdefault((run.id, action.step.id), began)
+            self._began.setdefault((run.id, action.step), began)
         await self._read(actions, began)
+        in_force = {step.id: step for step in context.runs.get(run.id, run).plan.steps}
         events: list[Ended] = []
         for action in actions:
             step = action.step
-            states = self._since(self._began[run.id, step.id])
+            states = self._since(self._began[run.id, step])
+            if in_force.get(step.id) != step:  # the run was widened while it was read, and waits for more now
+                self._began.pop((run.id, step))
+                continue
             if isinstance(step, WaitReadyStep):
                 event = self._ready(run, step, states)
             elif isinstance(step, ProveGoneStep):
@@ -64,7 +68,7 @@ class WaitingSteps:
         if events:
             await context.append([(run.id, event) for event in events])
             for event in events:
-                self._began.pop((run.id, event.step), None)
+                self._began.pop((run.id, in_force[event.step]), None)
         else:
             await context.ports.clock.sleep(POLL_S)
 

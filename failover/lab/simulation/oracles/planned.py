@@ -59,8 +59,8 @@ class NoEmptyPlan(Oracle):
             self._adds_up(run, part, event.at)
 
     def _adds_up(self, run: Opened, part: ApplicationPlan, at: float) -> None:
-        """What is said to be replaced is what grows elsewhere; and as long as nobody has changed what is wanted anywhere, what is
-        lost is what the sources run, by the truth.
+        """What is said to be replaced is what grows elsewhere; and as long as nobody has changed what is wanted anywhere, nor left
+        out of the policy what runs it, what is lost is what the sources run, by the truth.
         """
         grown = sum(max(0, row.after - row.before) for row in part.placements)
         self.must(
@@ -69,7 +69,9 @@ class NoEmptyPlan(Oracle):
             f"{run.id}: {part.application} replaces {part.replaced}, and adds {grown} by its placements",
         )
         ref = MOVED[part.application]
-        if self.world.deleted or any(place.stood for place in self.world.clusters.values()):
+        if self.world.deleted or self.world.were_left_out:
+            return
+        if any(place.stood for place in self.world.clusters.values()):
             return
         lost = sum(self.world.clusters[name].workloads[ref].wanted for name in run.plan.sources)
         books = sum(BOOKS in self.world.clusters[name].workloads for name in run.plan.sources)

@@ -114,7 +114,8 @@ class CapacityFloor(Oracle):
             ready = sum(self._lately(str(name), MOVED[application.name]) for name in self._at(left))
             deleted = sum(ref == MOVED[application.name] for _, ref in self.world.deleted)
             demand = REPLICAS * (len(self.world.clusters) - deleted)
-            floor = application.floor if holds else 0
+            # What a run has moved whose history was restored away nobody knows to be wanted.
+            floor = application.floor if holds and not self.world.forgotten else 0
             served = any(
                 self.world.ready(name, MOVED[application.name])
                 for name in self._at(gone)
