@@ -185,11 +185,11 @@ def surplus(runs: Sequence[Run]) -> dict[tuple[ClusterName, WorkloadRef], Surplu
         if run.plan.run_kind not in MOVING and not balancing:
             continue
         gone = moved(run) if run.state.final and not balancing else ()
-        home = _home(run, runs)
+        settled = _home(run, runs) | _moved_later(run, runs)
         for step in run.plan.steps:
             if not isinstance(step, ScaleStep) or step.after <= step.before or step.owner is not None:
                 continue
-            if step.application in home or step.application in gone or not _landed(run, step.id):
+            if step.application in settled or step.application in gone or not _landed(run, step.id):
                 continue
             key = (step.cluster, step.workload)
             before = found.get(key, Surplus(extra=0, standing=0))
@@ -246,6 +246,19 @@ def _unplaced(
 def _home(run: Run, runs: Sequence[Run]) -> set[ApplicationName]:
     """Applications that finished failbacks have brought home from where this run had moved them."""
     return {name for other in runs if run.id in other.plan.undoes for name in returned(other)}
+
+
+def _moved_later(run: Run, runs: Sequence[Run]) -> set[ApplicationName]:
+    """Applications that a later run has moved away from the same clusters, onto what this one had added, and that are not home."""
+    later = (
+        other
+        for other in runs
+        if other.plan.run_kind in MOVING
+        and other.state.final
+        and other.opened_at > run.opened_at
+        and set(other.plan.sources) & set(run.plan.sources)
+    )
+    return {name for other in later for name in set(moved(other)) - _home(other, runs)}
 
 
 def _landed(run: Run, step: StepId) -> bool:
