@@ -263,9 +263,8 @@ class Decider:
 
     def _remember(self, case: Case, refusals: tuple[Refusal, ...]) -> None:
         """Keep the reasons for `status`; tell them once."""
-        refusals = tuple(
-            dict.fromkeys(refusals)
-        )  # several runs, and the rest, may be held back by one and the same
+        # Several runs, and the rest, may be held back by one and the same.
+        refusals = tuple(dict.fromkeys(refusals))
         before = {item.code for item in self.context.refusals.get(case.key, ())}
         self.context.refusals[case.key] = refusals
         for item in refusals:

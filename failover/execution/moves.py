@@ -185,11 +185,15 @@ def surplus(runs: Sequence[Run]) -> dict[tuple[ClusterName, WorkloadRef], Surplu
         if run.plan.run_kind not in MOVING and not balancing:
             continue
         gone = moved(run) if run.state.final and not balancing else ()
-        settled = _home(run, runs) | _moved_later(run, runs)
-        for step in run.plan.steps:
-            if not isinstance(step, ScaleStep) or step.after <= step.before or step.owner is not None:
-                continue
-            if step.application in settled or step.application in gone or not _landed(run, step.id):
+        added = [
+            step
+            for step in run.plan.steps
+            if isinstance(step, ScaleStep) and step.after > step.before and step.owner is None
+            if step.application not in gone and _landed(run, step.id)
+        ]
+        settled = _home(run, runs) | _moved_later(run, runs) if added else set()
+        for step in added:
+            if step.application in settled:
                 continue
             key = (step.cluster, step.workload)
             before = found.get(key, Surplus(extra=0, standing=0))

@@ -18,7 +18,11 @@ TRIES, TRY_EVERY_S = 12, 10.0
 @fault("pause", "people", longest_s=40)
 async def pause(world: World) -> Undo:
     await world.command("pause", reason="a test")
-    return lambda: world.chores.append(asyncio.ensure_future(until_heard(world, "resume")))
+    return taking_back(world, "resume")
+
+
+def taking_back(world: World, verb: str, **request: object) -> Undo:
+    return lambda: world.chores.append(asyncio.ensure_future(until_heard(world, verb, **request)))
 
 
 async def until_heard(world: World, verb: str, **request: object) -> None:
@@ -51,11 +55,7 @@ async def abort(world: World) -> Undo | None:
     runs = life.controller.context.open_runs() if life is not None and life.controller is not None else ()
     for run in runs:
         await world.command("abort", run=run.id, reason="a test")
-    return None if runs else abort_the_next(world, after_s)
-
-
-def abort_the_next(world: World, after_s: float) -> Undo:
-    return answer_the_next(world, "abort", after_s, lambda opened: True)
+    return None if runs else answer_the_next(world, "abort", after_s, lambda opened: True)
 
 
 def answer_the_next(world: World, verb: str, after_s: float, meant: Callable[[RunOpened], bool]) -> Undo:
@@ -80,14 +80,14 @@ def answer_the_next(world: World, verb: str, after_s: float, meant: Callable[[Ru
 async def cordon_region(world: World) -> Undo:
     target = f"region/{world.random.choice(REGIONS)}"
     await world.command("cordon", target=target, reason="a test")
-    return lambda: world.chores.append(asyncio.ensure_future(until_heard(world, "uncordon", target=target)))
+    return taking_back(world, "uncordon", target=target)
 
 
 @fault("cordon-vantage", "people", longest_s=60)
 async def cordon_vantage(world: World) -> Undo:
     target = f"vantage/{world.random.choice(list(world.vantages))}"
     await world.command("cordon", target=target, reason="a test")
-    return lambda: world.chores.append(asyncio.ensure_future(until_heard(world, "uncordon", target=target)))
+    return taking_back(world, "uncordon", target=target)
 
 
 async def start(world: World, kind: str, overrides: tuple[str, ...] = ()) -> None:
