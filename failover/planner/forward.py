@@ -11,7 +11,7 @@ from failover.planner.loss import Case, Targets
 from failover.planner.placement import Move, move_of
 from failover.planner.sequence import StepOrder, running_sources
 from failover.planner.together import Together
-from failover.planner.traffic import Traffic, plan_traffic
+from failover.planner.traffic import Traffic, plan_traffic, unreached
 from failover.planner.world import World
 
 
@@ -29,6 +29,8 @@ def plan_forward(
     """Move one application off the sources, or say why it is left out. `cases`: its own, as `together` placed them."""
     moves = tuple(move_of(world, case, together, targets) for case in cases)
     traffic = _traffic(world, application, moves, targets)
+    if nobody := unreached(world, application, traffic, targets):
+        moves = tuple(move.without(nobody) for move in moves)
     refusal = (
         _single_writer_refusal(world, application, moves)
         or (None if _is_settled(moves, traffic) else _shortage_refusal(world, application, moves))

@@ -1,7 +1,7 @@
 """What one workload gets out of the joint placement: who takes more, what found no place, and why."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from failover.model.ids import ClusterName
 from failover.model.inventory import WorkloadState
@@ -57,6 +57,10 @@ class Move:
     @property
     def capacity(self) -> int:
         return sum(ready for _, ready in self.credited)
+
+    def without(self, clusters: frozenset[ClusterName]) -> "Move":
+        """The same, and these clusters are credited with nothing."""
+        return replace(self, credited=tuple(row for row in self.credited if row[0] not in clusters))
 
     def below_floor(self, floor: int) -> bool:
         """The rest would carry less than `floor` percent of the demand."""

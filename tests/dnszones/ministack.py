@@ -23,7 +23,7 @@ from failover.model.policy import Zone
 from failover.model.ports import DNSZone
 
 from ..servers.observers import program
-from ..servers.process import Process
+from ..servers.process import Process, free_ports
 from .worlds import APEX, ZONE
 
 STARTS_WITHIN_S = 60.0
@@ -39,9 +39,7 @@ LACKS = {
 
 def run_ministack(folder: Path) -> Iterator[str]:
     """The URL of a ministack on loopback, until the caller is done with it."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    (port,) = free_ports(1)
     environment = {
         "GATEWAY_PORT": str(port),
         "EDGE_PORT": str(port),

@@ -116,6 +116,24 @@ def test_hold_moves_nothing_below_the_floor_and_partial_says_that_it_does() -> N
     )
 
 
+def test_what_runs_where_no_client_is_sent_and_none_may_be_is_below_no_floor() -> None:
+    """Seed 3194: clients were moved away from north, it serves again, and somebody cordoned it."""
+    world = World(applications=[application(floor=100)])
+    world.demands = [Demand(application=world.applications[0].name, workload=ref(), replicas=12)]
+    world.record_sets = [records(address("west"), address("east"))]
+    world.hold("west", state(ref(), 4)).hold("east", state(ref(), 4), room=0).hold("north", state(ref(), 8))
+    world.cordon("north")
+    made = world.lose("west")
+    assert left_out(made) == "capacity-floor"
+    assert made.applications[0].capacity_after == 4
+    world.cordons.clear()
+    made = world.lose("west")
+    assert made.applications[0].capacity_after == 12
+    assert made.after_records()[0].values == (address("east"), address("north"))
+    world.cordon("north").record_sets = [records(*(address(name) for name in (WEST, EAST, NORTH)))]
+    assert world.lose("west").applications[0].capacity_after == 12
+
+
 def test_where_nobody_can_make_room_shed_is_no_more_than_partial() -> None:
     world = World(applications=[application(on_shortage=OnShortage.SHED)])
     for name in ("east", "north"):
