@@ -72,9 +72,9 @@ def place_together(world: World, cases: Sequence[Case], free: FreeCapacity, targ
 
 
 def _solve(asked: joint.Problem) -> "Solution":
-    from failover.planner.joint.solve import solve
+    from failover.planner.joint.again import solve_again
 
-    return solve(asked)
+    return solve_again(asked)
 
 
 # -- the problem -------------------------------------------------------------------------------------------------------

@@ -47,6 +47,8 @@ async def even_out(world: World, dice: Random) -> None:
         return
     giver, taker = dice.sample(sorted(whole), 2)
     moved = min(2, world.clusters[giver].workloads[WEB].wanted - 1)
+    if moved < 1:
+        return
     for name, more in ((taker, moved), (giver, -moved)):
         world.clusters[name].set_replicas(WEB, world.clusters[name].workloads[WEB].wanted + more, "kubectl")
     await world.clock.sleep(world.policy.fleet.timing.inventory_max_age_s)

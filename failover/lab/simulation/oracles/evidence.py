@@ -104,8 +104,22 @@ class EvidenceIsFresh(Ears):
         "I2",
         "every automatic intent cites observations that exist and are younger than the limit",
     )
+    WRITTEN_S = 1.0
+    """What was decided before a sleep is on the disk so long after it."""
+
+    def __init__(self, world: World, runs: Runs) -> None:
+        super().__init__(world, runs)
+        self.woke: dict[str, float] = {}
+        self.overslept: set[str] = set()
+        """Intents that were on their way to the disk while their controller was frozen: their evidence is too old to be sent on."""
 
     def see(self, event: trace.Event) -> None:
+        if isinstance(event, trace.Lived) and event.what == "thawed":
+            self.woke[event.holder] = event.at
+        if isinstance(event, trace.Applied) and event.intent in self.overslept:
+            self.must(
+                False, event.at, f"{event.intent} was sent on evidence from before its controller slept"
+            )
         if not isinstance(event, trace.Journaled) or not isinstance(event.entry.entry, IntentRecorded):
             return
         intent = event.entry.entry.intent
@@ -118,6 +132,9 @@ class EvidenceIsFresh(Ears):
         fresh = [one for one in cited if one is not None and self.fresh(one, event.at)]
         quorum = self.quorum
         names = {one.observation.vantage for one in fresh}
+        if len(names) < quorum and event.at - self.woke.get(event.holder, float("-inf")) <= self.WRITTEN_S:
+            self.overslept.add(intent.id)
+            return
         self.must(
             len(names) >= quorum,
             event.at,
@@ -413,7 +430,8 @@ class WarmUpFirst(Ears):
         if not isinstance(event, trace.Journaled):
             return
         entry, run = event.entry.entry, self.runs.by_id.get(event.entry.run)
-        if isinstance(entry, LeaderChanged | ClockJumped) or _ends_a_freeze(entry):
+        noticed = isinstance(entry, ClockJumped) and self.jumped_at is None
+        if noticed or isinstance(entry, LeaderChanged) or _ends_a_freeze(entry):
             self.since[event.holder] = event.at
         if isinstance(entry, RunOpened | RunWidened | IntentRecorded) and run is not None and run.unplanned:
             self._begins(run, event)

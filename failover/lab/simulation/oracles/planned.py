@@ -68,6 +68,14 @@ class NoEmptyPlan(Oracle):
             at,
             f"{run.id}: {part.application} replaces {part.replaced}, and adds {grown} by its placements",
         )
+        if run.plan.run_kind is RunKind.REBALANCE:
+            shrunk = sum(max(0, row.before - row.after) for row in part.placements)
+            self.must(
+                part.lost == shrunk,
+                at,
+                f"{run.id}: {part.application} moves {part.lost}, and gives up {shrunk} by its placements",
+            )
+            return
         ref = MOVED[part.application]
         if self.world.deleted or self.world.were_left_out:
             return

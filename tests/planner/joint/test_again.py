@@ -1,0 +1,49 @@
+"""The same question is answered once: while a loss is held, it is asked every second."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+
+from failover.planner.joint import again
+from failover.planner.joint.again import KEPT, solve_again
+from failover.planner.joint.problem import Problem
+from failover.planner.joint.solve import solve
+from tests.planner.joint.problems import anywhere, demand, fleet, problems, site
+
+
+def asked(replicas: int, cpu: int = 100) -> Problem:
+    """Built anew each time, as a planner does."""
+    return fleet([site("a1", cpu), site("b1", cpu)], [demand("web", replicas, anywhere("a1", "b1"))])
+
+
+def test_a_question_that_is_asked_again_is_answered_without_another_search() -> None:
+    assert solve_again(asked(8)) is solve_again(asked(8))
+
+
+def test_whatever_else_is_asked_is_another_question() -> None:
+    first = solve_again(asked(8))
+    assert solve_again(asked(9)) is not first
+    assert solve_again(asked(8, cpu=3)).unplaced == {"web": 2}
+    assert solve_again(replace(asked(8), headroom=0.5)) is not first
+    assert solve_again(asked(8)) is first
+
+
+def test_only_the_last_questions_are_remembered_and_no_large_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = solve_again(asked(8))
+    for replicas in range(20, 20 + KEPT):
+        solve_again(asked(replicas))
+    assert solve_again(asked(8)) is not first
+    monkeypatch.setattr(again, "LARGE_PAIRS", 1)
+    assert solve_again(asked(50)) is not solve_again(asked(50))
+
+
+@given(problem=problems(running=True))
+def test_what_is_answered_again_is_what_would_be_found_again(problem: Problem) -> None:
+    fresh, once = solve(problem), solve_again(problem)
+    assert fresh.shed == once.shed  # reasons are asked of the first answer before it is given again
+    twice = solve_again(problem)
+    for one in problem.demands:
+        assert twice.placed(one.key) == fresh.placed(one.key)
+        assert twice.whys(one.key) == fresh.whys(one.key)
+    assert (twice.unplaced, twice.findings) == (fresh.unplaced, fresh.findings)
