@@ -5,7 +5,7 @@ A look that fails leaves the last complete one in place, with its age: nothing i
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from failover.controller.demand import DemandTracker
 from failover.controller.ports import Ports
@@ -53,6 +53,8 @@ class World:
         self._ports = ports
         self.inventories: dict[ClusterName, ClusterInventory] = {}
         self.zones: dict[ZoneName, ZoneState] = {}
+        self._whole: dict[ClusterName, ClusterInventory] = {}
+        """The looks as they were, before newer states were folded into them: what their nodes were counted with."""
         self.inventory_errors: dict[ClusterName, str] = {}
         self.zone_errors: dict[ZoneName, str] = {}
         self.looks: dict[Subject, Look] = {}
@@ -289,10 +291,11 @@ class World:
         seen = self.inventories.get(cluster)
         if seen is None:
             return
-        newer = {state.ref: state for state in states}
-        self.inventories[cluster] = replace(
-            seen, workloads=tuple(newer.get(state.ref, state) for state in seen.workloads)
-        )
+        whole = self._whole.get(cluster)
+        if whole is None or whole.taken_mono != seen.taken_mono:
+            whole = self._whole[cluster] = seen
+        newer = {state.ref: state for state in (*seen.workloads, *states)}
+        self.inventories[cluster] = whole.with_newer(tuple(newer.values()))
 
 
 def zone_names(

@@ -1,10 +1,11 @@
 """What a cluster holds, as last seen: capacity, workloads, and how old the sight is."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from failover.model.ids import ApplicationName, ClusterName
 from failover.model.policy import WorkloadRef
-from failover.model.resources import NOTHING, ONE_POD, Resources, places_on, total
+from failover.model.resources import NOTHING, ONE_POD, Resources, minus, places_on, total
 
 __all__ = [
     "Autoscaler",
@@ -102,9 +103,33 @@ class ClusterInventory:
         """It has no node at all that could tell what fits (nodes that are made on demand): neither empty nor infinite."""
         return not self.nodes and not self.nodes_total
 
+    def with_newer(self, states: Sequence[WorkloadState]) -> "ClusterInventory":
+        """The same look with newer states of its workloads: whatever is ready by now beyond what was wanted when the nodes were
+        counted stands on them. What is gone since then may still be on its way out, and frees nothing.
+        """
+        newer = {state.ref: state for state in states}
+        nodes = list(self.nodes)
+        for before in self.workloads:
+            after = newer.get(before.ref, before)
+            _fill(nodes, after.requests, min(after.ready, after.wanted) - before.wanted)
+        return replace(
+            self,
+            nodes=tuple(nodes),
+            workloads=tuple(newer.get(state.ref, state) for state in self.workloads),
+        )
+
     def places_for(self, requests: Resources) -> int:
         """How many more replicas of these requests fit, node by node (a replica never straddles nodes)."""
         return sum(places_on(node.free, requests) for node in self.nodes)
+
+
+def _fill(nodes: list[NodeState], requests: Resources, replicas: int) -> None:
+    """Take the room of so many replicas, on whichever nodes have it."""
+    for index, node in enumerate(nodes):
+        number = min(replicas, places_on(node.free, requests))
+        if number > 0:
+            nodes[index] = replace(node, free=minus(node.free, requests, number))
+            replicas -= number
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

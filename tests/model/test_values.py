@@ -7,15 +7,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from failover.model.ids import ApplicationName, Domain, DomainKind, Epoch, IntentId, Subject, ZoneName
-from failover.model.inventory import ClusterInventory, NodeState, Resources, places_on
+from failover.model.ids import (
+    ApplicationName,
+    ClusterName,
+    Domain,
+    DomainKind,
+    Epoch,
+    IntentId,
+    Subject,
+    ZoneName,
+)
+from failover.model.inventory import ClusterInventory, NodeState, Resources, WorkloadState, places_on
 from failover.model.journal import EffectResult, RunState
 from failover.model.observation import Outcome
 from failover.model.permit import Permit
 from failover.model.policy import Timing, VantageEntry
 from failover.model.records import FenceRecord, RecordSet, RecordType, ServerAnswer, Verification
 from failover.model.time import Now
-from tests.support.policies import policy
+from tests.support.policies import WEB, policy
 
 WORD = st.text(st.characters(codec="ascii", exclude_categories=["Cc", "Zs"]), min_size=1, max_size=20)
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -108,6 +117,37 @@ def test_a_replica_never_straddles_nodes(free: list[tuple[int, int, int]], cpu: 
         fits = places_on(node.free, wanted)
         assert fits * cpu <= node.free.cpu_m
         assert fits * memory <= node.free.memory
+
+
+def look(*, wanted: int, ready: int, free_cpu_m: int) -> ClusterInventory:
+    nodes = (
+        NodeState(name="a", free=Resources(cpu_m=free_cpu_m, pods=9)),
+        NodeState(name="b", free=Resources(cpu_m=free_cpu_m, pods=9)),
+    )
+    state = WorkloadState(ref=WEB, exists=True, wanted=wanted, ready=ready, requests=Resources(cpu_m=1000))
+    return ClusterInventory(
+        cluster=ClusterName("c"), uid="u", taken_mono=0.0, nodes=nodes, workloads=(state,)
+    )
+
+
+def test_what_became_ready_since_the_look_takes_its_room_and_what_went_frees_none() -> None:
+    """Seed 5559: the room of what a run had just added was planned for once more."""
+    seen = look(wanted=4, ready=4, free_cpu_m=2000)
+    (state,) = seen.workloads
+    added = seen.with_newer([replace(state, wanted=7, ready=7)])
+    assert [node.free.cpu_m for node in added.nodes] == [0, 1000]
+    assert added.workload(WEB) == replace(state, wanted=7, ready=7)
+    waiting = seen.with_newer([replace(state, wanted=7, ready=5)])
+    assert waiting.free.cpu_m == 3000, "what is not ready yet is reserved for its run"
+    assert seen.with_newer([replace(state, wanted=1, ready=1)]).free == seen.free
+    assert seen.with_newer([replace(state, wanted=99, ready=99)]).free.cpu_m == 0
+    assert seen.with_newer([]) == seen
+
+
+def test_what_was_wanted_already_when_the_nodes_were_counted_is_counted() -> None:
+    seen = look(wanted=6, ready=4, free_cpu_m=2000)
+    (state,) = seen.workloads
+    assert seen.with_newer([replace(state, ready=6)]).free == seen.free
 
 
 def test_a_verification_is_effective_where_all_that_answer_match_and_one_does() -> None:

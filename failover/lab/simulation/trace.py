@@ -31,9 +31,10 @@ class Heard(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Journaled(Event):
-    """An entry was acknowledged by the store."""
+    """An entry was acknowledged by the store; or nobody acknowledged it, and it stood there after a crash `late_s` later."""
 
     entry: JournalEntry
+    late_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

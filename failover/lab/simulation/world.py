@@ -443,7 +443,8 @@ class World:
         torn = self.disk.torn
         self.disk.crash()
         for entry in torn:
-            self.note(trace.Journaled(at=self.mono, holder=life.holder, entry=entry))
+            late_s = self.mono - self.disk.torn_mono
+            self.note(trace.Journaled(at=self.mono, holder=life.holder, entry=entry, late_s=late_s))
         life.controller = None
         self.note(trace.Lived(at=self.mono, holder=life.holder, what="killed"))
 

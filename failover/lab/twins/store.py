@@ -29,7 +29,7 @@ class StoreDisk:
     `gone`: holders whose process is provably dead. `trouble`: why every write fails, "" if none does. `lying`: the disk
     acknowledges what it has not kept; `crash` then loses it. Without that, what was acknowledged is kept (I16). `tearing`: it
     fails after it has written (fsync): what was not acknowledged is not to be seen, and stands in the journal after a crash,
-    unless something else was written in its place (`torn`).
+    unless something else was written in its place (`torn`, at `torn_mono`).
     """
 
     documents: dict[str, tuple[int, str]] = field(default_factory=dict)
@@ -41,6 +41,7 @@ class StoreDisk:
     lying: bool = False
     tearing: bool = False
     torn: tuple[JournalEntry, ...] = ()
+    torn_mono: float = 0.0
     install_id: str = "twin"
     appended: asyncio.Event = field(default_factory=asyncio.Event)
     _synced: "StoreDisk | None" = None
@@ -137,7 +138,7 @@ class TwinStore:
             written.append(sealed(bare, previous))
             previous = written[-1].hash
         if self._disk.tearing:
-            self._disk.torn = tuple(written)
+            self._disk.torn, self._disk.torn_mono = tuple(written), self._clock.now().mono
             raise StoreUnavailable("disk I/O error (fsync)")
         self._disk.about_to_write()
         self._disk.journal += written

@@ -11,6 +11,7 @@ from failover.lab.simulation.lives import Life
 from failover.lab.simulation.world import World
 from failover.model.journal import IntentRecorded
 
+from .policies import follow
 from .registry import NothingToBefall, fault
 
 LIVES_MAX = 4
@@ -99,6 +100,13 @@ def thaw(world: World, life: Life) -> None:
     life.clock.running.set()
     world.thawed = world.mono
     world.note(trace.Lived(at=world.mono, holder=life.holder, what="thawed"))
+    if (
+        life.alive
+        and life.controller is not None
+        and life.controller.policy.generation != world.policy.generation
+    ):
+        # It slept through an edit, and reads its files as soon as it wakes up.
+        world.chores.append(asyncio.ensure_future(follow(world, world.policy)))
 
 
 def freeze_one(world: World) -> Undo:

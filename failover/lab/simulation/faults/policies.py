@@ -79,14 +79,14 @@ async def put_in_force(world: World) -> None:
     named = {entry.name for entry in world.written.fleet.clusters} - set(world.left_out)
     generation = f"{0xF001 + world.policies:016x}"
     world.put_in_force(replace(only_with(world.written, named), generation=generation))
-    await _follow(world, world.policy)
+    await follow(world, world.policy)
 
 
 async def push(world: World, text: str) -> Undo:
     """A file with this text; whatever the shipped loader makes of it reaches every controller. Undone: the file is mended."""
     source, policy = _loaded(text)
     if policy is not None:
-        await _follow(world, policy)
+        await follow(world, policy)
     for life in world.lives:
         if life.controller is not None:
             life.controller.problems = lambda: source.problems
@@ -99,7 +99,8 @@ async def push(world: World, text: str) -> Undo:
     return undo
 
 
-async def _follow(world: World, policy: Policy) -> None:
+async def follow(world: World, policy: Policy) -> None:
+    """Every controller that is awake takes it in."""
     for life in world.lives:
         if life.alive and life.controller is not None and life.clock.running.is_set():
             with suppress(StoreError):

@@ -20,7 +20,7 @@ from failover.model.plan import RunKind
 from failover.model.records import ZoneChange
 from failover.model.verdict import VerdictKind
 
-from .base import FAILURES, Opened, Oracle, Runs, correlated_limit
+from .base import FAILURES, FOUND_AGAIN_S, Opened, Oracle, Runs, correlated_limit
 
 SLACK_S = 0.6
 """The way of a report: what was true a moment ago."""
@@ -124,7 +124,7 @@ class EvidenceIsFresh(Ears):
             return
         intent = event.entry.entry.intent
         run = self.runs.by_id.get(intent.run)
-        if run is None or not run.unplanned or run.dns_written:
+        if run is None or not run.unplanned or run.dns_written or event.late_s > FOUND_AGAIN_S:
             return
         if run.in_flight - {intent.id} and f"run={run.id}" in intent.evidence:
             return  # names may have changed already: from then on the run goes by its own beginning, and says so
@@ -415,14 +415,16 @@ class WarmUpFirst(Ears):
         self.since: dict[str, float] = {}
         self.frozen: dict[str, float] = {}
         self.jumped_at: float | None = None
-        """When the machine's clock jumped: whoever runs notices with its next turn."""
+        """When the machine's clock jumped: whoever runs notices with its next turn, or never, where it has jumped back by then."""
+        self.offset, self.noticed = world.clock.wall_offset, False
 
     def see(self, event: trace.Event) -> None:
         if self.jumped_at is not None and event.at - self.jumped_at > UNJUDGED_S:
-            for life in self.world.lives:
+            stayed = self.noticed or self.world.clock.wall_offset != self.offset
+            for life in self.world.lives if stayed else ():
                 if life.alive and life.clock.running.is_set():
                     self.since[life.holder] = max(self.jumped_at, self.since.get(life.holder, 0.0))
-            self.jumped_at = None
+            self.jumped_at, self.noticed, self.offset = None, False, self.world.clock.wall_offset
         if isinstance(event, trace.Broke) and event.fault in ("clock-forward", "clock-back") and event.on:
             self.jumped_at = event.at
         if isinstance(event, trace.Lived):
@@ -430,10 +432,16 @@ class WarmUpFirst(Ears):
         if not isinstance(event, trace.Journaled):
             return
         entry, run = event.entry.entry, self.runs.by_id.get(event.entry.run)
-        noticed = isinstance(entry, ClockJumped) and self.jumped_at is None
-        if noticed or isinstance(entry, LeaderChanged) or _ends_a_freeze(entry):
+        if isinstance(entry, ClockJumped) and self.jumped_at is not None:
+            self.noticed = True
+        elif isinstance(entry, LeaderChanged | ClockJumped) or _ends_a_freeze(entry):
             self.since[event.holder] = event.at
-        if isinstance(entry, RunOpened | RunWidened | IntentRecorded) and run is not None and run.unplanned:
+        if (
+            event.late_s <= FOUND_AGAIN_S
+            and isinstance(entry, RunOpened | RunWidened | IntentRecorded)
+            and run is not None
+            and run.unplanned
+        ):
             self._begins(run, event)
 
     def _lived(self, event: trace.Lived) -> None:
