@@ -80,8 +80,10 @@ class Placement:
         return self._binding.all()
 
     def why(self, demand: str, site: str) -> Why:
-        """Why it got that number there."""
-        return self._reasons.why(demand, site)
+        """Why it got that number there; said once, however often this answer is given (`again.py`)."""
+        if (found := self._whys.get((demand, site))) is None:
+            found = self._whys[demand, site] = self._reasons.why(demand, site)
+        return found
 
     def whys(self, demand: str) -> tuple[Why, ...]:
         """One for every site that its rules name or that it runs at, by name."""
@@ -92,6 +94,10 @@ class Placement:
             self.prepared.sites[at].name for at in self.prepared.site[self.prepared.rows_of(index)].tolist()
         ]
         return tuple(self.why(demand, site) for site in sorted(sites))
+
+    @cached_property
+    def _whys(self) -> dict[tuple[str, str], Why]:
+        return {}
 
     @cached_property
     def _binding(self) -> Binding:

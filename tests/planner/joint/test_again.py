@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 
 from failover.planner.joint import again
 from failover.planner.joint.again import KEPT, solve_again
@@ -38,6 +38,7 @@ def test_only_the_last_questions_are_remembered_and_no_large_one(monkeypatch: py
     assert solve_again(asked(50)) is not solve_again(asked(50))
 
 
+@settings(deadline=None, max_examples=60)
 @given(problem=problems(running=True))
 def test_what_is_answered_again_is_what_would_be_found_again(problem: Problem) -> None:
     fresh, once = solve(problem), solve_again(problem)
