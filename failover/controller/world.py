@@ -53,8 +53,8 @@ class World:
         self._ports = ports
         self.inventories: dict[ClusterName, ClusterInventory] = {}
         self.zones: dict[ZoneName, ZoneState] = {}
-        self._whole: dict[ClusterName, ClusterInventory] = {}
-        """The looks as they were, before newer states were folded into them: what their nodes were counted with."""
+        self._folded: dict[ClusterName, tuple[ClusterInventory, ClusterInventory]] = {}
+        """Looks that newer states were folded into, and as they were before: what their nodes were counted with."""
         self.inventory_errors: dict[ClusterName, str] = {}
         self.zone_errors: dict[ZoneName, str] = {}
         self.looks: dict[Subject, Look] = {}
@@ -291,11 +291,12 @@ class World:
         seen = self.inventories.get(cluster)
         if seen is None:
             return
-        whole = self._whole.get(cluster)
-        if whole is None or whole.taken_mono != seen.taken_mono:
-            whole = self._whole[cluster] = seen
+        folded, whole = self._folded.get(cluster, (None, seen))
+        if folded is not seen:
+            whole = seen
         newer = {state.ref: state for state in (*seen.workloads, *states)}
         self.inventories[cluster] = whole.with_newer(tuple(newer.values()))
+        self._folded[cluster] = (self.inventories[cluster], whole)
 
 
 def zone_names(

@@ -104,14 +104,15 @@ class ClusterInventory:
         return not self.nodes and not self.nodes_total
 
     def with_newer(self, states: Sequence[WorkloadState]) -> "ClusterInventory":
-        """The same look with newer states of its workloads: whatever is ready by now beyond what was wanted when the nodes were
-        counted stands on them. What is gone since then may still be on its way out, and frees nothing.
+        """The same look with newer states of its workloads: whatever has become ready since takes its room, as it was reserved
+        until then (it may have had its node already; too little room is the safe mistake until the next look). What is gone since
+        may still be on its way out, and frees nothing.
         """
         newer = {state.ref: state for state in states}
         nodes = list(self.nodes)
         for before in self.workloads:
             after = newer.get(before.ref, before)
-            _fill(nodes, after.requests, min(after.ready, after.wanted) - before.wanted)
+            _fill(nodes, after.requests, min(after.ready, after.wanted) - min(before.ready, before.wanted))
         return replace(
             self,
             nodes=tuple(nodes),

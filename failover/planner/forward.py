@@ -9,9 +9,10 @@ from failover.model.reasons import Refusal
 from failover.planner.eligibility import broken_there
 from failover.planner.loss import Case, Targets
 from failover.planner.placement import Move, move_of
+from failover.planner.reached import unreached
 from failover.planner.sequence import StepOrder, running_sources
 from failover.planner.together import Together
-from failover.planner.traffic import Traffic, plan_traffic, unreached
+from failover.planner.traffic import Traffic, plan_traffic
 from failover.planner.world import World
 
 
@@ -29,11 +30,15 @@ def plan_forward(
     """Move one application off the sources, or say why it is left out. `cases`: its own, as `together` placed them."""
     moves = tuple(move_of(world, case, together, targets) for case in cases)
     traffic = _traffic(world, application, moves, targets)
-    if nobody := unreached(world, application, traffic, targets):
-        moves = tuple(move.without(nobody) for move in moves)
+    if (aside := unreached(world, application, targets)) and traffic.changes:
+        moves = tuple(move.without(aside) for move in moves)
     refusal = (
         _single_writer_refusal(world, application, moves)
-        or (None if _is_settled(moves, traffic) else _shortage_refusal(world, application, moves))
+        or (
+            None
+            if _is_settled(moves, traffic)
+            else _shortage_refusal(world, application, moves, _aside_told(aside, targets))
+        )
         or traffic.refusal
     )
     sheds = together.sheds.get(application.name, ())
@@ -99,7 +104,19 @@ def _single_writer_refusal(world: World, application: Application, moves: tuple[
     )
 
 
-def _shortage_refusal(world: World, application: Application, moves: tuple[Move, ...]) -> Refusal | None:
+def _aside_told(aside: frozenset[ClusterName], targets: Targets) -> str:
+    """What runs and is not counted, and why: whoever reads it may lift a cordon."""
+    told = [
+        f"{cluster} ({refusal.sentence})"
+        for cluster in sorted(aside)
+        if (refusal := targets.get(cluster)) is not None
+    ]
+    return f"; what runs in {', '.join(told)} is not counted: no name sends clients there" if told else ""
+
+
+def _shortage_refusal(
+    world: World, application: Application, moves: tuple[Move, ...], aside: str
+) -> Refusal | None:
     """I9 and I11: what the rest can carry decides whether anything moves. An unknown demand is not an empty one."""
     unseen = [move for move in moves if move.loss.unknown and not move.loss.demand]
     if unseen and "capacity-floor" not in world.request.overrides:
@@ -118,7 +135,7 @@ def _shortage_refusal(world: World, application: Application, moves: tuple[Move,
             code="no-target",
             sentence=(
                 f"no eligible cluster has room for {nobody[0].workload.ref} "
-                f"({nobody[0].loss.replicas} replicas lost) and none runs it; the source stays as it is"
+                f"({nobody[0].loss.replicas} replicas lost) and none runs it; the source stays as it is{aside}"
             ),
             evidence=tuple(f"workload={move.workload.ref}" for move in nobody),
             application=application.name,
@@ -141,7 +158,7 @@ def _shortage_refusal(world: World, application: Application, moves: tuple[Move,
     why = "a drain is planned and waits for room" if planned else "onShortage is hold"
     return Refusal(
         code="capacity-floor",
-        sentence=f"{sentence}; {why}",
+        sentence=f"{sentence}; {why}{aside}",
         evidence=evidence,
         application=application.name,
     )

@@ -8,6 +8,7 @@ from failover.model.policy import Application, PlacementRule, Workload, Workload
 from failover.model.reasons import Refusal
 from failover.model.resources import Resources
 from failover.planner.eligibility import broken_there
+from failover.planner.reached import unreached
 from failover.planner.world import World
 
 Targets = dict[ClusterName, Refusal | None]
@@ -83,11 +84,18 @@ def asked_by(workload: Workload, state: WorkloadState) -> Resources:
 
 def cases_of(world: World, application: Application, targets: Targets) -> tuple[Case, ...]:
     """One case for each workload of an application."""
-    return tuple(_case(world, application, workload, targets) for workload in application.workloads)
+    aside = unreached(world, application, targets)
+    return tuple(_case(world, application, workload, targets, aside) for workload in application.workloads)
 
 
-def _case(world: World, application: Application, workload: Workload, targets: Targets) -> Case:
-    loss = measure_loss(world, application, workload)
+def _case(
+    world: World,
+    application: Application,
+    workload: Workload,
+    targets: Targets,
+    aside: frozenset[ClusterName],
+) -> Case:
+    loss = measure_loss(world, application, workload, aside)
     single = is_single_writer(world, workload)
     notes: dict[str, None] = {}
     found = candidates(world, application, workload, targets, notes) if loss.replicas else {}
@@ -109,14 +117,17 @@ def _case(world: World, application: Application, workload: Workload, targets: T
     )
 
 
-def measure_loss(world: World, application: Application, workload: Workload) -> Loss:
+def measure_loss(
+    world: World, application: Application, workload: Workload, aside: frozenset[ClusterName] = frozenset()
+) -> Loss:
     """The last known counts in the sources, bounded by the demand less what is kept elsewhere, or lost elsewhere.
 
     What is lost in a cluster that is no source is another plan's to place: counted here, a source that was moved away from
     already would be found lost again, and each run would add to the demand of the next.
 
     With a known demand the replicas wanted in the sources count: the ready ones may have fallen with the region before
-    the last look. Without one, those ready count, at most the wanted.
+    the last look. Without one, those ready count, at most the wanted. `aside`: clusters that no client is sent to, which keep
+    nothing for anybody.
     """
     wanted, ready, kept, others, unknown = 0, 0, 0, 0, False
     for rule in workload.placement:
@@ -125,6 +136,8 @@ def measure_loss(world: World, application: Application, workload: Workload) -> 
             unknown = unknown or not world.looked_for(rule.cluster, workload.ref)
             wanted += state.wanted if state else 0
             ready += min(state.ready, state.wanted) if state else 0
+        elif rule.cluster in aside:
+            continue
         elif state and world.carries(rule.cluster):
             kept += state.wanted
         elif state and (rule.cluster, application.name) not in world.snapshot.away:

@@ -8,7 +8,6 @@ from failover.model.plan import RunKind
 from failover.model.policy import Application, DNSName, Publish
 from failover.model.reasons import Refusal
 from failover.model.records import RecordChange, RecordSet, RecordType
-from failover.planner.loss import Targets
 from failover.planner.world import World, absolute, canonical
 
 WHOLE = 100
@@ -80,32 +79,6 @@ def plan_traffic(
     if stuck and (not changes or world.request.run_kind is RunKind.DRAIN):
         return Traffic(notes=tuple(notes), refusal=stuck[0])
     return Traffic(changes=tuple(changes), notes=(*notes, *(refusal.sentence for refusal in stuck)))
-
-
-def unreached(
-    world: World, application: Application, traffic: Traffic, targets: Targets
-) -> frozenset[ClusterName]:
-    """Clusters that no name holds once the traffic has moved, and that may not be brought in: what runs there carries nobody.
-
-    None where a zone is unknown, and where a name holds one cluster at a time, the others being its reserve.
-    """
-    if not traffic.changes or any(
-        publishes_one(name) or name.zone not in world.zones for name in application.dns
-    ):
-        return frozenset()
-    after = {
-        (zone, change.after.name, change.after.record_type): change.after for zone, change in traffic.changes
-    }
-    listed = {cluster for name in application.dns for cluster in name.clusters}
-    held = {
-        cluster
-        for name in application.dns
-        for value in values_of(
-            name, after.get((name.zone, absolute(name.name), name.record_type)) or current_set(world, name)
-        )
-        for cluster in world.owners.get((name.record_type, value), ())
-    }
-    return frozenset(cluster for cluster in listed - held if targets.get(cluster) is not None)
 
 
 def current_set(world: World, name: DNSName) -> RecordSet | None:

@@ -144,10 +144,10 @@ def test_what_became_ready_since_the_look_takes_its_room_and_what_went_frees_non
     assert seen.with_newer([]) == seen
 
 
-def test_what_was_wanted_already_when_the_nodes_were_counted_is_counted() -> None:
-    seen = look(wanted=6, ready=4, free_cpu_m=2000)
+def test_what_was_wanted_and_had_no_node_yet_takes_its_room_when_it_is_ready() -> None:
+    seen = look(wanted=7, ready=4, free_cpu_m=2000)
     (state,) = seen.workloads
-    assert seen.with_newer([replace(state, ready=6)]).free == seen.free
+    assert seen.with_newer([replace(state, ready=7)]).free.cpu_m == 1000
 
 
 def test_a_verification_is_effective_where_all_that_answer_match_and_one_does() -> None:

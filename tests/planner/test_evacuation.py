@@ -126,12 +126,25 @@ def test_what_runs_where_no_client_is_sent_and_none_may_be_is_below_no_floor() -
     made = world.lose("west")
     assert left_out(made) == "capacity-floor"
     assert made.applications[0].capacity_after == 4
+    assert "north is cordoned" in str(made.applications[0].left_out)
     world.cordons.clear()
     made = world.lose("west")
     assert made.applications[0].capacity_after == 12
     assert made.after_records()[0].values == (address("east"), address("north"))
     world.cordon("north").record_sets = [records(*(address(name) for name in (WEST, EAST, NORTH)))]
     assert world.lose("west").applications[0].capacity_after == 12
+
+
+def test_what_runs_where_no_client_is_sent_is_not_kept_either_and_its_stand_ins_are_placed_again() -> None:
+    """north was moved away from and is back: its 6 stand in west now, and all that west ran is lost."""
+    world = World(applications=[application(floor=100)])
+    world.demands = [Demand(application=world.applications[0].name, workload=ref(), replicas=12)]
+    world.record_sets = [records(address("west"), address("east"))]
+    world.hold("west", state(ref(), 6)).hold("east", state(ref(), 6)).hold("north", state(ref(), 6))
+    made = world.cordon("north").lose("west")
+    assert left_out(made) == ""
+    assert totals(made)["east"] == (6, 12)
+    assert made.applications[0].capacity_after == 12
 
 
 def test_where_nobody_can_make_room_shed_is_no_more_than_partial() -> None:

@@ -6,10 +6,15 @@ import pytest
 from hypothesis import given, settings
 
 from failover.planner.joint import again
-from failover.planner.joint.again import KEPT, solve_again
+from failover.planner.joint.again import solve_again
 from failover.planner.joint.problem import Problem
 from failover.planner.joint.solve import solve
 from tests.planner.joint.problems import anywhere, demand, fleet, problems, site
+
+
+@pytest.fixture(autouse=True)
+def nothing_was_asked_before() -> None:
+    again._latest.clear()
 
 
 def asked(replicas: int, cpu: int = 100) -> Problem:
@@ -30,11 +35,13 @@ def test_whatever_else_is_asked_is_another_question() -> None:
 
 
 def test_only_the_last_questions_are_remembered_and_no_large_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    first = solve_again(asked(8))
-    for replicas in range(20, 20 + KEPT):
-        solve_again(asked(replicas))
-    assert solve_again(asked(8)) is not first
-    monkeypatch.setattr(again, "LARGE_PAIRS", 1)
+    monkeypatch.setattr(again, "KEPT", 2)
+    first, second = solve_again(asked(8)), solve_again(asked(9))
+    assert solve_again(asked(8)) is first
+    solve_again(asked(10))
+    assert solve_again(asked(8)) is first, "it was asked later than the other"
+    assert solve_again(asked(9)) is not second
+    monkeypatch.setattr(again, "PAIRS_MAX", 1)
     assert solve_again(asked(50)) is not solve_again(asked(50))
 
 

@@ -106,7 +106,7 @@ def thaw(world: World, life: Life) -> None:
         and life.controller.policy.generation != world.policy.generation
     ):
         # It slept through an edit, and reads its files as soon as it wakes up.
-        world.chores.append(asyncio.ensure_future(follow(world, world.policy)))
+        world.chores.append(asyncio.ensure_future(follow([life], world.policy)))
 
 
 def freeze_one(world: World) -> Undo:

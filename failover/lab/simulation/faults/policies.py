@@ -10,6 +10,7 @@ from pathlib import Path
 from failover.controller.policies import PolicySource
 from failover.lab.simulation.fleet import edited
 from failover.lab.simulation.layers import Undo
+from failover.lab.simulation.lives import Life
 from failover.lab.simulation.world import World
 from failover.model.errors import PolicyError, StoreError
 from failover.model.ids import ClusterName
@@ -79,14 +80,14 @@ async def put_in_force(world: World) -> None:
     named = {entry.name for entry in world.written.fleet.clusters} - set(world.left_out)
     generation = f"{0xF001 + world.policies:016x}"
     world.put_in_force(replace(only_with(world.written, named), generation=generation))
-    await follow(world, world.policy)
+    await follow(world.lives, world.policy)
 
 
 async def push(world: World, text: str) -> Undo:
     """A file with this text; whatever the shipped loader makes of it reaches every controller. Undone: the file is mended."""
     source, policy = _loaded(text)
     if policy is not None:
-        await follow(world, policy)
+        await follow(world.lives, policy)
     for life in world.lives:
         if life.controller is not None:
             life.controller.problems = lambda: source.problems
@@ -99,9 +100,9 @@ async def push(world: World, text: str) -> Undo:
     return undo
 
 
-async def follow(world: World, policy: Policy) -> None:
-    """Every controller that is awake takes it in."""
-    for life in world.lives:
+async def follow(lives: Sequence[Life], policy: Policy) -> None:
+    """Every one of these that is awake takes it in."""
+    for life in lives:
         if life.alive and life.controller is not None and life.clock.running.is_set():
             with suppress(StoreError):
                 await life.controller.use_policy(policy)

@@ -27,9 +27,16 @@ FAILURES = frozenset(
 )  # fmt: skip
 """What may count towards down; `local` is our own fault."""
 LATELY_S = 8.0
+"""What was so then may have been decided on, and may only now be told: the age of a look, its answer, and the journal."""
 FOUND_AGAIN_S = 1.0
 """What stood in the journal for so long before anybody read it was decided at another time."""
-"""What was so then may have been decided on, and may only now be told: the age of a look, its answer, and the journal."""
+
+
+def late(event: trace.Event) -> bool:
+    """Whether it was decided before a crash, and found in the journal after it."""
+    return isinstance(event, trace.Journaled) and event.late_s > FOUND_AGAIN_S
+
+
 UNPLANNED = (RunKind.EVACUATION, RunKind.STEERING)
 FEW_REGIONS, SHARE = 5, 34
 """DESIGN section 7: more than one region of up to five freezes, of more than that 34 %."""
@@ -206,12 +213,8 @@ class Runs:
             self.by_id[run].in_flight -= {entry.intent} if settled else set()
 
     def decision(self, event: trace.Event) -> Opened | None:
-        """The run that this event opens, or widens to further clusters; its `decided` are convicted now. None where that was
-        written before a crash and is found only now: it was right when it was decided, or else is not carried out.
-        """
+        """The run that this event opens, or widens to further clusters; its `decided` are convicted now."""
         if isinstance(event, trace.Journaled) and isinstance(event.entry.entry, RunOpened | RunWidened):
-            if event.late_s > FOUND_AGAIN_S:
-                return None
             return self.by_id.get(event.entry.run)
         return None
 

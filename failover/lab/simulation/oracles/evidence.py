@@ -20,7 +20,7 @@ from failover.model.plan import RunKind
 from failover.model.records import ZoneChange
 from failover.model.verdict import VerdictKind
 
-from .base import FAILURES, FOUND_AGAIN_S, Opened, Oracle, Runs, correlated_limit
+from .base import FAILURES, Opened, Oracle, Runs, correlated_limit, late
 
 SLACK_S = 0.6
 """The way of a report: what was true a moment ago."""
@@ -55,6 +55,8 @@ class Ears(Oracle):
 
     def opened(self, event: trace.Event) -> Opened | None:
         """The automatic, unplanned run that this event opens, or widens to clusters that it did not move away from before."""
+        if late(event):
+            return None
         run = self.runs.decision(event)
         return run if run is not None and run.unplanned and run.decided else None
 
@@ -111,20 +113,25 @@ class EvidenceIsFresh(Ears):
         super().__init__(world, runs)
         self.woke: dict[str, float] = {}
         self.overslept: set[str] = set()
-        """Intents that were on their way to the disk while their controller was frozen: their evidence is too old to be sent on."""
+        """Intents that were on their way to the disk while their controller was frozen, or that a crash left there: their evidence is too old to be sent on."""
 
     def see(self, event: trace.Event) -> None:
         if isinstance(event, trace.Lived) and event.what == "thawed":
             self.woke[event.holder] = event.at
         if isinstance(event, trace.Applied) and event.intent in self.overslept:
             self.must(
-                False, event.at, f"{event.intent} was sent on evidence from before its controller slept"
+                False,
+                event.at,
+                f"{event.intent} was sent on evidence from before its controller slept or crashed",
             )
         if not isinstance(event, trace.Journaled) or not isinstance(event.entry.entry, IntentRecorded):
             return
         intent = event.entry.entry.intent
         run = self.runs.by_id.get(intent.run)
-        if run is None or not run.unplanned or run.dns_written or event.late_s > FOUND_AGAIN_S:
+        if run is None or not run.unplanned or run.dns_written:
+            return
+        if late(event):
+            self.overslept.add(intent.id)
             return
         if run.in_flight - {intent.id} and f"run={run.id}" in intent.evidence:
             return  # names may have changed already: from then on the run goes by its own beginning, and says so
@@ -416,15 +423,16 @@ class WarmUpFirst(Ears):
         self.frozen: dict[str, float] = {}
         self.jumped_at: float | None = None
         """When the machine's clock jumped: whoever runs notices with its next turn, or never, where it has jumped back by then."""
-        self.offset, self.noticed = world.clock.wall_offset, False
+        self.offset = world.clock.wall_offset
+        self.noticed_at: dict[str, float] = {}
 
     def see(self, event: trace.Event) -> None:
         if self.jumped_at is not None and event.at - self.jumped_at > UNJUDGED_S:
-            stayed = self.noticed or self.world.clock.wall_offset != self.offset
+            stayed = self.world.clock.wall_offset != self.offset
             for life in self.world.lives if stayed else ():
                 if life.alive and life.clock.running.is_set():
                     self.since[life.holder] = max(self.jumped_at, self.since.get(life.holder, 0.0))
-            self.jumped_at, self.noticed, self.offset = None, False, self.world.clock.wall_offset
+            self.jumped_at, self.offset = None, self.world.clock.wall_offset
         if isinstance(event, trace.Broke) and event.fault in ("clock-forward", "clock-back") and event.on:
             self.jumped_at = event.at
         if isinstance(event, trace.Lived):
@@ -432,16 +440,13 @@ class WarmUpFirst(Ears):
         if not isinstance(event, trace.Journaled):
             return
         entry, run = event.entry.entry, self.runs.by_id.get(event.entry.run)
-        if isinstance(entry, ClockJumped) and self.jumped_at is not None:
-            self.noticed = True
-        elif isinstance(entry, LeaderChanged | ClockJumped) or _ends_a_freeze(entry):
+        if isinstance(entry, ClockJumped):
+            self.noticed_at[event.holder] = event.at
+        if isinstance(entry, LeaderChanged | ClockJumped) or _ends_a_freeze(entry):
             self.since[event.holder] = event.at
-        if (
-            event.late_s <= FOUND_AGAIN_S
-            and isinstance(entry, RunOpened | RunWidened | IntentRecorded)
-            and run is not None
-            and run.unplanned
-        ):
+        if late(event) or event.at == self.noticed_at.get(event.holder):
+            return  # decided before anybody could know
+        if isinstance(entry, RunOpened | RunWidened | IntentRecorded) and run is not None and run.unplanned:
             self._begins(run, event)
 
     def _lived(self, event: trace.Lived) -> None:

@@ -12,7 +12,7 @@ from failover.model.plan import ApplicationPlan, RunKind
 from failover.model.policy import WorkloadRef
 from failover.model.resources import CPU
 
-from .base import LATELY_S, Opened, Oracle, Runs
+from .base import LATELY_S, Opened, Oracle, Runs, late
 
 
 class NoEmptyPlan(Oracle):
@@ -56,7 +56,8 @@ class NoEmptyPlan(Oracle):
                 event.at,
                 f"{run.id}: {part.application} loses {part.lost}, places {part.replaced}, names {part.unplaced}",
             )
-            self._adds_up(run, part, event.at)
+            if not late(event):
+                self._adds_up(run, part, event.at)
 
     def _adds_up(self, run: Opened, part: ApplicationPlan, at: float) -> None:
         """What is said to be replaced is what grows elsewhere; and as long as nobody has changed what is wanted anywhere, nor left
@@ -71,9 +72,9 @@ class NoEmptyPlan(Oracle):
         if run.plan.run_kind is RunKind.REBALANCE:
             shrunk = sum(max(0, row.before - row.after) for row in part.placements)
             self.must(
-                part.lost == shrunk,
+                part.lost == shrunk == grown and not part.unplaced,
                 at,
-                f"{run.id}: {part.application} moves {part.lost}, and gives up {shrunk} by its placements",
+                f"{run.id}: {part.application} moves {part.lost}, gives up {shrunk} and adds {grown} by its placements",
             )
             return
         ref = MOVED[part.application]
@@ -104,7 +105,7 @@ class TargetsHaveRoom(Oracle):
         if isinstance(event, trace.Broke):
             self.broke_at = event.at
         run = self.runs.decision(event)
-        if run is None or run.plan.overrides or event.at - self.broke_at < LATELY_S:
+        if run is None or run.plan.overrides or event.at - self.broke_at < LATELY_S or late(event):
             return  # what broke in this moment nobody has looked into yet
         asked: dict[ClusterName, int] = defaultdict(int)
         for part in run.plan.applications:
