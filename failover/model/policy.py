@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
-from functools import lru_cache
 
 from failover.model.codec import later
 from failover.model.ids import (
@@ -192,17 +191,12 @@ class ClusterEntry:
 
     def domains(self) -> tuple[Domain, ...]:
         """This cluster and its ancestors, widest first."""
-        return _lineage(self.provider, self.region, self.datacenter, self.name)
-
-
-@lru_cache(maxsize=4096)
-def _lineage(provider: str, region: str, datacenter: str, cluster: str) -> tuple[Domain, ...]:
-    return (
-        Domain(kind=DomainKind.PROVIDER, name=provider),
-        Domain(kind=DomainKind.REGION, name=region),
-        Domain(kind=DomainKind.DATACENTER, name=datacenter),
-        Domain(kind=DomainKind.CLUSTER, name=cluster),
-    )
+        return (
+            Domain(kind=DomainKind.PROVIDER, name=self.provider),
+            Domain(kind=DomainKind.REGION, name=self.region),
+            Domain(kind=DomainKind.DATACENTER, name=self.datacenter),
+            Domain(kind=DomainKind.CLUSTER, name=self.name),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,8 +10,8 @@ from failover.planner.world import World
 def unreached(
     world: World, application: Application, targets: dict[ClusterName, Refusal | None]
 ) -> frozenset[ClusterName]:
-    """Clusters that none of its names holds, and that no plan brings in, because they are no target (moved away from, say, back
-    and cordoned). Their replicas are neither kept nor credited.
+    """Clusters that a finished run moved it away from, that none of its names holds, and that no plan brings in, because they are
+    no target (back, say, and cordoned). Their replicas are neither kept nor credited.
 
     None where a zone is unknown, and where a name holds one cluster at a time, the others being its reserve.
     """
@@ -24,4 +24,5 @@ def unreached(
         for value in values_of(name, current_set(world, name))
         for cluster in world.owners.get((name.record_type, value), ())
     }
-    return frozenset(cluster for cluster in listed - held if targets.get(cluster) is not None)
+    moved = {cluster for cluster, name in world.snapshot.away if name == application.name}
+    return frozenset(cluster for cluster in (listed - held) & moved if targets.get(cluster) is not None)

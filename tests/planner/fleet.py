@@ -216,6 +216,7 @@ class World:
     headroom: float = 0.0
     guards: GuardSettings = field(default_factory=GuardSettings)
     zone_read: bool = True
+    away: set[tuple[ClusterName, ApplicationName]] = field(default_factory=set)
 
     def judge(self, cluster: str, kind: VerdictKind, **more: Any) -> "World":
         self.verdicts[cluster] = verdict(cluster, kind, **more)
@@ -253,7 +254,8 @@ class World:
             demands=tuple(self.demands),
             cordons=tuple(self.cordons),
             displacements=tuple(self.displacements),
-            away=frozenset(
+            away=frozenset(self.away)
+            | frozenset(
                 (source, part.application)
                 for item in self.displacements
                 for source in item.plan.sources

@@ -122,6 +122,7 @@ def test_what_runs_where_no_client_is_sent_and_none_may_be_is_below_no_floor() -
     world.demands = [Demand(application=world.applications[0].name, workload=ref(), replicas=12)]
     world.record_sets = [records(address("west"), address("east"))]
     world.hold("west", state(ref(), 4)).hold("east", state(ref(), 4), room=0).hold("north", state(ref(), 8))
+    world.away = {(NORTH, world.applications[0].name)}
     world.cordon("north")
     made = world.lose("west")
     assert left_out(made) == "capacity-floor"
@@ -141,6 +142,7 @@ def test_what_runs_where_no_client_is_sent_is_not_kept_either_and_its_stand_ins_
     world.demands = [Demand(application=world.applications[0].name, workload=ref(), replicas=12)]
     world.record_sets = [records(address("west"), address("east"))]
     world.hold("west", state(ref(), 6)).hold("east", state(ref(), 6)).hold("north", state(ref(), 6))
+    world.away = {(NORTH, world.applications[0].name)}
     made = world.cordon("north").lose("west")
     assert left_out(made) == ""
     assert totals(made)["east"] == (6, 12)

@@ -80,7 +80,23 @@ class CapacityFloor(Oracle):
         "traffic moves only onto capacity: what remains published is truly ready, by the floor",
     )
 
+    def __init__(self, world: World, runs: Runs) -> None:
+        super().__init__(world, runs)
+        self.published = {
+            item.name: set(item.values)
+            for zone in world.zones.values()
+            for item in zone.current.record_sets.values()
+        }
+        self.taken_out: dict[str, set[str]] = defaultdict(set)
+        """By name: members that somebody took out by hand. They run, and nobody said that they may not be sent clients."""
+
     def see(self, event: trace.Event) -> None:
+        if isinstance(event, trace.Published):
+            for found in event.record_sets:
+                before, after = self.published.get(found.name, set()), set(found.values)
+                self.taken_out[found.name] |= set() if event.by else before - after
+                self.taken_out[found.name] -= after
+                self.published[found.name] = after
         if not isinstance(event, trace.Applied) or event.kind != "records" or event.change is None:
             return
         run = self.runs.of_intent(event.intent)
@@ -94,8 +110,8 @@ class CapacityFloor(Oracle):
             gone = set(item.before.values if item.before else ()) - set(item.after.values)
             if not gone:
                 continue
-            left = self._at(set(item.after.values))
-            ready = sum(self._lately(str(name), MOVED[application.name]) for name in left)
+            left = {*item.after.values, *self.taken_out[item.after.name]}
+            ready = sum(self._lately(str(name), MOVED[application.name]) for name in self._at(left))
             deleted = sum(ref == MOVED[application.name] for _, ref in self.world.deleted)
             demand = REPLICAS * (len(self.world.clusters) - deleted)
             # What a run has moved whose history was restored away nobody knows to be wanted.
