@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from failover.model.ids import ApplicationName, ClusterName
 from failover.model.policy import WorkloadRef
-from failover.model.resources import NOTHING, ONE_POD, Resources, minus, places_on, total
+from failover.model.resources import NOTHING, ONE_POD, Resources, first_fit, minus, places_on, total
 
 __all__ = [
     "Autoscaler",
@@ -126,11 +126,8 @@ class ClusterInventory:
 
 def _fill(nodes: list[NodeState], requests: Resources, replicas: int) -> None:
     """Take the room of so many replicas, on whichever nodes have it."""
-    for index, node in enumerate(nodes):
-        number = min(replicas, places_on(node.free, requests))
-        if number > 0:
-            nodes[index] = replace(node, free=minus(node.free, requests, number))
-            replicas -= number
+    for index, number in first_fit([node.free for node in nodes], requests, replicas):
+        nodes[index] = replace(nodes[index], free=minus(nodes[index].free, requests, number))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,6 @@
 """What a replica asks for and what a node gives: CPU, memory, pods, and any extended resource."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 CPU, MEMORY, PODS = "cpu", "memory", "pods"
@@ -60,6 +60,16 @@ def places_on(free: Resources, requests: Resources) -> int:
         there = dict(free.extended)
         limits += [there.get(name, 0) // amount for name, amount in requests.extended if amount > 0]
     return max(0, min(limits))
+
+
+def first_fit(free: Sequence[Resources], requests: Resources, replicas: int) -> Iterator[tuple[int, int]]:
+    """(place in `free`, replicas that go there), node by node until all have one or no node has room."""
+    for index, room in enumerate(free):
+        if replicas <= 0:
+            return
+        if number := min(replicas, places_on(room, requests)):
+            yield index, number
+            replicas -= number
 
 
 def minus(free: Resources, requests: Resources, number: int) -> Resources:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from failover.model.ids import ClusterName
 from failover.model.inventory import ClusterInventory, Resources
-from failover.model.resources import minus, places_on, total
+from failover.model.resources import first_fit, minus, places_on, total
 
 
 @dataclass(slots=True, kw_only=True)
@@ -51,14 +51,10 @@ class FreeCapacity:
         room = self._room(cluster)
         before = self.places(cluster, requests)
         left = replicas
-        for index, free in enumerate(room.nodes):
-            if left == 0:
-                break
-            number = min(left, places_on(free, requests))
-            if number:
-                self._taken.append((cluster, index, free))
-                room.nodes[index] = minus(free, requests, number)
-                left -= number
+        for index, number in first_fit(room.nodes, requests, replicas):
+            self._taken.append((cluster, index, room.nodes[index]))
+            room.nodes[index] = minus(room.nodes[index], requests, number)
+            left -= number
         if left:
             raise ValueError(f"{cluster} has no room for {left} of {replicas} replicas")
         room.places = {requests: before - replicas}

@@ -9,7 +9,6 @@ from failover.model.reasons import Refusal
 from failover.planner.eligibility import broken_there
 from failover.planner.loss import Case, Targets
 from failover.planner.placement import Move, move_of
-from failover.planner.reached import unreached
 from failover.planner.sequence import StepOrder, running_sources
 from failover.planner.together import Together
 from failover.planner.traffic import Traffic, plan_traffic
@@ -30,7 +29,8 @@ def plan_forward(
     """Move one application off the sources, or say why it is left out. `cases`: its own, as `together` placed them."""
     moves = tuple(move_of(world, case, together, targets) for case in cases)
     traffic = _traffic(world, application, moves, targets)
-    if (aside := unreached(world, application, targets)) and traffic.changes:
+    aside = frozenset[ClusterName]().union(*(case.aside for case in cases))
+    if aside and traffic.changes:
         moves = tuple(move.without(aside) for move in moves)
     refusal = (
         _single_writer_refusal(world, application, moves)

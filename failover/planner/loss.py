@@ -31,7 +31,8 @@ class Loss:
 class Case:
     """One workload that has to be placed. `candidates`: clusters that may take it; `notes`: why others may not.
 
-    `closed`: replicas that are lost and are not to be placed anew (a single writer that still runs elsewhere).
+    `closed`: replicas that are lost and are not to be placed anew (a single writer that still runs elsewhere). `aside`: clusters
+    of which nothing counts, because no client is sent there (`unreached`).
     """
 
     application: Application
@@ -41,6 +42,7 @@ class Case:
     candidates: dict[ClusterName, tuple[PlacementRule, WorkloadState]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     closed: bool = False
+    aside: frozenset[ClusterName] = frozenset()
 
     @property
     def key(self) -> str:
@@ -114,11 +116,12 @@ def _case(
         candidates=found,
         notes=tuple(notes),
         closed=closed,
+        aside=aside,
     )
 
 
 def measure_loss(
-    world: World, application: Application, workload: Workload, aside: frozenset[ClusterName] = frozenset()
+    world: World, application: Application, workload: Workload, aside: frozenset[ClusterName]
 ) -> Loss:
     """The last known counts in the sources, bounded by the demand less what is kept elsewhere, or lost elsewhere.
 

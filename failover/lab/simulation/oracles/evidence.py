@@ -113,7 +113,9 @@ class EvidenceIsFresh(Ears):
         super().__init__(world, runs)
         self.woke: dict[str, float] = {}
         self.overslept: set[str] = set()
-        """Intents that were on their way to the disk while their controller was frozen, or that a crash left there: their evidence is too old to be sent on."""
+        """Intents that were on their way to the disk while their controller was frozen, or that a crash left there: their
+        evidence is too old to be sent on.
+        """
 
     def see(self, event: trace.Event) -> None:
         if isinstance(event, trace.Lived) and event.what == "thawed":
