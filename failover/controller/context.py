@@ -280,6 +280,7 @@ class Context:
             last_sent=self.changes.last_sent(now.mono),
             owned=self.owned,
             inventories=dict(self.world.inventories),
+            silent=frozenset(self.world.silent),
         )
 
     def in_trouble(self, error: Exception) -> None:

@@ -13,12 +13,14 @@ from failover.model.errors import TargetError
 from failover.model.ids import ClusterName, Epoch, RunId, StepId
 from failover.model.inventory import WorkloadState
 from failover.model.journal import Entry, Intent, RaiseFence, Run, ScaleChange, StepFailed
-from failover.model.plan import ScaleField, ScaleStep
-from failover.model.policy import FenceMode
+from failover.model.plan import Phase, ScaleField, ScaleStep
+from failover.model.policy import FenceMode, WorkloadRef
 from failover.model.reasons import Refusal
 from failover.planner.sheds import is_shed
 
 RETRY_READ_S = 0.5
+LOOK_AROUND_S = 5.0
+"""A cluster that is silent for longer is not counted on; the removal waits for it, unless the others carry the floor."""
 
 
 class ScaleSteps:
@@ -46,6 +48,7 @@ class ScaleSteps:
             await context.ports.clock.sleep(0.05)
             return
         steps = steps[:may_go]
+        await self._look_around(run, steps)
         try:
             states = await port.read_workloads([step.workload for step in steps])
         except TargetError as error:
@@ -66,6 +69,19 @@ class ScaleSteps:
                 parallel=context.policy.guards.parallel_per_cluster,
                 completed=self._completed,
             )
+
+    async def _look_around(self, run: Run, steps: Sequence[ScaleStep]) -> None:
+        """What is counted on where something is taken away is looked at just before (I9, I10): it may have died since the last
+        look, and nobody has noticed yet. A cluster that does not answer now is not counted on.
+        """
+        owners = {step.application for step in steps if step.phase is Phase.RELEASE}
+        counted: dict[ClusterName, list[WorkloadRef]] = {}
+        for part in run.plan.applications if owners else ():
+            for row in part.placements if part.application in owners else ():
+                if row.after > 0:
+                    counted.setdefault(row.cluster, []).append(row.workload)
+        if counted:
+            await self._context.world.look_at_workloads(counted, LOOK_AROUND_S)
 
     def _room(self, cluster: ClusterName) -> int:
         """How many changes may go to this cluster now (I12)."""

@@ -111,8 +111,8 @@ def _removal(step: ScaleStep, run: Run) -> Iterator[Refusal]:
 def _carried(step: ScaleStep, run: Run, situation: Situation) -> Iterator[Refusal]:
     """I9 and I10 once more, now: what the plan leaves elsewhere must still serve when the source is taken away.
 
-    The replacements were ready and published before; a cluster that has died since carries nothing, and one that has lost
-    nodes only what is ready there.
+    The replacements were ready and published before; a cluster that has died since carries nothing, nor does one that does not
+    answer just now, and one that has lost nodes only what is ready there.
     """
     if step.phase is not Phase.RELEASE:
         return
@@ -125,9 +125,13 @@ def _carried(step: ScaleStep, run: Run, situation: Situation) -> Iterator[Refusa
     needed = part.demand * application.floor / 100
     if serving < min(needed, sum(row.after for row in rows)):
         gone = sorted({row.cluster for row in rows if not _serves(row.cluster, situation)})
-        weak = sorted({row.cluster for row in rows if _carries(row, situation) < row.after} - {*gone})
+        silent = sorted({row.cluster for row in rows if row.cluster in situation.silent} - {*gone})
+        weak = sorted(
+            {row.cluster for row in rows if _carries(row, situation) < row.after} - {*gone, *silent}
+        )
         reasons = [
             *([f"{', '.join(gone)} no longer serves"] if gone else []),
+            *([f"{', '.join(silent)} did not answer just now"] if silent else []),
             *([f"less than planned is ready in {', '.join(weak)}"] if weak else []),
         ]
         yield refuse(
@@ -135,14 +139,15 @@ def _carried(step: ScaleStep, run: Run, situation: Situation) -> Iterator[Refusa
             f"{'; '.join(reasons)}: without {step.cluster} {serving} replicas would carry a demand of "
             f"{part.demand}; the floor is {application.floor} %",
             *gone,
+            *silent,
             *weak,
             application=step.application,
         )
 
 
 def _carries(row: Placement, situation: Situation) -> int:
-    """What is ready of it there, as last seen; nothing where the cluster no longer serves."""
-    if not _serves(row.cluster, situation):
+    """What is ready of it there, as last seen; nothing where the cluster no longer serves, or nobody knows just now."""
+    if row.cluster in situation.silent or not _serves(row.cluster, situation):
         return 0
     seen = situation.inventories.get(row.cluster)
     state = seen.workload(row.workload) if seen is not None else None

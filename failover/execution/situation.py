@@ -21,7 +21,7 @@ class Situation:
     `sent_last_second`: changes sent per target in the last second, `last_sent`: monotonic second of the latest one (I12).
     `journal_ok`: the store takes appends.
     `owned`: names that changes of ours have landed at.
-    `inventories`: what is known of clusters, by name.
+    `inventories`: what is known of clusters, by name. `silent`: those that did not answer when they were asked once more.
     `patience_from`: runs that did not get through before are forgiven (a person's `resume` or `ack`).
     """
 
@@ -41,6 +41,7 @@ class Situation:
     last_sent: Mapping[str, float] = field(default_factory=dict)
     owned: frozenset[OwnedName] = frozenset()
     inventories: Mapping[ClusterName, ClusterInventory] = field(default_factory=dict)
+    silent: frozenset[ClusterName] = frozenset()
 
     def region_of(self, cluster: ClusterName) -> str:
         """Region of a cluster, "" for one that left the policy."""

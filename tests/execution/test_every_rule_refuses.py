@@ -217,6 +217,7 @@ CASES: list[tuple[str, Callable[[], Asked]]] = [
     ("add-before-remove", too_early),
     ("capacity-floor", lambda: Asked(plan=DRAIN, actor=PERSON, step="release", situation={"judgement": judged(verdict(SOUTH, VerdictKind.DOWN), verdict("west-1", VerdictKind.DOWN))})),
     ("capacity-floor", lambda: Asked(plan=DRAIN, actor=PERSON, step="release", situation={"judgement": ALL_WELL, "inventories": FEWER})),
+    ("capacity-floor", lambda: Asked(plan=DRAIN, actor=PERSON, step="release", situation={"judgement": ALL_WELL, "silent": frozenset({SOUTH, WEST})})),
     ("shed", giving_up),
     ("single-writer", lambda: Asked(situation={"policy": SINGLE})),
     ("never-empty", lambda: moved(addresses())),

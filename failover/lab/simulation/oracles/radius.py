@@ -316,12 +316,28 @@ class ShedsForTheEarlier(Oracle):
         everything = set(map(str, self.world.clusters))
         if any(state.faults for state in self.world.vantages.values()) or self.world.paths.has("own-network"):
             self.troubled |= everything
+        if any(life.alive and life.cut_off for life in self.world.lives):
+            self.troubled |= everything  # one of them looks into nothing
         self.troubled |= everything & {str(key[-1]) for key in self.world.paths.on()}
+        self.troubled |= {
+            str(entry.name)
+            for entry in self.world.policy.fleet.clusters
+            if not self._can_be_seen(str(entry.region))
+        }
         self.troubled |= {
             str(name)
             for name, place in self.world.clusters.items()
             if place.api or place.faults.down or place.limits or place.nodes < self.whole
         }
+
+    def _can_be_seen(self, region: str) -> bool:
+        """Whether a quorum of vantages outside it is left: what dies takes the vantages of its region with it."""
+        heard = [
+            state
+            for state in self.world.vantages.values()
+            if state.region != region and not self.world.is_cut_off(state)
+        ]
+        return len(heard) >= self.quorum
 
     def _victim_is_busy(self, run: Opened) -> bool:
         """Whoever is moved by another run at the moment gives nothing up."""
