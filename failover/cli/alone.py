@@ -18,7 +18,8 @@ from failover.cli.places import Place
 from failover.cli.render import talk
 from failover.controller.app import Controller, build
 from failover.controller.asking import own_judgement, probe_once
-from failover.controller.status import STATUS_KEY, run_row
+from failover.controller.run_rows import run_row
+from failover.controller.status import STATUS_KEY
 from failover.controller.wiring import open_ports, read_text
 from failover.execution.admission import is_automatic
 from failover.model.codec import canonical_json, to_plain
@@ -156,7 +157,9 @@ class Alone:
                 reader,
                 run_id,
                 after=self._request.get("head", 0),
-                waits_for=lambda: str(run_row(context.runs[run_id], context.world)["waits_for"]),
+                waits_for=lambda: str(
+                    run_row(context.runs[run_id], context.world, context.held)["waits_for"]
+                ),
             )
             while True:
                 run = context.runs[run_id]

@@ -178,7 +178,7 @@ def plan_only(
 def plan_of_run(place: Place, name: str) -> dict[str, Any]:
     """The plan of a run as the journal has it, with the run's line. The blast radius needs policies that are valid."""
     from failover.cli.runs import find_run, load_entries
-    from failover.controller.status import run_row
+    from failover.controller.run_rows import run_row
     from failover.model.errors import PolicyError
     from failover.planner import blast_radius
     from failover.policy import load_directory

@@ -42,7 +42,7 @@ def load_entries(state: Path) -> "list[JournalEntry]":
 
 def show_history(state: Path, limit: int, output: render.Format) -> None:
     """Runs, newest last."""
-    from failover.controller.status import run_row
+    from failover.controller.run_rows import run_row
     from failover.execution.runs import fold
 
     rows = [run_row(run) for run in fold(load_entries(state)).values()][-limit:]

@@ -480,6 +480,7 @@ class Controller:
             windows=dict(context.windows()),
             owned=context.owned,
             survives=context.survives,
+            held=context.held,
         )
 
 

@@ -103,12 +103,15 @@ async def change_all(
         for step, change in wanted:
             intent = compose(context, run, step, change)
             answer = grant(intent, run, situation)
+            context.held.pop((run.id, step), None)
             if isinstance(answer, Permit):
                 permitted.append((intent, answer))
                 _hold(permits, intent)
                 situation = situation.sending(change.target)
             elif answer.code in WAITING and _patient(context, run, step):
                 waiting.add(answer.code)
+                if answer.code != "velocity":
+                    context.keep_back(run, step, answer)
             elif answer.code in HALTING:
                 await halt(context, run, answer)
                 return

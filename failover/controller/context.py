@@ -19,7 +19,7 @@ from failover.execution.runs import apply, shifted
 from failover.execution.situation import Situation
 from failover.health import HealthState
 from failover.model.errors import Conflict, StoreError
-from failover.model.ids import ApplicationName, Domain, RunId
+from failover.model.ids import ApplicationName, Domain, RunId, StepId
 from failover.model.journal import ClockJumped, EffectRecorded, Entry, JournalEntry, LeaderChanged, Run
 from failover.model.policy import Policy
 from failover.model.reasons import Refusal
@@ -63,6 +63,8 @@ class Context:
     """The highest journal head that a vantage says it was told: above ours, our journal was restored (I28)."""
     doubt: str = ""
     refusals: dict[str, tuple[Refusal, ...]] = field(default_factory=dict)
+    held: dict[tuple[RunId, StepId], Refusal] = field(default_factory=dict)
+    """Why a step that was asked for may not go yet; for whoever watches (`keep_back`)."""
     changes: Changes = field(default_factory=Changes)
     survives: tuple[datetime, Survivability] | None = None
     """When the calendar last asked whether the fleet would survive, and the answer."""
@@ -213,6 +215,12 @@ class Context:
 
     def open_runs(self) -> tuple[Run, ...]:
         return tuple(run for run in self.runs.values() if not run.state.final)
+
+    def keep_back(self, run: Run, step: StepId, refusal: Refusal) -> None:
+        """A step may not go yet, and why. What is kept of runs that are over goes."""
+        unfinished = {one.id for one in self.open_runs()}
+        self.held = {key: why for key, why in self.held.items() if key[0] in unfinished}
+        self.held[run.id, step] = refusal
 
     def busy(self) -> tuple[tuple[ApplicationName, RunId], ...]:
         """Applications with an unfinished run."""

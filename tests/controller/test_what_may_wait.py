@@ -174,8 +174,14 @@ def answers_no_more(fleet: TwinFleet) -> None:
     fleet.clusters[SOUTH].faults.down = True
 
 
-@pytest.mark.parametrize("befalls", [loses_its_nodes, answers_no_more])
-def test_what_is_counted_on_is_looked_at_just_before_something_is_taken_away(befalls: Any) -> None:
+@pytest.mark.parametrize(
+    ("befalls", "said"),
+    [
+        (loses_its_nodes, "less than planned is ready in south-1"),
+        (answers_no_more, "south-1 did not answer just now"),
+    ],
+)
+def test_what_is_counted_on_is_looked_at_just_before_something_is_taken_away(befalls: Any, said: str) -> None:
     """What carries the ledger now is lost a second before the source may go: no probe and no inventory has told it yet."""
 
     async def story() -> None:
@@ -199,6 +205,9 @@ def test_what_is_counted_on_is_looked_at_just_before_something_is_taken_away(bef
         assert fleet.replicas(LEDGER)[NORTH][0] == 4, "the last copy stays"
         await fleet.until(lambda: fleet.replicas(WEB)[NORTH][0] == 0, seconds=60)
         assert run_of(fleet, run).state is RunState.RUNNING, "it is waited for"
+        assert fleet.controller is not None
+        (row,) = fleet.controller.status()["runs"]
+        assert row["waits_for"].startswith(f"{NORTH}: not yet: {said}"), row["waits_for"]
         fleet.clusters[SOUTH].faults.down = False
         fleet.clusters[SOUTH].set_nodes(4)
         assert (await ended(fleet, run)).state is RunState.DONE
