@@ -1,7 +1,7 @@
 """The one path of every change: compose, ask for the permit, journal the intent, send, journal what is known."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -13,6 +13,7 @@ from failover.execution.evidence import source_verdicts
 from failover.execution.machine import back_off, could_go_since
 from failover.execution.rules import refuse
 from failover.execution.safety import HALTING, PATIENCE_S, RULES_ASKED, WAITING, grant
+from failover.execution.situation import CountedOn
 from failover.model.ids import IntentId, StepId
 from failover.model.journal import (
     Change,
@@ -33,6 +34,9 @@ from failover.model.reasons import Refusal
 
 Completed = Callable[[Intent, Effect], Sequence[Entry]]
 """Further events that follow from an effect that landed (a scale is done at once, a record change is verified first)."""
+
+UNTOLD = frozenset({"velocity", "aborted"})
+"""What is over in a moment is no reason to tell a person why a change waits."""
 
 PACE_S, LOOK_AGAIN_S = 0.05, 0.5
 """What waits for its turn goes soon; what waits for the world has its cluster read each time."""
@@ -87,18 +91,20 @@ async def change_all(
     *,
     parallel: int,
     completed: Completed,
-) -> None:
+    counted_on: CountedOn | None = None,
+) -> Mapping[StepId, Refusal]:
     """Carry out several changes at one target: one durable batch of intents, then the sends, then the effects.
 
-    What may not go yet stays for another round and holds up nothing beside it. Nothing is composed without a lease.
+    What may not go yet stays for another round and holds up nothing beside it: it is returned, with the reason. Nothing is composed
+    without a lease. `counted_on`: what removals among them count on, as read just before.
     """
     if context.leadership.epoch is None:
-        return
+        return {}
     run = context.runs.get(run.id, run)  # it may have been halted or aborted while the target was read
     permitted: list[tuple[Intent, Permit]] = []
     refused: list[Entry] = []
-    waiting: set[str] = set()
-    situation = context.situation(evidence=run.citations)
+    kept_back: dict[StepId, Refusal] = {}
+    situation = context.situation(evidence=run.citations, counted_on=counted_on)
     with context.changes.permits() as permits:
         for step, change in wanted:
             intent = compose(context, run, step, change)
@@ -109,23 +115,25 @@ async def change_all(
                 _hold(permits, intent)
                 situation = situation.sending(change.target)
             elif answer.code in WAITING and _patient(context, run, step):
-                waiting.add(answer.code)
-                if answer.code != "velocity":
-                    context.keep_back(run, step, answer)
+                kept_back[step] = answer
+                if answer.code not in UNTOLD and not isinstance(change, RaiseFence):
+                    context.keep_back(run, step, answer.sentence)
             elif answer.code in HALTING:
                 await halt(context, run, answer)
-                return
+                return kept_back
             else:
                 refused.append(StepFailed(step=step, refusal=answer))
         entries: list[Entry] = [*refused, *(IntentRecorded(intent=intent) for intent, _ in permitted)]
         if not entries:
-            await context.ports.clock.sleep(PACE_S if "velocity" in waiting else LOOK_AGAIN_S)
-            return
+            turn = any(answer.code == "velocity" for answer in kept_back.values())
+            await context.ports.clock.sleep(PACE_S if turn else LOOK_AGAIN_S)
+            return kept_back
         await context.append([(run.id, entry) for entry in entries])
         gate = asyncio.Semaphore(parallel)
         sends = (_send_one(context, intent, permit, gate, permits) for intent, permit in permitted)
         effects = await asyncio.gather(*sends)
     await _record(context, run, [intent for intent, _ in permitted], effects, completed)
+    return kept_back
 
 
 async def change_one(

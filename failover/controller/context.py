@@ -16,7 +16,7 @@ from failover.execution.moves import displacements, intended_records, moved_away
 from failover.execution.ownership import owned_by
 from failover.execution.reserved import busy_applications, reservations
 from failover.execution.runs import apply, shifted
-from failover.execution.situation import Situation
+from failover.execution.situation import CountedOn, Situation
 from failover.health import HealthState
 from failover.model.errors import Conflict, StoreError
 from failover.model.ids import ApplicationName, Domain, RunId, StepId
@@ -63,8 +63,8 @@ class Context:
     """The highest journal head that a vantage says it was told: above ours, our journal was restored (I28)."""
     doubt: str = ""
     refusals: dict[str, tuple[Refusal, ...]] = field(default_factory=dict)
-    held: dict[tuple[RunId, StepId], Refusal] = field(default_factory=dict)
-    """Why a step that was asked for may not go yet; for whoever watches (`keep_back`)."""
+    held: dict[tuple[RunId, StepId], str] = field(default_factory=dict)
+    """Why a step that was asked for may not go yet, the latest one last (`keep_back`)."""
     changes: Changes = field(default_factory=Changes)
     survives: tuple[datetime, Survivability] | None = None
     """When the calendar last asked whether the fleet would survive, and the answer."""
@@ -216,11 +216,15 @@ class Context:
     def open_runs(self) -> tuple[Run, ...]:
         return tuple(run for run in self.runs.values() if not run.state.final)
 
-    def keep_back(self, run: Run, step: StepId, refusal: Refusal) -> None:
-        """A step may not go yet, and why. What is kept of runs that are over goes."""
-        unfinished = {one.id for one in self.open_runs()}
-        self.held = {key: why for key, why in self.held.items() if key[0] in unfinished}
-        self.held[run.id, step] = refusal
+    def keep_back(self, run: Run, step: StepId, why: str) -> None:
+        """A step may not go yet, and why."""
+        self.held.pop((run.id, step), None)
+        self.held[run.id, step] = why
+
+    def let_go(self, run: RunId) -> None:
+        """Nobody drives this run any more: whatever kept its steps back is of the past."""
+        for key in [key for key in self.held if key[0] == run]:
+            del self.held[key]
 
     def busy(self) -> tuple[tuple[ApplicationName, RunId], ...]:
         """Applications with an unfinished run."""
@@ -267,6 +271,7 @@ class Context:
         *,
         evidence: tuple[str, ...] = (),
         policy: Policy | None = None,
+        counted_on: CountedOn | None = None,
     ) -> Situation:
         """What the safety rules look at, now."""
         now = self.now()
@@ -288,7 +293,7 @@ class Context:
             last_sent=self.changes.last_sent(now.mono),
             owned=self.owned,
             inventories=dict(self.world.inventories),
-            silent=frozenset(self.world.silent),
+            counted_on=counted_on or {},
         )
 
     def in_trouble(self, error: Exception) -> None:

@@ -10,9 +10,8 @@ from failover.model.codec import to_plain
 from failover.model.ids import RunId, StepId
 from failover.model.journal import Run, RunState, StepProgress, StepState
 from failover.model.plan import ChangeRecordsStep, ProveGoneStep, ScaleStep, Step, WaitReadyStep, WaitStep
-from failover.model.reasons import Refusal
 
-Held = Mapping[tuple[RunId, StepId], Refusal]
+Held = Mapping[tuple[RunId, StepId], str]
 """Why a step that is asked for may not go yet."""
 
 NOTHING_HELD: Final[Held] = {}
@@ -64,17 +63,17 @@ def waits_for(run: Run, world: World | None, held: Held) -> str:
         over = progress.state in (StepState.DONE, StepState.FAILED)
         if over or not all(run.steps[needed].state is StepState.DONE for needed in step.needs):
             continue
-        refusal = held.get((run.id, step.id))
-        doing = _doing(run, step, progress, world) if refusal is None else (_kept_back(step, refusal),)
+        why = held.get((run.id, step.id))
+        doing = _doing(run, step, progress, world) if why is None else (_kept_back(step, why),)
         for sentence in doing:
             said[sentence] = said.get(sentence, 0) + 1
     lines = [f"{sentence} ({count} changes)" if count > 1 else sentence for sentence, count in said.items()]
     return "; ".join(lines[:3]) + (f"; and {len(lines) - 3} more" if len(lines) > 3 else "")
 
 
-def _kept_back(step: Step, refusal: Refusal) -> str:
+def _kept_back(step: Step, why: str) -> str:
     target = step.cluster if isinstance(step, ScaleStep) else step.application
-    return f"{target}: not yet: {refusal.sentence}"
+    return f"{target}: not yet: {why}"
 
 
 def _doing(run: Run, step: Step, progress: StepProgress, world: World | None) -> Iterator[str]:

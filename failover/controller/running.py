@@ -67,6 +67,12 @@ class Runner:
         self._workers.clear()
 
     async def _drive(self, run_id: RunId) -> None:
+        try:
+            await self._drive_on(run_id)
+        finally:
+            self._context.let_go(run_id)
+
+    async def _drive_on(self, run_id: RunId) -> None:
         context = self._context
         while True:
             run = context.runs.get(run_id)

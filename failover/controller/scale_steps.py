@@ -6,21 +6,21 @@ from failover.controller.changing import change_all, done, settled
 from failover.controller.context import Context
 from failover.controller.effects import Effect
 from failover.controller.events import EventWriter
+from failover.controller.look_around import LookAround
 from failover.controller.retries import Retries
 from failover.execution.machine import Attempt, Observe, ReadBack
+from failover.execution.situation import CountedOn
 from failover.execution.velocity import room
 from failover.model.errors import TargetError
 from failover.model.ids import ClusterName, Epoch, RunId, StepId
 from failover.model.inventory import WorkloadState
 from failover.model.journal import Entry, Intent, RaiseFence, Run, ScaleChange, StepFailed
 from failover.model.plan import Phase, ScaleField, ScaleStep
-from failover.model.policy import FenceMode, WorkloadRef
+from failover.model.policy import FenceMode
 from failover.model.reasons import Refusal
 from failover.planner.sheds import is_shed
 
 RETRY_READ_S = 0.5
-LOOK_AROUND_S = 5.0
-"""A cluster that is silent for longer is not counted on; the removal waits for it, unless the others carry the floor."""
 
 
 class ScaleSteps:
@@ -31,6 +31,7 @@ class ScaleSteps:
         self._fenced: set[tuple[ClusterName, Epoch]] = set()
         self._fence_tries: dict[tuple[RunId, ClusterName], int] = {}
         self._retries = Retries()
+        self._around = LookAround(context)
         self.events = EventWriter(context)
 
     async def round(
@@ -47,11 +48,12 @@ class ScaleSteps:
         if may_go <= 0:
             await context.ports.clock.sleep(0.05)
             return
-        steps = steps[:may_go]
-        await self._look_around(run, steps)
+        steps = self._in_turn(run, steps)[:may_go]
         try:
             states = await port.read_workloads([step.workload for step in steps])
         except TargetError as error:
+            for step in steps:
+                context.keep_back(run, step.id, f"it cannot be read: {error}")
             context.tell("target.trouble", f"{cluster}: {error}", target=cluster, run=run.id)
             await context.ports.clock.sleep(self._retries.wait_s(cluster, error))
             return
@@ -61,27 +63,37 @@ class ScaleSteps:
         wanted, events = self._sort_out(run, steps, states, settle)
         if events:
             await context.append([(run.id, event) for event in events])
-        if wanted and await self._raise_fence(run, cluster):
-            await change_all(
-                context,
-                run,
-                wanted,
-                parallel=context.policy.guards.parallel_per_cluster,
-                completed=self._completed,
-            )
+        if wanted and await self._raise_fence(run, cluster, [step for step, _ in wanted]):
+            await self._send(run, wanted)
 
-    async def _look_around(self, run: Run, steps: Sequence[ScaleStep]) -> None:
-        """What is counted on where something is taken away is looked at just before (I9, I10): it may have died since the last
-        look, and nobody has noticed yet. A cluster that does not answer now is not counted on.
-        """
-        owners = {step.application for step in steps if step.phase is Phase.RELEASE}
-        counted: dict[ClusterName, list[WorkloadRef]] = {}
-        for part in run.plan.applications if owners else ():
-            for row in part.placements if part.application in owners else ():
-                if row.after > 0:
-                    counted.setdefault(row.cluster, []).append(row.workload)
-        if counted:
-            await self._context.world.look_at_workloads(counted, LOOK_AROUND_S)
+    def _in_turn(self, run: Run, steps: Sequence[ScaleStep]) -> list[ScaleStep]:
+        """What was kept back goes after what was not, the latest one last: it takes nobody's turn away."""
+        turn = {key: number for number, key in enumerate(self._context.held, 1)}
+        return sorted(steps, key=lambda step: turn.get((run.id, step.id), 0))
+
+    async def _send(self, run: Run, wanted: Sequence[tuple[ScaleStep, ScaleChange]]) -> None:
+        """What adds goes at once. What takes away goes by what is ready just then where it is counted on (I9, I10)."""
+        adding: list[tuple[ScaleStep, ScaleChange]] = []
+        taking: list[tuple[ScaleStep, ScaleChange]] = []
+        for step, change in wanted:
+            takes = step.phase is Phase.RELEASE and change.after < change.before
+            (taking if takes else adding).append((step, change))
+        if adding:
+            await self._change_all(run, adding, {})
+        if taking:
+            await self._change_all(run, taking, await self._around.at(run, [step for step, _ in taking]))
+
+    async def _change_all(
+        self, run: Run, wanted: Sequence[tuple[ScaleStep, ScaleChange]], counted_on: CountedOn
+    ) -> None:
+        await change_all(
+            self._context,
+            run,
+            [(step.id, change) for step, change in wanted],
+            parallel=self._context.policy.guards.parallel_per_cluster,
+            completed=self._completed,
+            counted_on=counted_on,
+        )
 
     def _room(self, cluster: ClusterName) -> int:
         """How many changes may go to this cluster now (I12)."""
@@ -95,9 +107,9 @@ class ScaleSteps:
 
     def _sort_out(
         self, run: Run, steps: Sequence[ScaleStep], states: Sequence[WorkloadState], settle: set[StepId]
-    ) -> tuple[list[tuple[StepId, ScaleChange]], list[Entry]]:
+    ) -> tuple[list[tuple[ScaleStep, ScaleChange]], list[Entry]]:
         """Which steps need a change, and events for those that do not (already there, or the object is gone)."""
-        wanted: list[tuple[StepId, ScaleChange]] = []
+        wanted: list[tuple[ScaleStep, ScaleChange]] = []
         events: list[Entry] = []
         for step, state in zip(steps, states, strict=True):
             intent = run.steps[step.id].intent
@@ -114,7 +126,7 @@ class ScaleSteps:
             elif step.id in settle and intent is not None:
                 events.append(settled(intent, landed=False, note=f"read back: still {value}"))
             else:
-                wanted.append((step.id, self._change(step, state, value)))
+                wanted.append((step, self._change(step, state, value)))
         return wanted, events
 
     def _change(self, step: ScaleStep, state: WorkloadState, value: int) -> ScaleChange:
@@ -137,7 +149,7 @@ class ScaleSteps:
             self.events.put(intent, intent.change, effect.permit)
         return [done(intent.step, effect.after)]
 
-    async def _raise_fence(self, run: Run, cluster: ClusterName) -> bool:
+    async def _raise_fence(self, run: Run, cluster: ClusterName, steps: Sequence[ScaleStep]) -> bool:
         """Our epoch stands in the cluster's fence before our first change there (where the policy asks for the fence)."""
         context = self._context
         epoch = context.leadership.epoch
@@ -157,8 +169,10 @@ class ScaleSteps:
             landed.append(True)
             return []
 
-        await change_all(context, run, [(step, change)], parallel=1, completed=completed)
+        kept_back = await change_all(context, run, [(step, change)], parallel=1, completed=completed)
         if not landed:
+            for waiting in steps if step in kept_back else ():
+                context.keep_back(run, waiting.id, kept_back[step].sentence)
             await context.ports.clock.sleep(RETRY_READ_S)
             return False
         self._fenced.add((cluster, epoch))

@@ -56,8 +56,6 @@ class World:
         self.zones: dict[ZoneName, ZoneState] = {}
         self._folded: dict[ClusterName, tuple[ClusterInventory, ClusterInventory]] = {}
         """Looks that newer states were folded into, and as they were before: what their nodes were counted with."""
-        self.silent: set[ClusterName] = set()
-        """Clusters that did not answer when what runs there was asked for just before something was to be taken away."""
         self.inventory_errors: dict[ClusterName, str] = {}
         self.zone_errors: dict[ZoneName, str] = {}
         self.looks: dict[Subject, Look] = {}
@@ -286,24 +284,6 @@ class World:
         with suppress(TimeoutError):
             async with asyncio.timeout(within_s):
                 await self.refresh(policy, behind, ())
-
-    async def look_at_workloads(
-        self, wanted: Mapping[ClusterName, Sequence[WorkloadRef]], within_s: float
-    ) -> None:
-        """Read these workloads now, all at once. Clusters that do not answer in time are `silent` until they are read again."""
-
-        async def look(cluster: ClusterName, refs: Sequence[WorkloadRef]) -> None:
-            port = self._ports.clusters.get(cluster)
-            if port is not None:
-                with suppress(TargetError):
-                    self.note_workloads(cluster, await port.read_workloads(refs))
-                    answered.add(cluster)
-
-        answered: set[ClusterName] = set()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(within_s):
-                await asyncio.gather(*(look(cluster, refs) for cluster, refs in wanted.items()))
-        self.silent = (self.silent | set(wanted)) - answered
 
     def note_workloads(self, cluster: ClusterName, states: Sequence[WorkloadState]) -> None:
         """Fold newer workload states (a change's answer, a run's waiting and read-back) into the inventory."""

@@ -111,8 +111,8 @@ def _removal(step: ScaleStep, run: Run) -> Iterator[Refusal]:
 def _carried(step: ScaleStep, run: Run, situation: Situation) -> Iterator[Refusal]:
     """I9 and I10 once more, now: what the plan leaves elsewhere must still serve when the source is taken away.
 
-    The replacements were ready and published before; a cluster that has died since carries nothing, nor does one that does not
-    answer just now, and one that has lost nodes only what is ready there.
+    The replacements were ready and published before; a cluster that has died since carries nothing, nor does one of which nobody
+    knows just now, and one that has lost nodes only what is ready there.
     """
     if step.phase is not Phase.RELEASE:
         return
@@ -125,13 +125,15 @@ def _carried(step: ScaleStep, run: Run, situation: Situation) -> Iterator[Refusa
     needed = part.demand * application.floor / 100
     if serving < min(needed, sum(row.after for row in rows)):
         gone = sorted({row.cluster for row in rows if not _serves(row.cluster, situation)})
-        silent = sorted({row.cluster for row in rows if row.cluster in situation.silent} - {*gone})
+        silent = {
+            row.cluster: why for row in rows if (why := _unknown(row, situation)) and row.cluster not in gone
+        }
         weak = sorted(
             {row.cluster for row in rows if _carries(row, situation) < row.after} - {*gone, *silent}
         )
         reasons = [
             *([f"{', '.join(gone)} no longer serves"] if gone else []),
-            *([f"{', '.join(silent)} did not answer just now"] if silent else []),
+            *(f"nobody knows what is ready in {name} ({why})" for name, why in sorted(silent.items())),
             *([f"less than planned is ready in {', '.join(weak)}"] if weak else []),
         ]
         yield refuse(
@@ -139,19 +141,32 @@ def _carried(step: ScaleStep, run: Run, situation: Situation) -> Iterator[Refusa
             f"{'; '.join(reasons)}: without {step.cluster} {serving} replicas would carry a demand of "
             f"{part.demand}; the floor is {application.floor} %",
             *gone,
-            *silent,
+            *sorted(silent),
             *weak,
             application=step.application,
         )
 
 
 def _carries(row: Placement, situation: Situation) -> int:
-    """What is ready of it there, as last seen; nothing where the cluster no longer serves, or nobody knows just now."""
-    if row.cluster in situation.silent or not _serves(row.cluster, situation):
-        return 0
+    """What is ready of it there; nothing where the cluster no longer serves, or where nobody knows."""
+    ready = _ready(row, situation)
+    return min(row.after, ready) if isinstance(ready, int) and _serves(row.cluster, situation) else 0
+
+
+def _unknown(row: Placement, situation: Situation) -> str:
+    """Why nobody knows what is ready of it there; "" where somebody does."""
+    ready = _ready(row, situation)
+    return ready if isinstance(ready, str) else ""
+
+
+def _ready(row: Placement, situation: Situation) -> int | str:
+    """What is ready of it there, as read just before or else as last seen; or why nobody knows."""
+    asked = situation.counted_on.get((row.cluster, row.workload))
+    if asked is not None:
+        return asked
     seen = situation.inventories.get(row.cluster)
     state = seen.workload(row.workload) if seen is not None else None
-    return row.after if state is None else min(row.after, state.ready)
+    return state.ready if state is not None else "nobody has looked yet"
 
 
 def _serves(cluster: ClusterName, situation: Situation) -> bool:

@@ -7,10 +7,13 @@ from datetime import datetime
 from failover.execution.moves import RunSummary
 from failover.model.ids import ClusterName, Epoch
 from failover.model.inventory import ClusterInventory
-from failover.model.policy import Policy
+from failover.model.policy import Policy, WorkloadRef
 from failover.model.records import OwnedName
 from failover.model.time import Now
 from failover.model.verdict import Judgement
+
+CountedOn = Mapping[tuple[ClusterName, WorkloadRef], int | str]
+"""What a removal counts on: how much of it is ready, as read just before, or why nobody knows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +24,7 @@ class Situation:
     `sent_last_second`: changes sent per target in the last second, `last_sent`: monotonic second of the latest one (I12).
     `journal_ok`: the store takes appends.
     `owned`: names that changes of ours have landed at.
-    `inventories`: what is known of clusters, by name. `silent`: those that did not answer when they were asked once more.
+    `inventories`: what is known of clusters, by name. `counted_on`: what was asked for once more, for a removal.
     `patience_from`: runs that did not get through before are forgiven (a person's `resume` or `ack`).
     """
 
@@ -41,7 +44,7 @@ class Situation:
     last_sent: Mapping[str, float] = field(default_factory=dict)
     owned: frozenset[OwnedName] = frozenset()
     inventories: Mapping[ClusterName, ClusterInventory] = field(default_factory=dict)
-    silent: frozenset[ClusterName] = frozenset()
+    counted_on: CountedOn = field(default_factory=dict)
 
     def region_of(self, cluster: ClusterName) -> str:
         """Region of a cluster, "" for one that left the policy."""

@@ -3,14 +3,12 @@
 from dataclasses import replace
 from typing import Any
 
-import pytest
-
 from failover.lab.fleet import TwinFleet
 from failover.lab.virtual import VirtualClock, run_virtual
 from failover.model.ids import ApplicationName, ClusterName
 from failover.model.journal import Run, RunState, StepState
 from failover.model.observation import Outcome
-from failover.model.plan import ChangeRecordsStep, Phase, ScaleStep, WaitStep
+from failover.model.plan import ChangeRecordsStep, Phase, ScaleStep
 from failover.model.policy import PlacementRule, Workload, WorkloadRef
 from failover.model.records import RecordSet, RecordType
 from failover.model.verdict import VerdictKind
@@ -161,57 +159,6 @@ def test_a_step_that_waits_for_the_world_has_its_cluster_read_now_and_then() -> 
         await fleet.clock.sleep(20)
         assert run_of(fleet, run).state is RunState.RUNNING, "it still waits"
         assert 20 <= len(reads) <= 45
-        await fleet.stop()
-
-    run_virtual(story())
-
-
-def loses_its_nodes(fleet: TwinFleet) -> None:
-    fleet.clusters[SOUTH].set_nodes(0, noticed_s=600)
-
-
-def answers_no_more(fleet: TwinFleet) -> None:
-    fleet.clusters[SOUTH].faults.down = True
-
-
-@pytest.mark.parametrize(
-    ("befalls", "said"),
-    [
-        (loses_its_nodes, "less than planned is ready in south-1"),
-        (answers_no_more, "south-1 did not answer just now"),
-    ],
-)
-def test_what_is_counted_on_is_looked_at_just_before_something_is_taken_away(befalls: Any, said: str) -> None:
-    """What carries the ledger now is lost a second before the source may go: no probe and no inventory has told it yet."""
-
-    async def story() -> None:
-        fleet = two_applications()
-        await opened(fleet)
-        run = await started(fleet, "drain")
-        await fleet.until(lambda: len(fleet.addresses("example-test", LEDGER_NAME)) == 1, seconds=60)
-        (wait,) = [
-            step
-            for step in run_of(fleet, run).plan.steps
-            if isinstance(step, WaitStep) and step.application == "ledger"
-        ]
-        began = run_of(fleet, run).steps[wait.id].since
-        assert began is not None
-        await fleet.clock.sleep((began - fleet.clock.now().wall).total_seconds() + wait.seconds - 1)
-        assert run_of(fleet, run).steps[wait.id].state is not StepState.DONE
-        befalls(fleet)
-        await fleet.until(lambda: run_of(fleet, run).steps[wait.id].state is StepState.DONE, seconds=5)
-        assert kind_of(fleet, SOUTH) is VerdictKind.HEALTHY, "nobody has noticed"
-        await fleet.clock.sleep(5)
-        assert fleet.replicas(LEDGER)[NORTH][0] == 4, "the last copy stays"
-        await fleet.until(lambda: fleet.replicas(WEB)[NORTH][0] == 0, seconds=60)
-        assert run_of(fleet, run).state is RunState.RUNNING, "it is waited for"
-        assert fleet.controller is not None
-        (row,) = fleet.controller.status()["runs"]
-        assert row["waits_for"].startswith(f"{NORTH}: not yet: {said}"), row["waits_for"]
-        fleet.clusters[SOUTH].faults.down = False
-        fleet.clusters[SOUTH].set_nodes(4)
-        assert (await ended(fleet, run)).state is RunState.DONE
-        assert fleet.replicas(LEDGER)[NORTH][0] == 0
         await fleet.stop()
 
     run_virtual(story())

@@ -28,7 +28,7 @@ from failover.model.journal import (
     StepDone,
 )
 from failover.model.permit import Permit
-from failover.model.plan import ChangeRecordsStep, Phase, Plan, RunKind, ScaleStep
+from failover.model.plan import ChangeRecordsStep, Phase, Placement, Plan, RunKind, ScaleStep
 from failover.model.policy import DNSName, GuardSettings, Publish
 from failover.model.reasons import Refusal
 from failover.model.records import FenceRecord, RecordSet, RecordType
@@ -286,6 +286,10 @@ def step_intent(run: Run, step: ScaleStep, seen: Seen) -> Intent:
     return TinyShell(world_of(seen), [], situation()).compose(run, step)
 
 
+def rows_of(plan: Plan) -> list[Placement]:
+    return [row for part in plan.applications for row in part.placements]
+
+
 def release_of(plan: Plan) -> ScaleStep:
     return next(item for item in plan.steps if isinstance(item, ScaleStep) and item.phase is Phase.RELEASE)
 
@@ -300,6 +304,8 @@ def test_replicas_are_taken_away_only_after_the_rest_is_ready_and_published() ->
         run = apply(run, entry)
     assert run is not None
     here = situation(policy=seen.policy, judgement=ALL_WELL)
+    assert code(grant(step_intent(run, release, seen), run, here)) == "capacity-floor", "nobody has looked"
+    here = replace(here, counted_on={(row.cluster, row.workload): row.after for row in rows_of(plan)})
     assert code(grant(step_intent(run, release, seen), run, here)) == "permit"
     hurried = replace(
         plan, steps=tuple(replace(s, needs=()) if s.id == release.id else s for s in plan.steps)

@@ -259,6 +259,7 @@ class TinyShell:
             epoch=Epoch(self.epoch),
             now=replace(self.now, mono=NOW.mono),
             acting_until=NOW.mono + 10,
+            counted_on=dict(self.world.replicas),
         )
 
     def compose(self, run: Run, step: ScaleStep | ChangeRecordsStep) -> Intent:

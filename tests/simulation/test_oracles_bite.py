@@ -54,6 +54,7 @@ CAUGHT = (
     ("widens-too-far", "I3", 1),
     ("widens-too-far", "I4", 1),
     ("widens-unasked", "I6", 19),
+    ("counts-on-what-was", "I10", 7535),
     ("waits-for-nothing", "I10", 1),
     ("loses-count", "I11", 1),
     ("says-replaced", "I11", 6),

@@ -315,7 +315,7 @@ def forgets_the_fence() -> list[Patch]:
     from failover.controller import record_steps
     from failover.model import permit as permits
 
-    async def raised(self: Any, run: Any, cluster: Any) -> bool:
+    async def raised(self: Any, run: Any, cluster: Any, steps: Any) -> bool:
         return True
 
     real = twins.SimStorePort.append_batch

@@ -5,7 +5,7 @@ from dataclasses import replace
 from random import Random
 from typing import Any
 
-from failover.controller import app, policies, scale_steps, steady, waiting_steps
+from failover.controller import app, look_around, policies, scale_steps, steady, waiting_steps
 from failover.execution import admission, machine, radius, safety, scale_rules
 from failover.model.errors import PolicyError
 from failover.model.journal import StepDone
@@ -134,6 +134,13 @@ def widens_unasked() -> list[Patch]:
     from failover.controller import deciding
 
     return [(deciding, "check_widening", lambda plan, situation: ())]
+
+
+def counts_on_what_was() -> list[Patch]:
+    async def nobody_is_asked(self: Any, run: Any, steps: Any) -> Any:
+        return {}
+
+    return [(look_around.LookAround, "at", nobody_is_asked)]
 
 
 def waits_for_nothing() -> list[Patch]:

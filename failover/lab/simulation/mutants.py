@@ -74,6 +74,7 @@ MUTANTS = (
     Mutant(name="plans-without-room", about="adds what no node of the target holds", caught_by=("I11",), patches=breaking_moves.without_room, faults=LOST),
     Mutant(name="widens-too-far", about="takes in a cluster of the region that serves", caught_by=("I1", "I3", "I4"), patches=breaking_moves.widens_too_far, faults=("cluster-killed", "data-plane-refused", "cluster-silent")),
     Mutant(name="widens-unasked", about="takes in a further cluster of the region whatever holds automation back", caught_by=("I6",), patches=breaking_moves.widens_unasked, faults=("cluster-killed", "cluster-silent", "cluster-killed", "pause", "pods-slow", "provider-gone", "data-plane-refused")),
+    Mutant(name="counts-on-what-was", about="takes away by the last look at what is counted on", caught_by=("I10",), patches=breaking_moves.counts_on_what_was),
     Mutant(name="waits-for-nothing", about="a drain takes away before what it added serves", caught_by=("I10",), patches=breaking_moves.waits_for_nothing, faults=("drain-by-hand", "pods-slow")),
     Mutant(name="loses-count", about="makes up for half of what was lost", caught_by=("I11",), patches=breaking_moves.loses_count, faults=LOST),
     Mutant(name="says-replaced", about="names nothing as unplaced, whatever finds no room", caught_by=("I11",), patches=breaking_moves.says_replaced, faults=("survivors-lose-nodes", "survivors-lose-nodes", "less-capacity-than-told", *LOST)),

@@ -1,0 +1,252 @@
+"""I9 and I10 at the moment when something is taken away: what is counted on is asked just then, and nobody's answer is no answer.
+
+In these stories south carries the ledger and west the shop; both are to be taken away in the north, a second after each begins.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from failover.lab.fleet import TwinFleet
+from failover.lab.virtual import run_virtual
+from failover.model.errors import Throttled, Unavailable
+from failover.model.ids import ClusterName
+from failover.model.journal import RunState, StepState
+from failover.model.observation import Outcome
+from failover.model.plan import WaitStep
+from failover.model.policy import FenceMode, WorkloadRef
+from failover.model.verdict import VerdictKind
+from tests.controller.test_what_may_wait import (
+    LEDGER,
+    LEDGER_NAME,
+    NORTH,
+    SOUTH,
+    WEB,
+    WEST,
+    ended,
+    kind_of,
+    opened,
+    run_of,
+    started,
+    two_applications,
+)
+
+
+async def a_second_before(fleet: TwinFleet) -> tuple[str, Callable[[], bool]]:
+    """A drain of the north is a second from taking the ledger away; the run, and whether the wait is over."""
+    await opened(fleet)
+    run = await started(fleet, "drain")
+    await fleet.until(lambda: len(fleet.addresses("example-test", LEDGER_NAME)) == 1, seconds=60)
+    (wait,) = [
+        step
+        for step in run_of(fleet, run).plan.steps
+        if isinstance(step, WaitStep) and step.application == "ledger"
+    ]
+
+    def over() -> bool:
+        return run_of(fleet, run).steps[wait.id].state is StepState.DONE
+
+    began = run_of(fleet, run).steps[wait.id].since
+    await fleet.clock.sleep((began - fleet.clock.now().wall).total_seconds() + wait.seconds - 1)
+    assert not over()
+    return run, over
+
+
+def port_of(fleet: TwinFleet, cluster: ClusterName) -> Any:
+    assert fleet.controller is not None
+    return fleet.controller.ports.clusters[cluster]
+
+
+def waits_for(fleet: TwinFleet) -> str:
+    assert fleet.controller is not None
+    return str(fleet.controller.status()["runs"][-1]["waits_for"])
+
+
+def loses_its_nodes(fleet: TwinFleet) -> None:
+    fleet.clusters[SOUTH].set_nodes(0, noticed_s=600)
+
+
+def answers_no_more(fleet: TwinFleet) -> None:
+    fleet.clusters[SOUTH].faults.down = True
+
+
+@pytest.mark.parametrize(
+    ("befalls", "said"),
+    [
+        (loses_its_nodes, "less than planned is ready in south-1"),
+        (answers_no_more, "nobody knows what is ready in south-1 (connection refused)"),
+    ],
+)
+def test_what_is_counted_on_is_looked_at_just_before_something_is_taken_away(befalls: Any, said: str) -> None:
+    """What carries the ledger now is lost a second before the source may go: no probe and no inventory has told it yet."""
+
+    async def story() -> None:
+        fleet = two_applications()
+        run, over = await a_second_before(fleet)
+        befalls(fleet)
+        await fleet.until(over, seconds=5)
+        assert kind_of(fleet, SOUTH) is VerdictKind.HEALTHY, "nobody has noticed"
+        await fleet.clock.sleep(5)
+        assert fleet.replicas(LEDGER)[NORTH][0] == 4, "the last copy stays"
+        await fleet.until(lambda: fleet.replicas(WEB)[NORTH][0] == 0, seconds=60)
+        assert run_of(fleet, run).state is RunState.RUNNING, "it is waited for"
+        assert waits_for(fleet).startswith(f"{NORTH}: not yet: {said}"), waits_for(fleet)
+        fleet.clusters[SOUTH].faults.down = False
+        fleet.clusters[SOUTH].set_nodes(4)
+        assert (await ended(fleet, run)).state is RunState.DONE
+        assert fleet.replicas(LEDGER)[NORTH][0] == 0
+        assert fleet.controller is not None
+        assert not fleet.controller.context.held, "what is over keeps nothing back"
+        await fleet.stop()
+
+    run_virtual(story())
+
+
+def test_it_is_asked_after_a_slow_source_was_read_and_not_before() -> None:
+    async def story() -> None:
+        fleet = two_applications()
+        _, over = await a_second_before(fleet)
+        port = port_of(fleet, NORTH)
+        read = port.read_workloads
+
+        async def slowly(refs: Sequence[WorkloadRef]) -> Any:
+            await fleet.clock.sleep(8)
+            return await read(refs)
+
+        port.read_workloads = slowly
+        await fleet.until(over, seconds=5)
+        await fleet.clock.sleep(1.5)
+        loses_its_nodes(fleet)
+        answers_no_more(fleet)
+        await fleet.clock.sleep(20)
+        assert fleet.replicas(LEDGER)[NORTH][0] == 4, "the last copy stays"
+        await fleet.stop()
+
+    run_virtual(story())
+
+
+def test_what_is_read_counts_where_no_inventory_tells_of_it() -> None:
+    async def story() -> None:
+        fleet = two_applications()
+        _, over = await a_second_before(fleet)
+        loses_its_nodes(fleet)
+
+        async def no_list(refs: Sequence[WorkloadRef]) -> Any:
+            raise Unavailable("no list", target=SOUTH)
+
+        port_of(fleet, SOUTH).inventory = no_list
+        assert fleet.controller is not None
+        del fleet.controller.context.world.inventories[SOUTH]
+        await fleet.until(over, seconds=5)
+        await fleet.clock.sleep(5)
+        assert fleet.replicas(LEDGER)[NORTH][0] == 4, "the last copy stays"
+        assert "less than planned is ready in south-1" in waits_for(fleet)
+        await fleet.stop()
+
+    run_virtual(story())
+
+
+def test_a_cluster_that_wants_to_be_left_alone_is_left_alone_and_not_counted_on() -> None:
+    async def story() -> None:
+        fleet = two_applications()
+        _, over = await a_second_before(fleet)
+        port = port_of(fleet, SOUTH)
+        read, asked = port.read_workloads, []
+
+        async def throttled(refs: Sequence[WorkloadRef]) -> Any:
+            asked.append(fleet.clock.now().mono)
+            raise Throttled("429 Too Many Requests", target=SOUTH, retry_after_s=30.0)
+
+        port.read_workloads = throttled
+        await fleet.until(over, seconds=5)
+        await fleet.clock.sleep(20)
+        assert len(asked) == 1
+        assert "nobody knows what is ready in south-1 (429 Too Many Requests)" in waits_for(fleet)
+        port.read_workloads = read
+        await fleet.until(lambda: fleet.replicas(LEDGER)[NORTH][0] == 0, seconds=15)
+        await fleet.stop()
+
+    run_virtual(story())
+
+
+def hangs(fleet: TwinFleet) -> Any:
+    async def hang(refs: Sequence[WorkloadRef]) -> Any:
+        await fleet.clock.sleep(600)
+
+    return hang
+
+
+def breaks(fleet: TwinFleet) -> Any:
+    async def broken(refs: Sequence[WorkloadRef]) -> Any:
+        raise KeyError("a defect of ours")
+
+    return broken
+
+
+@pytest.mark.parametrize("ill", [hangs, breaks])
+def test_what_is_counted_on_by_one_application_holds_up_no_other(ill: Callable[[TwinFleet], Any]) -> None:
+    async def story() -> None:
+        fleet = two_applications()
+        _, over = await a_second_before(fleet)
+        port_of(fleet, SOUTH).read_workloads = ill(fleet)
+        await fleet.until(over, seconds=5)
+        await fleet.until(lambda: fleet.replicas(WEB)[NORTH][0] == 0, seconds=15)
+        assert fleet.replicas(LEDGER)[NORTH][0] == 4
+        await fleet.stop()
+
+    run_virtual(story())
+
+
+def test_a_step_that_is_kept_back_takes_nobodys_turn_away() -> None:
+    async def story() -> None:
+        fleet = two_applications()
+        fleet.policy = replace(fleet.policy, guards=replace(fleet.policy.guards, changes_per_second=1.0))
+        _, over = await a_second_before(fleet)
+        answers_no_more(fleet)
+        await fleet.until(over, seconds=5)
+        await fleet.until(lambda: fleet.replicas(WEB)[NORTH][0] == 0, seconds=15)
+        assert fleet.replicas(LEDGER)[NORTH][0] == 4
+        await fleet.stop()
+
+    run_virtual(story())
+
+
+def test_status_says_what_keeps_it_back_now_and_not_what_did() -> None:
+    async def story() -> None:
+        fleet = two_applications()
+        _, over = await a_second_before(fleet)
+        answers_no_more(fleet)
+        await fleet.until(over, seconds=5)
+        await fleet.clock.sleep(3)
+        assert "ready in south-1" in waits_for(fleet)
+        fleet.clusters[SOUTH].faults.down = False
+        fleet.clusters[NORTH].faults.down = True
+        await fleet.clock.sleep(10)
+        assert waits_for(fleet).startswith("north-1: not yet: it cannot be read: "), waits_for(fleet)
+        await fleet.stop()
+
+    run_virtual(story())
+
+
+def test_what_keeps_the_fence_back_keeps_every_change_behind_it_back() -> None:
+    async def story() -> None:
+        fleet = two_applications()
+        clusters = tuple(replace(entry, fence=FenceMode.POLICY) for entry in fleet.policy.fleet.clusters)
+        fleet.policy = replace(fleet.policy, fleet=replace(fleet.policy.fleet, clusters=clusters))
+        await opened(fleet)
+        await started(fleet, "drain")
+        await fleet.until(lambda: len(fleet.addresses("example-test", LEDGER_NAME)) == 1, seconds=60)
+        fleet.paths.control[NORTH] = Outcome.TIMEOUT
+        await fleet.until(lambda: kind_of(fleet, NORTH) is VerdictKind.CONTROL_PLANE_DOWN, seconds=60)
+        await fleet.clock.sleep(60)
+        assert fleet.controller is not None
+        assert len(fleet.controller.context.held) == 2, (
+            "a line for each change, however often the fence was tried"
+        )
+        assert "north-1 is CONTROL_PLANE_DOWN" in waits_for(fleet)
+        assert fleet.replicas(WEB)[WEST][0] > 0
+        await fleet.stop()
+
+    run_virtual(story())
