@@ -158,7 +158,7 @@ class Alone:
                 run_id,
                 after=self._request.get("head", 0),
                 waits_for=lambda: str(
-                    run_row(context.runs[run_id], context.world, context.held)["waits_for"]
+                    run_row(context.runs[run_id], context.world, context.kept_back.reasons())["waits_for"]
                 ),
             )
             while True:

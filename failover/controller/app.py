@@ -480,7 +480,7 @@ class Controller:
             windows=dict(context.windows()),
             owned=context.owned,
             survives=context.survives,
-            held=context.held,
+            held=context.kept_back.reasons(),
         )
 
 

@@ -36,7 +36,7 @@ Completed = Callable[[Intent, Effect], Sequence[Entry]]
 """Further events that follow from an effect that landed (a scale is done at once, a record change is verified first)."""
 
 UNTOLD = frozenset({"velocity", "aborted"})
-"""What is over in a moment is no reason to tell a person why a change waits."""
+"""What is a matter of moments: it uses up no patience, and nobody need be told."""
 
 PACE_S, LOOK_AGAIN_S = 0.05, 0.5
 """What waits for its turn goes soon; what waits for the world has its cluster read each time."""
@@ -92,11 +92,11 @@ async def change_all(
     parallel: int,
     completed: Completed,
     counted_on: CountedOn | None = None,
-) -> Mapping[StepId, Refusal]:
+) -> Mapping[StepId, str]:
     """Carry out several changes at one target: one durable batch of intents, then the sends, then the effects.
 
-    What may not go yet stays for another round and holds up nothing beside it: it is returned, with the reason. Nothing is composed
-    without a lease. `counted_on`: what removals among them count on, as read just before.
+    What may not go yet stays for another round and holds up nothing beside it. Nothing is composed without a lease. `counted_on`:
+    what removals among them count on, as read just before. Returns why what has not landed has not, by step.
     """
     if context.leadership.epoch is None:
         return {}
@@ -109,31 +109,33 @@ async def change_all(
         for step, change in wanted:
             intent = compose(context, run, step, change)
             answer = grant(intent, run, situation)
-            context.held.pop((run.id, step), None)
             if isinstance(answer, Permit):
                 permitted.append((intent, answer))
                 _hold(permits, intent)
                 situation = situation.sending(change.target)
-            elif answer.code in WAITING and _patient(context, run, step):
+            elif answer.code in WAITING and _patient(context, run, step, answer):
                 kept_back[step] = answer
-                if answer.code not in UNTOLD and not isinstance(change, RaiseFence):
-                    context.keep_back(run, step, answer.sentence)
+                continue
             elif answer.code in HALTING:
                 await halt(context, run, answer)
-                return kept_back
+                return {}
             else:
                 refused.append(StepFailed(step=step, refusal=answer))
+            context.kept_back.goes((run.id, step))
         entries: list[Entry] = [*refused, *(IntentRecorded(intent=intent) for intent, _ in permitted)]
         if not entries:
             turn = any(answer.code == "velocity" for answer in kept_back.values())
             await context.ports.clock.sleep(PACE_S if turn else LOOK_AGAIN_S)
-            return kept_back
+            return {step: answer.sentence for step, answer in kept_back.items()}
         await context.append([(run.id, entry) for entry in entries])
         gate = asyncio.Semaphore(parallel)
         sends = (_send_one(context, intent, permit, gate, permits) for intent, permit in permitted)
         effects = await asyncio.gather(*sends)
     await _record(context, run, [intent for intent, _ in permitted], effects, completed)
-    return kept_back
+    landed = zip(permitted, effects, strict=True)
+    return {step: answer.sentence for step, answer in kept_back.items()} | {
+        intent.step: effect.detail for (intent, _), effect in landed if not effect.result.landed
+    }
 
 
 async def change_one(
@@ -157,14 +159,17 @@ def _hold(permits: Permits, intent: Intent) -> None:
         permits.hold(intent.change.target)
 
 
-def _patient(context: Context, run: Run, step: StepId) -> bool:
-    """Whether a step that may not go yet may wait on. Neither the waits before it nor a halt count; raising a fence has no
-    step, and no deadline.
+def _patient(context: Context, run: Run, step: StepId, refusal: Refusal) -> bool:
+    """Whether a step that may not go yet may wait on, and note why. Neither the waits before it nor a halt count, nor what went by
+    before it was first kept back; raising a fence has no step, and no deadline.
     """
     planned = next((item for item in run.plan.steps if item.id == step), None)
-    if planned is None:
+    if planned is None or refusal.code in UNTOLD or not context.drives(run):
         return True
-    return (context.now().wall - could_go_since(run, planned)).total_seconds() <= PATIENCE_S
+    now, key = context.now().wall, (run.id, step)
+    context.kept_back.by_rule(key, refusal.sentence, now)
+    began = max(could_go_since(run, planned), context.kept_back.since(key) or now)
+    return (now - began).total_seconds() <= PATIENCE_S
 
 
 async def _send_one(

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from failover.controller.changes import Changes
+from failover.controller.kept_back import KeptBack
 from failover.controller.leadership import Leadership
 from failover.controller.people import PEOPLE_KEY, People
 from failover.controller.ports import Ports
@@ -19,8 +20,16 @@ from failover.execution.runs import apply, shifted
 from failover.execution.situation import CountedOn, Situation
 from failover.health import HealthState
 from failover.model.errors import Conflict, StoreError
-from failover.model.ids import ApplicationName, Domain, RunId, StepId
-from failover.model.journal import ClockJumped, EffectRecorded, Entry, JournalEntry, LeaderChanged, Run
+from failover.model.ids import ApplicationName, Domain, RunId
+from failover.model.journal import (
+    ClockJumped,
+    EffectRecorded,
+    Entry,
+    JournalEntry,
+    LeaderChanged,
+    Run,
+    RunState,
+)
 from failover.model.policy import Policy
 from failover.model.reasons import Refusal
 from failover.model.records import OwnedName
@@ -63,8 +72,7 @@ class Context:
     """The highest journal head that a vantage says it was told: above ours, our journal was restored (I28)."""
     doubt: str = ""
     refusals: dict[str, tuple[Refusal, ...]] = field(default_factory=dict)
-    held: dict[tuple[RunId, StepId], str] = field(default_factory=dict)
-    """Why a step that was asked for may not go yet, the latest one last (`keep_back`)."""
+    kept_back: KeptBack = field(default_factory=KeptBack)
     changes: Changes = field(default_factory=Changes)
     survives: tuple[datetime, Survivability] | None = None
     """When the calendar last asked whether the fleet would survive, and the answer."""
@@ -216,15 +224,10 @@ class Context:
     def open_runs(self) -> tuple[Run, ...]:
         return tuple(run for run in self.runs.values() if not run.state.final)
 
-    def keep_back(self, run: Run, step: StepId, why: str) -> None:
-        """A step may not go yet, and why."""
-        self.held.pop((run.id, step), None)
-        self.held[run.id, step] = why
-
-    def let_go(self, run: RunId) -> None:
-        """Nobody drives this run any more: whatever kept its steps back is of the past."""
-        for key in [key for key in self.held if key[0] == run]:
-            del self.held[key]
+    def drives(self, run: Run) -> bool:
+        """Whether changes of this run may go now, as far as the run and the lease are concerned."""
+        current = self.runs.get(run.id, run)
+        return current.state is RunState.RUNNING and self.leadership.epoch is not None
 
     def busy(self) -> tuple[tuple[ApplicationName, RunId], ...]:
         """Applications with an unfinished run."""

@@ -72,8 +72,8 @@ def waits_for(run: Run, world: World | None, held: Held) -> str:
 
 
 def _kept_back(step: Step, why: str) -> str:
-    target = step.cluster if isinstance(step, ScaleStep) else step.application
-    return f"{target}: not yet: {why}"
+    place = f" in {step.cluster}" if isinstance(step, ScaleStep) else ""
+    return f"{step.application}{place}: not yet: {why}"
 
 
 def _doing(run: Run, step: Step, progress: StepProgress, world: World | None) -> Iterator[str]:

@@ -70,7 +70,7 @@ class Runner:
         try:
             await self._drive_on(run_id)
         finally:
-            self._context.let_go(run_id)
+            self._context.kept_back.forget(run_id)
 
     async def _drive_on(self, run_id: RunId) -> None:
         context = self._context

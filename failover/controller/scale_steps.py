@@ -1,6 +1,8 @@
 """Scale steps at one cluster: read, compose, change, settle."""
 
-from collections.abc import Sequence
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 
 from failover.controller.changing import change_all, done, settled
 from failover.controller.context import Context
@@ -12,7 +14,7 @@ from failover.execution.machine import Attempt, Observe, ReadBack
 from failover.execution.situation import CountedOn
 from failover.execution.velocity import room
 from failover.model.errors import TargetError
-from failover.model.ids import ClusterName, Epoch, RunId, StepId
+from failover.model.ids import ApplicationName, ClusterName, Epoch, RunId, StepId
 from failover.model.inventory import WorkloadState
 from failover.model.journal import Entry, Intent, RaiseFence, Run, ScaleChange, StepFailed
 from failover.model.plan import Phase, ScaleField, ScaleStep
@@ -52,12 +54,12 @@ class ScaleSteps:
         try:
             states = await port.read_workloads([step.workload for step in steps])
         except TargetError as error:
-            for step in steps:
-                context.keep_back(run, step.id, f"it cannot be read: {error}")
+            self._not_yet(run, steps, f"it cannot be read: {error}")
             context.tell("target.trouble", f"{cluster}: {error}", target=cluster, run=run.id)
             await context.ports.clock.sleep(self._retries.wait_s(cluster, error))
             return
         self._retries.well(cluster)
+        context.kept_back.over((run.id, step.id) for step in steps)
         context.world.note_workloads(cluster, states)
         settle = {action.step.id for action in actions if isinstance(action, ReadBack)}
         wanted, events = self._sort_out(run, steps, states, settle)
@@ -68,31 +70,51 @@ class ScaleSteps:
 
     def _in_turn(self, run: Run, steps: Sequence[ScaleStep]) -> list[ScaleStep]:
         """What was kept back goes after what was not, the latest one last: it takes nobody's turn away."""
-        turn = {key: number for number, key in enumerate(self._context.held, 1)}
-        return sorted(steps, key=lambda step: turn.get((run.id, step.id), 0))
+        turns = self._context.kept_back.turns()
+        return sorted(steps, key=lambda step: turns.get((run.id, step.id), 0))
+
+    def _not_yet(self, run: Run, steps: Iterable[ScaleStep], why: str) -> None:
+        for step in steps if self._context.drives(run) else ():
+            self._context.kept_back.by_trouble((run.id, step.id), why)
 
     async def _send(self, run: Run, wanted: Sequence[tuple[ScaleStep, ScaleChange]]) -> None:
-        """What adds goes at once. What takes away goes by what is ready just then where it is counted on (I9, I10)."""
+        """What adds goes at once. What takes away goes by what is ready just then where it is counted on (I9, I10): no more at a time
+        than are sent at once, for whatever waited for its turn would go by an old answer.
+        """
+        parallel = self._context.policy.guards.parallel_per_cluster
         adding: list[tuple[ScaleStep, ScaleChange]] = []
         taking: list[tuple[ScaleStep, ScaleChange]] = []
         for step, change in wanted:
             takes = step.phase is Phase.RELEASE and change.after < change.before
             (taking if takes else adding).append((step, change))
         if adding:
-            await self._change_all(run, adding, {})
-        if taking:
-            await self._change_all(run, taking, await self._around.at(run, [step for step, _ in taking]))
+            await self._change_all(run, adding, parallel, {})
+        by_owner: dict[ApplicationName, list[tuple[ScaleStep, ScaleChange]]] = defaultdict(list)
+        for step, change in taking[:parallel]:
+            by_owner[step.application].append((step, change))
+        ended = await asyncio.gather(
+            *(self._take_away(run, owner, items) for owner, items in by_owner.items()), return_exceptions=True
+        )
+        for error in ended:  # all have ended: nothing of this round goes on beside the next one
+            if error is not None:
+                raise error
+
+    async def _take_away(
+        self, run: Run, owner: ApplicationName, wanted: Sequence[tuple[ScaleStep, ScaleChange]]
+    ) -> None:
+        """One application's: what another one counts on keeps it waiting for nothing."""
+        await self._change_all(run, wanted, len(wanted), await self._around.at(run, owner))
 
     async def _change_all(
-        self, run: Run, wanted: Sequence[tuple[ScaleStep, ScaleChange]], counted_on: CountedOn
+        self,
+        run: Run,
+        wanted: Sequence[tuple[ScaleStep, ScaleChange]],
+        parallel: int,
+        counted_on: CountedOn,
     ) -> None:
+        changes = [(step.id, change) for step, change in wanted]
         await change_all(
-            self._context,
-            run,
-            [(step.id, change) for step, change in wanted],
-            parallel=self._context.policy.guards.parallel_per_cluster,
-            completed=self._completed,
-            counted_on=counted_on,
+            self._context, run, changes, parallel=parallel, completed=self._completed, counted_on=counted_on
         )
 
     def _room(self, cluster: ClusterName) -> int:
@@ -169,10 +191,9 @@ class ScaleSteps:
             landed.append(True)
             return []
 
-        kept_back = await change_all(context, run, [(step, change)], parallel=1, completed=completed)
+        missing = await change_all(context, run, [(step, change)], parallel=1, completed=completed)
         if not landed:
-            for waiting in steps if step in kept_back else ():
-                context.keep_back(run, waiting.id, kept_back[step].sentence)
+            self._not_yet(run, steps, f"the fence there is not raised: {missing.get(step) or 'no answer'}")
             await context.ports.clock.sleep(RETRY_READ_S)
             return False
         self._fenced.add((cluster, epoch))

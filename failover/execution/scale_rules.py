@@ -160,13 +160,8 @@ def _unknown(row: Placement, situation: Situation) -> str:
 
 
 def _ready(row: Placement, situation: Situation) -> int | str:
-    """What is ready of it there, as read just before or else as last seen; or why nobody knows."""
-    asked = situation.counted_on.get((row.cluster, row.workload))
-    if asked is not None:
-        return asked
-    seen = situation.inventories.get(row.cluster)
-    state = seen.workload(row.workload) if seen is not None else None
-    return state.ready if state is not None else "nobody has looked yet"
+    """What is ready of it there, as read just before, or why nobody knows. What was seen earlier does not count: it may be gone."""
+    return situation.counted_on.get((row.cluster, row.workload), "nobody has asked just now")
 
 
 def _serves(cluster: ClusterName, situation: Situation) -> bool:

@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 
+from failover.controller.changing import halt
+from failover.execution.rules import refuse
 from failover.lab.fleet import TwinFleet
 from failover.lab.virtual import run_virtual
-from failover.model.errors import Throttled, Unavailable
+from failover.model.errors import Rejected, Throttled, Unavailable
 from failover.model.ids import ClusterName
 from failover.model.journal import RunState, StepState
 from failover.model.observation import Outcome
@@ -92,13 +94,13 @@ def test_what_is_counted_on_is_looked_at_just_before_something_is_taken_away(bef
         assert fleet.replicas(LEDGER)[NORTH][0] == 4, "the last copy stays"
         await fleet.until(lambda: fleet.replicas(WEB)[NORTH][0] == 0, seconds=60)
         assert run_of(fleet, run).state is RunState.RUNNING, "it is waited for"
-        assert waits_for(fleet).startswith(f"{NORTH}: not yet: {said}"), waits_for(fleet)
+        assert waits_for(fleet).startswith(f"ledger in {NORTH}: not yet: {said}"), waits_for(fleet)
         fleet.clusters[SOUTH].faults.down = False
         fleet.clusters[SOUTH].set_nodes(4)
         assert (await ended(fleet, run)).state is RunState.DONE
         assert fleet.replicas(LEDGER)[NORTH][0] == 0
         assert fleet.controller is not None
-        assert not fleet.controller.context.held, "what is over keeps nothing back"
+        assert not fleet.controller.context.kept_back.turns(), "what is over keeps nothing back"
         await fleet.stop()
 
     run_virtual(story())
@@ -224,7 +226,9 @@ def test_status_says_what_keeps_it_back_now_and_not_what_did() -> None:
         fleet.clusters[SOUTH].faults.down = False
         fleet.clusters[NORTH].faults.down = True
         await fleet.clock.sleep(10)
-        assert waits_for(fleet).startswith("north-1: not yet: it cannot be read: "), waits_for(fleet)
+        assert waits_for(fleet).startswith("ledger in north-1: not yet: it cannot be read: "), waits_for(
+            fleet
+        )
         await fleet.stop()
 
     run_virtual(story())
@@ -242,11 +246,197 @@ def test_what_keeps_the_fence_back_keeps_every_change_behind_it_back() -> None:
         await fleet.until(lambda: kind_of(fleet, NORTH) is VerdictKind.CONTROL_PLANE_DOWN, seconds=60)
         await fleet.clock.sleep(60)
         assert fleet.controller is not None
-        assert len(fleet.controller.context.held) == 2, (
+        assert len(fleet.controller.context.kept_back.turns()) == 2, (
             "a line for each change, however often the fence was tried"
         )
         assert "north-1 is CONTROL_PLANE_DOWN" in waits_for(fleet)
         assert fleet.replicas(WEB)[WEST][0] > 0
+        await fleet.stop()
+
+    run_virtual(story())
+
+
+def reads(fleet: TwinFleet, cluster: ClusterName, before: Callable[[int], Any]) -> list[float]:
+    """When that cluster's workloads are asked for; `before(n)` is waited for before the n-th answer."""
+    port, asked = port_of(fleet, cluster), []
+    read = port.read_workloads
+
+    async def asked_first(refs: Sequence[WorkloadRef]) -> Any:
+        asked.append(fleet.clock.now().mono)
+        await before(len(asked))
+        return await read(refs)
+
+    port.read_workloads = asked_first
+    return asked
+
+
+async def at_once(number: int) -> None:
+    return None
+
+
+def test_what_another_application_counts_on_makes_no_answer_old() -> None:
+    """West keeps the shop's question waiting; meanwhile south, which had answered for the ledger, is lost."""
+
+    async def story() -> None:
+        fleet = two_applications()
+        await a_second_before(fleet)
+        reads(fleet, WEST, lambda number: fleet.clock.sleep(600))
+        told = reads(fleet, SOUTH, at_once)
+        scaled: list[float] = []
+
+        async def scale(permit: Any, change: Any) -> Any:
+            scaled.append(fleet.clock.now().mono)
+            raise Unavailable("not now", target=NORTH)
+
+        port_of(fleet, NORTH).scale = scale
+        await fleet.until(lambda: told, seconds=10)
+        await fleet.clock.sleep(0.6)
+        loses_its_nodes(fleet)
+        await fleet.clock.sleep(20)
+        assert scaled
+        assert max(scaled) < told[0] + 0.6, "it went at once, or not at all"
+        await fleet.stop()
+
+    run_virtual(story())
+
+
+def test_what_waited_for_its_turn_does_not_go_by_an_old_answer() -> None:
+    async def story() -> None:
+        fleet = two_applications()
+        fleet.policy = replace(fleet.policy, guards=replace(fleet.policy.guards, parallel_per_cluster=1))
+        await a_second_before(fleet)
+        north = port_of(fleet, NORTH)
+        scale, sent = north.scale, []
+
+        async def slowly(permit: Any, change: Any) -> Any:
+            sent.append(change.workload)
+            if len(sent) == 1:
+                await fleet.clock.sleep(4)
+            return await scale(permit, change)
+
+        north.scale = slowly
+        await fleet.until(lambda: sent, seconds=10)
+        other, refuge = (WEB, WEST) if sent[0] == LEDGER else (LEDGER, SOUTH)
+        await fleet.clock.sleep(0.5)
+        fleet.clusters[refuge].set_nodes(0, noticed_s=600)
+        await fleet.clock.sleep(12)
+        assert len(sent) == 1
+        assert fleet.replicas(other)[NORTH][0] == 4, "the last copy stays"
+        await fleet.stop()
+
+    run_virtual(story())
+
+
+def test_patience_is_counted_from_when_it_was_first_kept_back() -> None:
+    """The source cannot be read for two minutes; then a single 429 of the refuge is no reason to give up."""
+
+    async def story() -> None:
+        fleet = two_applications()
+        run, over = await a_second_before(fleet)
+        fleet.clusters[NORTH].faults.down = True
+        await fleet.until(over, seconds=5)
+        await fleet.clock.sleep(125)
+
+        async def throttled_once(number: int) -> None:
+            if number == 1:
+                raise Throttled("429 Too Many Requests", target=SOUTH, retry_after_s=1.0)
+
+        asked = reads(fleet, SOUTH, throttled_once)
+        fleet.clusters[NORTH].faults.down = False
+        assert (await ended(fleet, run)).state is RunState.DONE
+        assert len(asked) > 1
+        await fleet.stop()
+
+    run_virtual(story())
+
+
+def test_it_is_given_up_after_two_minutes() -> None:
+    async def story() -> None:
+        fleet = two_applications()
+        run, over = await a_second_before(fleet)
+        answers_no_more(fleet)
+        await fleet.until(over, seconds=5)
+        began = fleet.clock.now().mono
+        assert (await ended(fleet, run)).state is RunState.PARTIAL
+        assert 115 < fleet.clock.now().mono - began < 150
+        assert fleet.replicas(LEDGER)[NORTH][0] == 4
+        await fleet.stop()
+
+    run_virtual(story())
+
+
+def test_a_slow_cluster_that_answers_is_counted_on() -> None:
+    async def story() -> None:
+        fleet = two_applications()
+        run, _ = await a_second_before(fleet)
+        reads(fleet, SOUTH, lambda number: fleet.clock.sleep(6))
+        assert (await ended(fleet, run)).state is RunState.DONE
+        await fleet.stop()
+
+    run_virtual(story())
+
+
+def test_an_object_that_cannot_be_understood_keeps_back_its_own_application_only() -> None:
+    async def story() -> None:
+        fleet = two_applications()
+        run, _ = await a_second_before(fleet)
+        port = port_of(fleet, SOUTH)
+        read = port.read_workloads
+
+        async def some(refs: Sequence[WorkloadRef]) -> Any:
+            if LEDGER in refs:
+                raise Unavailable(f"{LEDGER} cannot be understood", target=SOUTH)
+            return await read(refs)
+
+        port.read_workloads = some
+        assert (await ended(fleet, run)).state is RunState.PARTIAL
+        assert fleet.replicas(LEDGER)[NORTH][0] == 4
+        assert fleet.replicas(WEB)[NORTH][0] == 0
+        await fleet.stop()
+
+    run_virtual(story())
+
+
+def test_a_fence_that_is_refused_is_what_status_names() -> None:
+    async def story() -> None:
+        fleet = two_applications()
+        clusters = tuple(replace(entry, fence=FenceMode.POLICY) for entry in fleet.policy.fleet.clusters)
+        fleet.policy = replace(fleet.policy, fleet=replace(fleet.policy.fleet, clusters=clusters))
+        _, over = await a_second_before(fleet)
+
+        async def forbidden(permit: Any, change: Any) -> Any:
+            raise Rejected("403: configmaps failover-fence is forbidden", target=NORTH)
+
+        port_of(fleet, NORTH).raise_fence = forbidden
+        fleet.clusters[NORTH].faults.down = True
+        await fleet.until(over, seconds=5)
+        await fleet.clock.sleep(3)
+        assert "it cannot be read" in waits_for(fleet)
+        fleet.clusters[NORTH].faults.down = False
+        await fleet.clock.sleep(10)
+        assert "not yet: the fence there is not raised: 403" in waits_for(fleet), waits_for(fleet)
+        await fleet.stop()
+
+    run_virtual(story())
+
+
+def test_what_is_still_read_when_a_run_halts_keeps_nothing_back() -> None:
+    async def story() -> None:
+        fleet = two_applications()
+        run, _ = await a_second_before(fleet)
+        assert fleet.controller is not None
+        context = fleet.controller.context
+
+        async def in_vain(number: int) -> None:
+            await fleet.clock.sleep(5)
+            raise Unavailable("connection refused", target=NORTH)
+
+        reading = reads(fleet, NORTH, in_vain)
+        await fleet.until(lambda: reading, seconds=8)
+        await halt(context, context.runs[run], refuse("doubt", "for the story"))  # type: ignore[index]
+        await fleet.clock.sleep(10)
+        assert run_of(fleet, run).state is RunState.HALTED
+        assert not context.kept_back.turns()
         await fleet.stop()
 
     run_virtual(story())
