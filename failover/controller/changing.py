@@ -8,12 +8,12 @@ from datetime import timedelta
 from failover.controller.changes import Permits
 from failover.controller.context import Context
 from failover.controller.effects import Effect, send
+from failover.controller.look_around import Look
 from failover.execution.admission import is_automatic
 from failover.execution.evidence import source_verdicts
-from failover.execution.machine import back_off, could_go_since
+from failover.execution.machine import back_off
 from failover.execution.rules import refuse
 from failover.execution.safety import HALTING, PATIENCE_S, RULES_ASKED, WAITING, grant
-from failover.execution.situation import CountedOn
 from failover.model.ids import IntentId, StepId
 from failover.model.journal import (
     Change,
@@ -91,12 +91,12 @@ async def change_all(
     *,
     parallel: int,
     completed: Completed,
-    counted_on: CountedOn | None = None,
+    look: Look | None = None,
 ) -> Mapping[StepId, str]:
     """Carry out several changes at one target: one durable batch of intents, then the sends, then the effects.
 
-    What may not go yet stays for another round and holds up nothing beside it. Nothing is composed without a lease. `counted_on`:
-    what removals among them count on, as read just before. Returns why what has not landed has not, by step.
+    What may not go yet stays for another round and holds up nothing beside it. Nothing is composed without a lease. `look`: what
+    removals count on, as it was asked for just before. Returns why what has not landed has not, by step.
     """
     if context.leadership.epoch is None:
         return {}
@@ -104,6 +104,8 @@ async def change_all(
     permitted: list[tuple[Intent, Permit]] = []
     refused: list[Entry] = []
     kept_back: dict[StepId, Refusal] = {}
+    good_until = look.good_until if look is not None else float("inf")
+    counted_on = look.counted_on if look is not None and context.now().mono < good_until else None
     situation = context.situation(evidence=run.citations, counted_on=counted_on)
     with context.changes.permits() as permits:
         for step, change in wanted:
@@ -129,7 +131,9 @@ async def change_all(
             return {step: answer.sentence for step, answer in kept_back.items()}
         await context.append([(run.id, entry) for entry in entries])
         gate = asyncio.Semaphore(parallel)
-        sends = (_send_one(context, intent, permit, gate, permits) for intent, permit in permitted)
+        sends = (
+            _send_one(context, intent, permit, gate, permits, good_until) for intent, permit in permitted
+        )
         effects = await asyncio.gather(*sends)
     await _record(context, run, [intent for intent, _ in permitted], effects, completed)
     landed = zip(permitted, effects, strict=True)
@@ -160,23 +164,31 @@ def _hold(permits: Permits, intent: Intent) -> None:
 
 
 def _patient(context: Context, run: Run, step: StepId, refusal: Refusal) -> bool:
-    """Whether a step that may not go yet may wait on, and note why. Neither the waits before it nor a halt count, nor what went by
-    before it was first kept back; raising a fence has no step, and no deadline.
+    """Whether a step that may not go yet may wait on, and note why. Only what it was kept back by rules counts: not the waits
+    before it, a halt, its turn, or what has to go before. Raising a fence has no step, and no deadline.
     """
-    planned = next((item for item in run.plan.steps if item.id == step), None)
-    if planned is None or refusal.code in UNTOLD or not context.drives(run):
+    key = (run.id, step)
+    if refusal.code in UNTOLD:
+        context.kept_back.over([key], trouble_only=False)
         return True
-    now, key = context.now().wall, (run.id, step)
-    context.kept_back.by_rule(key, refusal.sentence, now)
-    began = max(could_go_since(run, planned), context.kept_back.since(key) or now)
-    return (now - began).total_seconds() <= PATIENCE_S
+    if step not in run.steps or not context.drives(run):
+        return True
+    return context.kept_back.by_rule(key, refusal.sentence, context.now().wall) <= PATIENCE_S
 
 
 async def _send_one(
-    context: Context, intent: Intent, permit: Permit, gate: asyncio.Semaphore, permits: Permits
+    context: Context,
+    intent: Intent,
+    permit: Permit,
+    gate: asyncio.Semaphore,
+    permits: Permits,
+    good_until: float = float("inf"),
 ) -> Effect:
     async with gate:
         permits.spend(intent.change.target)
+        if context.now().mono >= good_until:
+            detail = "what it counts on was asked for too long ago"
+            return Effect(result=EffectResult.UNAVAILABLE, detail=detail)
         if not permit.still_good(context.now().mono):
             return Effect(
                 result=EffectResult.UNAVAILABLE, detail="the lease, less its margin, ran out before sending"

@@ -1,22 +1,26 @@
-"""Steps that were asked for and may not go yet: why, since when, and whose turn it is. In memory only: a restart asks anew."""
+"""Steps that were asked for and may not go yet: why, for how long, and whose turn it is. In memory only: a restart asks anew."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 from failover.model.ids import RunId, StepId
 
 Key = tuple[RunId, StepId]
 
+MOST_AT_ONCE = timedelta(seconds=15)
+"""Of the time between two refusals so much counts at most: while nobody asked, nobody knows that it could not have gone."""
+
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """`why`: "" where nothing is known to be in the way just now. `since`: when a rule first said so (None: none did). `trouble`:
-    no rule, but what has to go before.
+    """`why`: "" where nothing is known to be in the way just now. `refused`: when a rule said so last (None: none did); `waited`:
+    for how long rules have. `trouble`: no rule is in the way, but what has to go before.
     """
 
-    why: str
-    since: datetime | None
+    why: str = ""
+    refused: datetime | None = None
+    waited: timedelta = timedelta()
     trouble: bool = False
 
 
@@ -26,22 +30,24 @@ class KeptBack:
     def __init__(self) -> None:
         self._kept: dict[Key, Kept] = {}
 
-    def by_rule(self, key: Key, why: str, at: datetime) -> None:
-        """A rule says: not yet."""
-        before = self._kept.pop(key, None)
-        self._kept[key] = Kept(why, before.since if before and before.since else at)
+    def by_rule(self, key: Key, why: str, at: datetime) -> float:
+        """A rule says: not yet. Seconds that rules have said so."""
+        before = self._kept.pop(key, Kept())
+        since = timedelta() if before.refused is None else min(at - before.refused, MOST_AT_ONCE)
+        self._kept[key] = Kept(why, at, before.waited + since)
+        return self._kept[key].waited.total_seconds()
 
     def by_trouble(self, key: Key, why: str) -> None:
         """What has to go before it (a read, the fence) did not go."""
-        before = self._kept.pop(key, None)
-        self._kept[key] = Kept(why, before.since if before else None, trouble=True)
+        before = self._kept.pop(key, Kept())
+        self._kept[key] = replace(before, why=why, trouble=True)
 
-    def over(self, keys: Iterable[Key]) -> None:
-        """That trouble is over; whether a rule is in the way will be seen. They keep their turn and their patience."""
+    def over(self, keys: Iterable[Key], *, trouble_only: bool = True) -> None:
+        """What was in their way is; whether anything else is will be seen. They keep their turn, and what they have waited."""
         for key in keys:
             kept = self._kept.get(key)
-            if kept is not None and kept.trouble:
-                self._kept[key] = Kept("", kept.since)
+            if kept is not None and (kept.trouble or not trouble_only):
+                self._kept[key] = replace(kept, why="", trouble=False)
 
     def goes(self, key: Key) -> None:
         """It may go, or never will."""
@@ -51,11 +57,6 @@ class KeptBack:
         """Nobody drives this run any more."""
         for key in [key for key in self._kept if key[0] == run]:
             del self._kept[key]
-
-    def since(self, key: Key) -> datetime | None:
-        """When a rule first kept it back, of all the times in a row."""
-        kept = self._kept.get(key)
-        return kept.since if kept else None
 
     def turns(self) -> Mapping[Key, int]:
         """From 1 on: the higher, the later its turn."""

@@ -1,12 +1,14 @@
 """What a removal counts on is asked for just before (I9, I10): it may have died since the last look, and nobody has noticed yet.
 
-Where nobody knows, nothing is counted on. A place (what an application runs in a namespace of a cluster) that does not answer is left
-alone for longer each time, and never less than it asked for; what answered within the last half second is not asked again.
+Where nobody knows, nothing is counted on, nor on an answer that was asked for longer ago than `GOOD_FOR_S`: until the bytes of the
+removal go. A place (what an application runs in a namespace of a cluster) that does not answer is left alone for longer each time,
+and never less than it asked for.
 """
 
 import asyncio
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from failover.controller.context import Context
@@ -17,17 +19,22 @@ from failover.model.ids import ApplicationName, ClusterName
 from failover.model.journal import Run
 from failover.model.policy import WorkloadRef
 
-LOOK_AROUND_S = 10.0
-"""What is silent for longer is not counted on. As long as one request may take (`kube.transport`)."""
+GOOD_FOR_S = 5.0
+"""Counted from the question. A cluster that takes longer to answer is not counted on: its probes take it for ill, too."""
 
-FRESH_S, TOO_OLD_S = 0.5, 2.0
-"""What is not asked again, and what is not gone by any more."""
-
-LOOKS_MOST = 3
-"""So often those that answered at once are asked again while others are slow: theirs is the older answer then."""
+SHARED_S = 0.5
+"""What was asked so shortly before is not asked again."""
 
 LEFT_ALONE_MOST_S = 5.0
 """A removal waits for two minutes at most: what is well again is to be found out about in time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What came of it: what is ready by row, or why nobody knows; and until when (monotonic) that may be gone by."""
+
+    counted_on: CountedOn
+    good_until: float
 
 
 class Place(NamedTuple):
@@ -39,9 +46,9 @@ class Place(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What a place said last, and when: ready replicas; or why nothing, and until when it is left alone (monotonic)."""
+    """What a place said last, and when it was asked: ready replicas; or why nothing, and until when it is left alone."""
 
-    at_mono: float
+    asked_mono: float
     ready: Mapping[WorkloadRef, int]
     silent: str = ""
     until_mono: float = 0.0
@@ -49,8 +56,11 @@ class Answer(NamedTuple):
     def of(self, ref: WorkloadRef) -> int | str:
         return self.silent or self.ready.get(ref, "it was left out of the answer")
 
-    def holds(self, now: float, most_s: float) -> bool:
-        return now < self.until_mono if self.silent else now - self.at_mono < most_s
+    def stands(self, refs: Sequence[WorkloadRef], now: float) -> bool:
+        """Whether these need not be asked for again."""
+        if self.silent:
+            return now < self.until_mono
+        return now - self.asked_mono < SHARED_S and self.ready.keys() >= set(refs)
 
 
 class LookAround:
@@ -62,9 +72,8 @@ class LookAround:
         self._answers: dict[Place, Answer] = {}
         self._left_alone: dict[ClusterName, Answer] = {}
         """Clusters that asked for it (429), or kept us waiting."""
-        self._gates: dict[tuple[ClusterName, int], asyncio.Semaphore] = {}
 
-    async def at(self, run: Run, application: ApplicationName) -> CountedOn:
+    async def at(self, run: Run, application: ApplicationName) -> Look:
         """For every row of the application that is to run on: how much of it is ready now, or why nobody knows."""
         wanted: dict[Place, list[WorkloadRef]] = defaultdict(list)
         for part in run.plan.applications:
@@ -72,35 +81,25 @@ class LookAround:
                 if row.after > 0:
                     place = Place(row.cluster, row.workload.namespace, application)
                     wanted[place].append(row.workload)
-        answers: dict[Place, Answer] = {}
-        for _ in range(LOOKS_MOST):
-            found = await asyncio.gather(*(self._answer(place, refs) for place, refs in wanted.items()))
-            answers = dict(zip(wanted, found, strict=True))
-            now = self._context.now().mono
-            late = {
-                place
-                for place, answer in answers.items()
-                if not answer.silent and not answer.holds(now, TOO_OLD_S)
-            }
-            if not late:
-                break
-        return {
-            (place.cluster, ref): "its answer is too old" if place in late else answers[place].of(ref)
-            for place, refs in wanted.items()
+        answers = await asyncio.gather(*(self._answer(place, refs) for place, refs in wanted.items()))
+        counted_on = {
+            (place.cluster, ref): answer.of(ref)
+            for (place, refs), answer in zip(wanted.items(), answers, strict=True)
             for ref in refs
         }
+        asked = [answer.asked_mono for answer in answers if not answer.silent]
+        return Look(counted_on, min(asked, default=self._now()) + GOOD_FOR_S)
+
+    def _now(self) -> float:
+        return self._context.now().mono
 
     async def _answer(self, place: Place, refs: Sequence[WorkloadRef]) -> Answer:
         """What was just said, or what is said now."""
-        now = self._context.now().mono
+        now = self._now()
         if why := self._unasked(place.cluster):
             return Answer(now, {}, silent=why)
         for last in (self._left_alone.get(place.cluster), self._answers.get(place)):
-            if (
-                last is not None
-                and last.holds(now, FRESH_S)
-                and (last.silent or last.ready.keys() >= set(refs))
-            ):
+            if last is not None and last.stands(refs, now):
                 return last
         self._answers[place] = answer = await self._ask(place, refs)
         return answer
@@ -115,33 +114,25 @@ class LookAround:
             return "its kubeconfig reaches another cluster"
         return "" if cluster in ports.clusters else ports.closed.get(cluster, "it is not open")
 
-    def _gate(self, cluster: ClusterName) -> asyncio.Semaphore:
-        """Removals of many applications ask one cluster no more at once than changes may go there."""
-        most = self._context.policy.guards.parallel_per_cluster
-        return self._gates.setdefault((cluster, most), asyncio.Semaphore(most))
-
     async def _ask(self, place: Place, refs: Sequence[WorkloadRef]) -> Answer:
-        context = self._context
+        asked = self._now()
         error: TargetError
-        as_a_whole = False
         try:
-            async with self._gate(place.cluster), asyncio.timeout(LOOK_AROUND_S):
-                states = await context.ports.clusters[place.cluster].read_workloads(refs)
+            async with asyncio.timeout(GOOD_FOR_S):
+                states = await self._context.ports.clusters[place.cluster].read_workloads(refs)
         except TimeoutError:
+            error = Unavailable(f"no answer within {GOOD_FOR_S:g} s", target=place.cluster)
             as_a_whole = True
-            error = Unavailable(f"no answer within {LOOK_AROUND_S:g} s", target=place.cluster)
         except TargetError as failed:
-            as_a_whole = isinstance(failed, Throttled)
             error = failed
+            as_a_whole = isinstance(failed, Throttled)
         else:
             self._retries.well(str(place))
             self._retries.well(place.cluster)
-            context.world.note_workloads(place.cluster, states)
-            ready = {state.ref: state.ready if state.exists else 0 for state in states}
-            return Answer(context.now().mono, ready)
-        now = context.now().mono
-        until = now + self._retries.wait_s(place.cluster if as_a_whole else str(place), error)
-        answer = Answer(now, {}, silent=str(error) or type(error).__name__, until_mono=until)
+            self._context.world.note_workloads(place.cluster, states)
+            return Answer(asked, {state.ref: state.ready if state.exists else 0 for state in states})
+        until = self._now() + self._retries.wait_s(place.cluster if as_a_whole else str(place), error)
+        answer = Answer(asked, {}, silent=str(error) or type(error).__name__, until_mono=until)
         if as_a_whole:
             self._left_alone[place.cluster] = answer
         return answer

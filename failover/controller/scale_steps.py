@@ -8,12 +8,11 @@ from failover.controller.changing import change_all, done, settled
 from failover.controller.context import Context
 from failover.controller.effects import Effect
 from failover.controller.events import EventWriter
-from failover.controller.look_around import LookAround
+from failover.controller.look_around import Look, LookAround
 from failover.controller.retries import Retries
 from failover.execution.machine import Attempt, Observe, ReadBack
-from failover.execution.situation import CountedOn
 from failover.execution.velocity import room
-from failover.model.errors import TargetError
+from failover.model.errors import StoreError, TargetError
 from failover.model.ids import ApplicationName, ClusterName, Epoch, RunId, StepId
 from failover.model.inventory import WorkloadState
 from failover.model.journal import Entry, Intent, RaiseFence, Run, ScaleChange, StepFailed
@@ -88,34 +87,42 @@ class ScaleSteps:
             takes = step.phase is Phase.RELEASE and change.after < change.before
             (taking if takes else adding).append((step, change))
         if adding:
-            await self._change_all(run, adding, parallel, {})
+            await self._change_all(run, adding, parallel, None)
         by_owner: dict[ApplicationName, list[tuple[ScaleStep, ScaleChange]]] = defaultdict(list)
         for step, change in taking[:parallel]:
             by_owner[step.application].append((step, change))
         ended = await asyncio.gather(
             *(self._take_away(run, owner, items) for owner, items in by_owner.items()), return_exceptions=True
         )
-        for error in ended:  # all have ended: nothing of this round goes on beside the next one
-            if error is not None:
-                raise error
+        self._tell_ends(run, zip(by_owner.values(), ended, strict=True))
 
     async def _take_away(
         self, run: Run, owner: ApplicationName, wanted: Sequence[tuple[ScaleStep, ScaleChange]]
     ) -> None:
-        """One application's: what another one counts on keeps it waiting for nothing."""
+        """One application's: what another one counts on keeps it waiting for no longer than this round."""
         await self._change_all(run, wanted, len(wanted), await self._around.at(run, owner))
 
+    def _tell_ends(
+        self, run: Run, ended: Iterable[tuple[Sequence[tuple[ScaleStep, ScaleChange]], BaseException | None]]
+    ) -> None:
+        """All of them have ended: nothing of this round goes on beside the next one. A defect takes nobody else's turn away; that
+        of a store goes first, the others are told here.
+        """
+        errors = [(wanted, error) for wanted, error in ended if error is not None]
+        for wanted, error in errors:
+            self._not_yet(run, [step for step, _ in wanted], f"{type(error).__name__}: {error}")
+        errors.sort(key=lambda item: not isinstance(item[1], StoreError))
+        for _, error in errors[1:]:
+            if not isinstance(error, StoreError):
+                self._context.tell_defect(error)
+        if errors:
+            raise errors[0][1]
+
     async def _change_all(
-        self,
-        run: Run,
-        wanted: Sequence[tuple[ScaleStep, ScaleChange]],
-        parallel: int,
-        counted_on: CountedOn,
+        self, run: Run, wanted: Sequence[tuple[ScaleStep, ScaleChange]], parallel: int, look: Look | None
     ) -> None:
         changes = [(step.id, change) for step, change in wanted]
-        await change_all(
-            self._context, run, changes, parallel=parallel, completed=self._completed, counted_on=counted_on
-        )
+        await change_all(self._context, run, changes, parallel=parallel, completed=self._completed, look=look)
 
     def _room(self, cluster: ClusterName) -> int:
         """How many changes may go to this cluster now (I12)."""

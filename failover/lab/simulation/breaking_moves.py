@@ -140,7 +140,8 @@ def counts_on_what_was() -> list[Patch]:
     async def nobody_is_asked(self: Any, run: Any, application: Any) -> Any:
         part = next(one for one in run.plan.applications if one.application == application)
         seen = self._context.world.ready_at
-        return {(row.cluster, row.workload): seen(row.cluster, row.workload) or 0 for row in part.placements}
+        ready = {(row.cluster, row.workload): seen(row.cluster, row.workload) or 0 for row in part.placements}
+        return look_around.Look(ready, float("inf"))
 
     return [(look_around.LookAround, "at", nobody_is_asked)]
 

@@ -1,0 +1,118 @@
+"""What keeps a change back now: `status` names that, and not what did before."""
+
+from dataclasses import replace
+from typing import Any
+
+from failover.controller.changing import halt
+from failover.execution.rules import refuse
+from failover.lab.virtual import run_virtual
+from failover.model.errors import Rejected, Unavailable
+from failover.model.journal import RunState
+from failover.model.observation import Outcome
+from failover.model.policy import FenceMode
+from failover.model.verdict import VerdictKind
+from tests.controller.test_what_is_counted_on import (
+    a_second_before,
+    answers_no_more,
+    port_of,
+    reads,
+    waits_for,
+)
+from tests.controller.test_what_may_wait import (
+    LEDGER_NAME,
+    NORTH,
+    SOUTH,
+    WEB,
+    WEST,
+    kind_of,
+    opened,
+    run_of,
+    started,
+    two_applications,
+)
+
+
+def test_status_says_what_keeps_it_back_now_and_not_what_did() -> None:
+    async def story() -> None:
+        fleet = two_applications()
+        _, over = await a_second_before(fleet)
+        answers_no_more(fleet)
+        await fleet.until(over, seconds=5)
+        await fleet.clock.sleep(3)
+        assert "ready in south-1" in waits_for(fleet)
+        fleet.clusters[SOUTH].faults.down = False
+        fleet.clusters[NORTH].faults.down = True
+        await fleet.clock.sleep(10)
+        assert waits_for(fleet).startswith("ledger in north-1: not yet: it cannot be read: "), waits_for(
+            fleet
+        )
+        await fleet.stop()
+
+    run_virtual(story())
+
+
+def test_what_keeps_the_fence_back_keeps_every_change_behind_it_back() -> None:
+    async def story() -> None:
+        fleet = two_applications()
+        clusters = tuple(replace(entry, fence=FenceMode.POLICY) for entry in fleet.policy.fleet.clusters)
+        fleet.policy = replace(fleet.policy, fleet=replace(fleet.policy.fleet, clusters=clusters))
+        await opened(fleet)
+        await started(fleet, "drain")
+        await fleet.until(lambda: len(fleet.addresses("example-test", LEDGER_NAME)) == 1, seconds=60)
+        fleet.paths.control[NORTH] = Outcome.TIMEOUT
+        await fleet.until(lambda: kind_of(fleet, NORTH) is VerdictKind.CONTROL_PLANE_DOWN, seconds=60)
+        await fleet.clock.sleep(60)
+        assert fleet.controller is not None
+        assert len(fleet.controller.context.kept_back.turns()) == 2, (
+            "a line for each change, however often the fence was tried"
+        )
+        assert "north-1 is CONTROL_PLANE_DOWN" in waits_for(fleet)
+        assert fleet.replicas(WEB)[WEST][0] > 0
+        await fleet.stop()
+
+    run_virtual(story())
+
+
+def test_a_fence_that_is_refused_is_what_status_names() -> None:
+    async def story() -> None:
+        fleet = two_applications()
+        clusters = tuple(replace(entry, fence=FenceMode.POLICY) for entry in fleet.policy.fleet.clusters)
+        fleet.policy = replace(fleet.policy, fleet=replace(fleet.policy.fleet, clusters=clusters))
+        _, over = await a_second_before(fleet)
+
+        async def forbidden(permit: Any, change: Any) -> Any:
+            raise Rejected("403: configmaps failover-fence is forbidden", target=NORTH)
+
+        port_of(fleet, NORTH).raise_fence = forbidden
+        fleet.clusters[NORTH].faults.down = True
+        await fleet.until(over, seconds=5)
+        await fleet.clock.sleep(3)
+        assert "it cannot be read" in waits_for(fleet)
+        fleet.clusters[NORTH].faults.down = False
+        await fleet.clock.sleep(10)
+        assert "not yet: the fence there is not raised: 403" in waits_for(fleet), waits_for(fleet)
+        await fleet.stop()
+
+    run_virtual(story())
+
+
+def test_what_is_still_read_when_a_run_halts_keeps_nothing_back() -> None:
+    async def story() -> None:
+        fleet = two_applications()
+        run, _ = await a_second_before(fleet)
+        assert fleet.controller is not None
+        context = fleet.controller.context
+
+        async def in_vain(number: int) -> None:
+            await fleet.clock.sleep(5)
+            raise Unavailable("connection refused", target=NORTH)
+
+        reading = reads(fleet, NORTH, in_vain)
+        await fleet.until(lambda: reading, seconds=8)
+        await halt(context, context.runs[run], refuse("doubt", "for the story"))  # type: ignore[index]
+        await fleet.clock.sleep(10)
+        assert run_of(fleet, run).state is RunState.HALTED
+        assert not context.kept_back.turns()
+        await fleet.stop()
+
+    run_virtual(story())
