@@ -8,12 +8,12 @@ from datetime import timedelta
 from failover.controller.changes import Permits
 from failover.controller.context import Context
 from failover.controller.effects import Effect, send
-from failover.controller.look_around import Look
 from failover.execution.admission import is_automatic
 from failover.execution.evidence import source_verdicts
 from failover.execution.machine import back_off
 from failover.execution.rules import refuse
 from failover.execution.safety import HALTING, PATIENCE_S, RULES_ASKED, WAITING, grant
+from failover.execution.situation import Look
 from failover.model.ids import IntentId, StepId
 from failover.model.journal import (
     Change,
@@ -37,6 +37,8 @@ Completed = Callable[[Intent, Effect], Sequence[Entry]]
 
 UNTOLD = frozenset({"velocity", "aborted"})
 """What is a matter of moments: it uses up no patience, and nobody need be told."""
+
+RAN_OUT = "the lease, less its margin, or what a removal counts on ran out before sending"
 
 PACE_S, LOOK_AGAIN_S = 0.05, 0.5
 """What waits for its turn goes soon; what waits for the world has its cluster read each time."""
@@ -104,9 +106,7 @@ async def change_all(
     permitted: list[tuple[Intent, Permit]] = []
     refused: list[Entry] = []
     kept_back: dict[StepId, Refusal] = {}
-    good_until = look.good_until if look is not None else float("inf")
-    counted_on = look.counted_on if look is not None and context.now().mono < good_until else None
-    situation = context.situation(evidence=run.citations, counted_on=counted_on)
+    situation = context.situation(evidence=run.citations, look=look)
     with context.changes.permits() as permits:
         for step, change in wanted:
             intent = compose(context, run, step, change)
@@ -131,9 +131,7 @@ async def change_all(
             return {step: answer.sentence for step, answer in kept_back.items()}
         await context.append([(run.id, entry) for entry in entries])
         gate = asyncio.Semaphore(parallel)
-        sends = (
-            _send_one(context, intent, permit, gate, permits, good_until) for intent, permit in permitted
-        )
+        sends = (_send_one(context, intent, permit, gate, permits) for intent, permit in permitted)
         effects = await asyncio.gather(*sends)
     await _record(context, run, [intent for intent, _ in permitted], effects, completed)
     landed = zip(permitted, effects, strict=True)
@@ -173,26 +171,16 @@ def _patient(context: Context, run: Run, step: StepId, refusal: Refusal) -> bool
         return True
     if step not in run.steps or not context.drives(run):
         return True
-    return context.kept_back.by_rule(key, refusal.sentence, context.now().wall) <= PATIENCE_S
+    return context.kept_back.by_rule(key, refusal.sentence, context.now().mono) <= PATIENCE_S
 
 
 async def _send_one(
-    context: Context,
-    intent: Intent,
-    permit: Permit,
-    gate: asyncio.Semaphore,
-    permits: Permits,
-    good_until: float = float("inf"),
+    context: Context, intent: Intent, permit: Permit, gate: asyncio.Semaphore, permits: Permits
 ) -> Effect:
     async with gate:
         permits.spend(intent.change.target)
-        if context.now().mono >= good_until:
-            detail = "what it counts on was asked for too long ago"
-            return Effect(result=EffectResult.UNAVAILABLE, detail=detail)
         if not permit.still_good(context.now().mono):
-            return Effect(
-                result=EffectResult.UNAVAILABLE, detail="the lease, less its margin, ran out before sending"
-            )
+            return Effect(result=EffectResult.UNAVAILABLE, detail=RAN_OUT)
         return replace(await send(context, intent, permit), permit=permit)
 
 

@@ -17,7 +17,7 @@ from failover.execution.moves import displacements, intended_records, moved_away
 from failover.execution.ownership import owned_by
 from failover.execution.reserved import busy_applications, reservations
 from failover.execution.runs import apply, shifted
-from failover.execution.situation import CountedOn, Situation
+from failover.execution.situation import Look, Situation
 from failover.health import HealthState
 from failover.model.errors import Conflict, StoreError
 from failover.model.ids import ApplicationName, Domain, RunId
@@ -274,7 +274,7 @@ class Context:
         *,
         evidence: tuple[str, ...] = (),
         policy: Policy | None = None,
-        counted_on: CountedOn | None = None,
+        look: Look | None = None,
     ) -> Situation:
         """What the safety rules look at, now."""
         now = self.now()
@@ -296,7 +296,8 @@ class Context:
             last_sent=self.changes.last_sent(now.mono),
             owned=self.owned,
             inventories=dict(self.world.inventories),
-            counted_on=counted_on or {},
+            counted_on=look.counted_on if look is not None else {},
+            counted_on_until=look.good_until if look is not None else float("inf"),
         )
 
     def in_trouble(self, error: Exception) -> None:

@@ -2,25 +2,24 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
 
 from failover.model.ids import RunId, StepId
 
 Key = tuple[RunId, StepId]
 
-MOST_AT_ONCE = timedelta(seconds=15)
+MOST_AT_ONCE_S = 15.0
 """Of the time between two refusals so much counts at most: while nobody asked, nobody knows that it could not have gone."""
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """`why`: "" where nothing is known to be in the way just now. `refused`: when a rule said so last (None: none did); `waited`:
-    for how long rules have. `trouble`: no rule is in the way, but what has to go before.
+    """`why`: "" where nothing is known to be in the way just now. `refused_mono`: when a rule said so last (None: none did);
+    `waited_s`: for how long rules have. `trouble`: no rule is in the way, but what has to go before.
     """
 
     why: str = ""
-    refused: datetime | None = None
-    waited: timedelta = timedelta()
+    refused_mono: float | None = None
+    waited_s: float = 0.0
     trouble: bool = False
 
 
@@ -30,12 +29,12 @@ class KeptBack:
     def __init__(self) -> None:
         self._kept: dict[Key, Kept] = {}
 
-    def by_rule(self, key: Key, why: str, at: datetime) -> float:
+    def by_rule(self, key: Key, why: str, now_mono: float) -> float:
         """A rule says: not yet. Seconds that rules have said so."""
         before = self._kept.pop(key, Kept())
-        since = timedelta() if before.refused is None else min(at - before.refused, MOST_AT_ONCE)
-        self._kept[key] = Kept(why, at, before.waited + since)
-        return self._kept[key].waited.total_seconds()
+        since = 0.0 if before.refused_mono is None else min(now_mono - before.refused_mono, MOST_AT_ONCE_S)
+        self._kept[key] = Kept(why, now_mono, before.waited_s + since)
+        return self._kept[key].waited_s
 
     def by_trouble(self, key: Key, why: str) -> None:
         """What has to go before it (a read, the fence) did not go."""

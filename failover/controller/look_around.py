@@ -2,18 +2,17 @@
 
 Where nobody knows, nothing is counted on, nor on an answer that was asked for longer ago than `GOOD_FOR_S`: until the bytes of the
 removal go. A place (what an application runs in a namespace of a cluster) that does not answer is left alone for longer each time,
-and never less than it asked for.
+and for as long as it asked for, up to a minute.
 """
 
 import asyncio
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from failover.controller.context import Context
 from failover.controller.retries import Retries
-from failover.execution.situation import CountedOn
+from failover.execution.situation import Look
 from failover.model.errors import TargetError, Throttled, Unavailable
 from failover.model.ids import ApplicationName, ClusterName
 from failover.model.journal import Run
@@ -25,16 +24,10 @@ GOOD_FOR_S = 5.0
 SHARED_S = 0.5
 """What was asked so shortly before is not asked again."""
 
-LEFT_ALONE_MOST_S = 5.0
-"""A removal waits for two minutes at most: what is well again is to be found out about in time."""
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """What came of it: what is ready by row, or why nobody knows; and until when (monotonic) that may be gone by."""
-
-    counted_on: CountedOn
-    good_until: float
+LEFT_ALONE_MOST_S, WISH_MOST_S = 5.0, 60.0
+"""By our own back-off, and by a wish of theirs (Retry-After). A removal waits for two minutes at most: what is well again is to be
+found out about in time.
+"""
 
 
 class Place(NamedTuple):
@@ -81,7 +74,9 @@ class LookAround:
                 if row.after > 0:
                     place = Place(row.cluster, row.workload.namespace, application)
                     wanted[place].append(row.workload)
-        answers = await asyncio.gather(*(self._answer(place, refs) for place, refs in wanted.items()))
+        answers = await self._answers_of(wanted)
+        if any(answer.silent for answer in answers):
+            answers = await self._answers_of(wanted)  # that took its time, and made the others' answers old
         counted_on = {
             (place.cluster, ref): answer.of(ref)
             for (place, refs), answer in zip(wanted.items(), answers, strict=True)
@@ -89,6 +84,9 @@ class LookAround:
         }
         asked = [answer.asked_mono for answer in answers if not answer.silent]
         return Look(counted_on, min(asked, default=self._now()) + GOOD_FOR_S)
+
+    async def _answers_of(self, wanted: Mapping[Place, Sequence[WorkloadRef]]) -> list[Answer]:
+        return await asyncio.gather(*(self._answer(place, refs) for place, refs in wanted.items()))
 
     def _now(self) -> float:
         return self._context.now().mono
@@ -131,7 +129,8 @@ class LookAround:
             self._retries.well(place.cluster)
             self._context.world.note_workloads(place.cluster, states)
             return Answer(asked, {state.ref: state.ready if state.exists else 0 for state in states})
-        until = self._now() + self._retries.wait_s(place.cluster if as_a_whole else str(place), error)
+        alone_s = self._retries.wait_s(place.cluster if as_a_whole else str(place), error)
+        until = self._now() + min(alone_s, WISH_MOST_S)
         answer = Answer(asked, {}, silent=str(error) or type(error).__name__, until_mono=until)
         if as_a_whole:
             self._left_alone[place.cluster] = answer

@@ -8,9 +8,10 @@ from failover.controller.changing import change_all, done, settled
 from failover.controller.context import Context
 from failover.controller.effects import Effect
 from failover.controller.events import EventWriter
-from failover.controller.look_around import Look, LookAround
+from failover.controller.look_around import LookAround
 from failover.controller.retries import Retries
 from failover.execution.machine import Attempt, Observe, ReadBack
+from failover.execution.situation import Look
 from failover.execution.velocity import room
 from failover.model.errors import StoreError, TargetError
 from failover.model.ids import ApplicationName, ClusterName, Epoch, RunId, StepId
@@ -68,9 +69,15 @@ class ScaleSteps:
             await self._send(run, wanted)
 
     def _in_turn(self, run: Run, steps: Sequence[ScaleStep]) -> list[ScaleStep]:
-        """What was kept back goes after what was not, the latest one last: it takes nobody's turn away."""
+        """A removal that was kept back goes after what was not, the latest one last: it takes nobody's turn away. What is lost is
+        brought back in the plan's order, whatever happens.
+        """
         turns = self._context.kept_back.turns()
-        return sorted(steps, key=lambda step: turns.get((run.id, step.id), 0))
+
+        def turn(step: ScaleStep) -> int:
+            return turns.get((run.id, step.id), 0) if step.phase is Phase.RELEASE else 0
+
+        return sorted(steps, key=turn)
 
     def _not_yet(self, run: Run, steps: Iterable[ScaleStep], why: str) -> None:
         for step in steps if self._context.drives(run) else ():

@@ -161,7 +161,9 @@ def _unknown(row: Placement, situation: Situation) -> str:
 
 def _ready(row: Placement, situation: Situation) -> int | str:
     """What is ready of it there, as read just before, or why nobody knows. What was seen earlier does not count: it may be gone."""
-    return situation.counted_on.get((row.cluster, row.workload), "nobody has asked just now")
+    known = situation.counted_on.get((row.cluster, row.workload), "nobody has asked just now")
+    late = isinstance(known, int) and situation.now.mono >= situation.counted_on_until
+    return "it was asked too long ago" if late else known
 
 
 def _serves(cluster: ClusterName, situation: Situation) -> bool:

@@ -16,6 +16,14 @@ CountedOn = Mapping[tuple[ClusterName, WorkloadRef], int | str]
 """What a removal counts on: how much of it is ready, as read just before, or why nobody knows."""
 
 
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What came of asking: what is ready by row, or why nobody knows; and until when (monotonic) that may be gone by."""
+
+    counted_on: CountedOn
+    good_until: float
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Situation:
     """`acting_until`: monotonic second after which nothing is sent (-inf: not leading). `paused`, `doubt`: sentences, "" if not.
@@ -24,7 +32,8 @@ class Situation:
     `sent_last_second`: changes sent per target in the last second, `last_sent`: monotonic second of the latest one (I12).
     `journal_ok`: the store takes appends.
     `owned`: names that changes of ours have landed at.
-    `inventories`: what is known of clusters, by name. `counted_on`: what was asked for once more, for a removal.
+    `inventories`: what is known of clusters, by name. `counted_on`: what was asked for once more, for a removal, which
+    must be on its way by `counted_on_until` (monotonic).
     `patience_from`: runs that did not get through before are forgiven (a person's `resume` or `ack`).
     """
 
@@ -45,6 +54,7 @@ class Situation:
     owned: frozenset[OwnedName] = frozenset()
     inventories: Mapping[ClusterName, ClusterInventory] = field(default_factory=dict)
     counted_on: CountedOn = field(default_factory=dict)
+    counted_on_until: float = float("inf")
 
     def region_of(self, cluster: ClusterName) -> str:
         """Region of a cluster, "" for one that left the policy."""

@@ -7,7 +7,8 @@ from failover.model.ids import Epoch, IntentId
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Permit:
-    """Good for one intent of one epoch, until `expires_mono` (lease expiry minus margin, monotonic seconds).
+    """Good for one intent of one epoch, until `expires_mono` (monotonic seconds: lease expiry minus margin, and for a removal no
+    longer than what it counts on is known).
 
     An adapter calls `execution`-free `still_good(now_mono)` after its last await before each send (I22).
     """

@@ -78,8 +78,8 @@ def test_the_wait_for_an_old_ttl_uses_up_no_patience() -> None:
     run_virtual(story())
 
 
-def two_applications() -> TwinFleet:
-    """The ledger stands in at south only, the shop at west only; both run in the north."""
+def two_applications(shop_at: ClusterName = WEST) -> TwinFleet:
+    """The ledger stands in at south only, the shop at west only (or `shop_at`); both run in the north."""
     made = policy()
     (shop,) = made.applications
 
@@ -94,14 +94,14 @@ def two_applications() -> TwinFleet:
         )
 
     ledger = made_of(replace(shop, name=ApplicationName("ledger")), LEDGER, LEDGER_NAME, SOUTH)
-    applications = (ledger, made_of(shop, WEB, NAME, WEST))
+    applications = (ledger, made_of(shop, WEB, NAME, shop_at))
     return TwinFleet(replace(made, applications=applications), VirtualClock(), seed=3)
 
 
-async def opened(fleet: TwinFleet) -> None:
+async def opened(fleet: TwinFleet, shop_at: ClusterName = WEST) -> None:
     zone = next(iter(fleet.zones.values()))
     address = {entry.name: entry.ipv4[0] for entry in fleet.policy.fleet.clusters}
-    for name, ref, stand_in in ((LEDGER_NAME, LEDGER, SOUTH), (NAME, WEB, WEST)):
+    for name, ref, stand_in in ((LEDGER_NAME, LEDGER, SOUTH), (NAME, WEB, shop_at)):
         values = tuple(sorted((address[NORTH], address[stand_in])))
         zone.set_records(RecordSet(name=name, record_type=RecordType.A, ttl=30, values=values))
         for cluster in (NORTH, stand_in):

@@ -7,6 +7,7 @@ from typing import Any
 
 from failover.controller import app, look_around, policies, scale_steps, steady, waiting_steps
 from failover.execution import admission, machine, radius, safety, scale_rules
+from failover.execution.situation import Look
 from failover.model.errors import PolicyError
 from failover.model.journal import StepDone
 from failover.model.plan import ChangeRecordsStep, RunKind, WaitReadyStep
@@ -141,7 +142,7 @@ def counts_on_what_was() -> list[Patch]:
         part = next(one for one in run.plan.applications if one.application == application)
         seen = self._context.world.ready_at
         ready = {(row.cluster, row.workload): seen(row.cluster, row.workload) or 0 for row in part.placements}
-        return look_around.Look(ready, float("inf"))
+        return Look(ready, float("inf"))
 
     return [(look_around.LookAround, "at", nobody_is_asked)]
 
