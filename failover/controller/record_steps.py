@@ -6,12 +6,14 @@ from dataclasses import replace
 from failover.controller.changing import change_all, change_one, recorded, settled
 from failover.controller.context import Context
 from failover.controller.effects import Effect
+from failover.controller.look_around import LookAround
 from failover.controller.retries import Retries
 from failover.dnszones.fences import fence_text
 from failover.dnszones.limits import urgently
 from failover.execution.machine import ATTEMPTS_MAX, Attempt, Observe, ReadBack, could_go_since
 from failover.execution.ownership import not_ours
 from failover.execution.rules import refuse
+from failover.execution.situation import Look
 from failover.model.errors import TargetError
 from failover.model.ids import Epoch, IntentId, RunId, StepId
 from failover.model.journal import (
@@ -26,7 +28,7 @@ from failover.model.journal import (
     StepProgress,
     fence_of,
 )
-from failover.model.plan import ChangeRecordsStep
+from failover.model.plan import ChangeRecordsStep, RunKind
 from failover.model.ports import DNSZone
 from failover.model.reasons import Refusal
 from failover.model.records import (
@@ -55,6 +57,7 @@ class RecordSteps:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._retries = Retries()
+        self._around = LookAround(context)
         self._lags: dict[tuple[RunId, StepId], dict[str, float]] = {}
 
     async def round(self, run: Run, actions: Sequence[Attempt | ReadBack | Observe]) -> None:
@@ -146,7 +149,20 @@ class RecordSteps:
             return
         whole = again or step.adopt
         change = RecordsChange(change=self._zone_change(run, step, state, epoch, whole=whole))
-        await change_all(self._context, run, [(step.id, change)], parallel=1, completed=_completed)
+        await change_all(
+            self._context,
+            run,
+            [(step.id, change)],
+            parallel=1,
+            completed=_completed,
+            look=await self._look(run, step),
+        )
+
+    async def _look(self, run: Run, step: ChangeRecordsStep) -> Look | None:
+        """What a drain counts on. It outlives a zone's own queue of requests: the source runs on until it is taken away."""
+        if run.plan.run_kind is not RunKind.DRAIN:
+            return None
+        return replace(await self._around.at(run, step.application), good_until=float("inf"))
 
     def _done_before(self, run: Run, step: ChangeRecordsStep, state: ZoneState) -> bool:
         """Everything stands as intended, under the fence that we would leave: there is nothing that a change would add."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from failover.execution.carrying import not_carried
 from failover.execution.evidence import absolute_name
 from failover.execution.ownership import not_ours
 from failover.execution.rules import refuse
@@ -31,6 +32,22 @@ def record_refusals(
     for item in change.changes:
         yield from _names(item, change, application, situation)
         yield from _values(item, application, run, situation)
+        if run.plan.run_kind is RunKind.DRAIN:
+            yield from _carried(item, application, run, situation)
+
+
+def _carried(
+    item: RecordChange, application: Application, run: Run, situation: Situation
+) -> Iterator[Refusal]:
+    """A drain sends clients away from what serves: what they are left with carries the floor now, and not only when it got ready."""
+    kind = item.after.record_type
+    after = {canonical(kind, value) for value in item.after.answered}
+    before = {canonical(kind, value) for value in item.before.answered} if item.before else set()
+    left = {entry.name for value in after for entry in _owners(value, kind, situation)}
+    part = next((one for one in run.plan.applications if one.application == application.name), None)
+    if before - after and part is not None:
+        rows = [row for row in part.placements if row.after > 0 and row.cluster in left]
+        yield from not_carried(application, part.demand, rows, situation, without=", ".join(run.plan.sources))
 
 
 def _fences(change: ZoneChange, intent: Intent, situation: Situation) -> Iterator[Refusal]:

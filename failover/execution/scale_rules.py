@@ -3,12 +3,13 @@
 from collections.abc import Iterator
 
 from failover.execution.admission import is_automatic
+from failover.execution.carrying import not_carried
 from failover.execution.rules import refuse
 from failover.execution.shed_rules import shed_refusals
 from failover.execution.situation import Situation
 from failover.model.ids import ClusterName
 from failover.model.journal import Intent, Run, ScaleChange, StepState
-from failover.model.plan import ChangeRecordsStep, Phase, Placement, ProveGoneStep, ScaleStep, WaitReadyStep
+from failover.model.plan import ChangeRecordsStep, Phase, ProveGoneStep, ScaleStep, WaitReadyStep
 from failover.model.policy import WorkloadRef, Writers
 from failover.model.reasons import Refusal
 from failover.model.verdict import VerdictKind
@@ -121,54 +122,7 @@ def _carried(step: ScaleStep, run: Run, situation: Situation) -> Iterator[Refusa
     if application is None or part is None:
         return
     rows = [row for row in part.placements if row.after > 0]
-    serving = sum(_carries(row, situation) for row in rows)
-    needed = part.demand * application.floor / 100
-    if serving < min(needed, sum(row.after for row in rows)):
-        gone = sorted({row.cluster for row in rows if not _serves(row.cluster, situation)})
-        silent = {
-            row.cluster: why for row in rows if (why := _unknown(row, situation)) and row.cluster not in gone
-        }
-        weak = sorted(
-            {row.cluster for row in rows if _carries(row, situation) < row.after} - {*gone, *silent}
-        )
-        reasons = [
-            *([f"{', '.join(gone)} no longer serves"] if gone else []),
-            *(f"nobody knows what is ready in {name} ({why})" for name, why in sorted(silent.items())),
-            *([f"less than planned is ready in {', '.join(weak)}"] if weak else []),
-        ]
-        yield refuse(
-            "capacity-floor",
-            f"{'; '.join(reasons)}: without {step.cluster} {serving} replicas would carry a demand of "
-            f"{part.demand}; the floor is {application.floor} %",
-            *gone,
-            *sorted(silent),
-            *weak,
-            application=step.application,
-        )
-
-
-def _carries(row: Placement, situation: Situation) -> int:
-    """What is ready of it there; nothing where the cluster no longer serves, or where nobody knows."""
-    ready = _ready(row, situation)
-    return min(row.after, ready) if isinstance(ready, int) and _serves(row.cluster, situation) else 0
-
-
-def _unknown(row: Placement, situation: Situation) -> str:
-    """Why nobody knows what is ready of it there; "" where somebody does."""
-    ready = _ready(row, situation)
-    return ready if isinstance(ready, str) else ""
-
-
-def _ready(row: Placement, situation: Situation) -> int | str:
-    """What is ready of it there, as read just before, or why nobody knows. What was seen earlier does not count: it may be gone."""
-    known = situation.counted_on.get((row.cluster, row.workload), "nobody has asked just now")
-    late = isinstance(known, int) and situation.now.mono >= situation.counted_on_until
-    return "it was asked too long ago" if late else known
-
-
-def _serves(cluster: ClusterName, situation: Situation) -> bool:
-    verdict = situation.judgement.of_cluster(cluster)
-    return verdict is not None and verdict.kind.serves
+    yield from not_carried(application, part.demand, rows, situation, without=step.cluster)
 
 
 def is_single_writer_stop(step: ScaleStep, run: Run) -> bool:

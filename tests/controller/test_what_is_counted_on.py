@@ -14,7 +14,7 @@ from failover.lab.virtual import run_virtual
 from failover.model.errors import Throttled, Unavailable
 from failover.model.ids import ClusterName
 from failover.model.journal import IntentRecorded, RunState, ScaleChange, StepState
-from failover.model.plan import WaitStep
+from failover.model.plan import WaitReadyStep, WaitStep
 from failover.model.policy import PlacementRule, WorkloadRef
 from failover.model.verdict import VerdictKind
 from tests.controller.test_what_may_wait import (
@@ -433,3 +433,47 @@ def test_one_that_hangs_makes_the_answers_beside_it_no_older() -> None:
         await fleet.stop()
 
     run_virtual(story())
+
+
+@pytest.mark.parametrize("befalls", [loses_its_nodes, answers_no_more])
+def test_clients_are_not_sent_away_from_what_serves_onto_what_was_just_lost(befalls: Any) -> None:
+    """A drain's record change, too, counts on what is ready now and not when the wait for it was over."""
+
+    async def story() -> None:
+        fleet = two_applications()
+        await opened(fleet)
+        zone = port_of_zone(fleet)
+        read = zone.read
+        lost: list[bool] = []
+
+        async def lost_while_it_is_read(*asked: Any) -> Any:
+            found = await read(*asked)
+            assert fleet.controller is not None
+            waits = [
+                run.steps[step.id].state is StepState.DONE
+                for run in fleet.controller.context.open_runs()
+                for step in run.plan.steps
+                if isinstance(step, WaitReadyStep) and step.application == "ledger"
+            ]
+            if waits and all(waits) and not lost:
+                lost.append(True)
+                befalls(fleet)
+            return found
+
+        zone.read = lost_while_it_is_read
+        run = await started(fleet, "drain")
+        await fleet.until(lambda: lost, seconds=60)
+        await fleet.clock.sleep(5)
+        assert len(fleet.addresses("example-test", LEDGER_NAME)) == 2, "the north still serves them"
+        assert "not yet: " in waits_for(fleet)
+        fleet.clusters[SOUTH].faults.down = False
+        fleet.clusters[SOUTH].set_nodes(4)
+        assert (await ended(fleet, run)).state is RunState.DONE
+        await fleet.stop()
+
+    run_virtual(story())
+
+
+def port_of_zone(fleet: TwinFleet) -> Any:
+    assert fleet.controller is not None
+    return next(iter(fleet.controller.ports.zones.values()))

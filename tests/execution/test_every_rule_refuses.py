@@ -232,6 +232,8 @@ CASES: list[tuple[str, Callable[[], Asked]]] = [
     ("dead-endpoint", lambda: moved(addresses(*ALL), before=addresses(*ALL[1:]))),
     ("serving-member", lambda: moved(addresses(ALL[1]))),
     ("serving-member", lambda: moved(addresses(*ALL[1:]), before=addresses(*ALL, "203.0.113.9"))),
+    ("capacity-floor", lambda: Asked(plan=DRAIN, actor=PERSON, step=MOVED, situation={"judgement": ALL_WELL, "counted_on": FEWER})),
+    ("capacity-floor", lambda: Asked(plan=DRAIN, actor=PERSON, step=MOVED, situation={"judgement": ALL_WELL})),
 ]  # fmt: skip
 
 
