@@ -13,7 +13,7 @@ from failover.execution.evidence import source_verdicts
 from failover.execution.machine import back_off
 from failover.execution.rules import refuse
 from failover.execution.safety import HALTING, PATIENCE_S, RULES_ASKED, WAITING, grant
-from failover.execution.situation import Look
+from failover.execution.situation import NOT_ASKED, Look
 from failover.model.ids import IntentId, StepId
 from failover.model.journal import (
     Change,
@@ -93,7 +93,7 @@ async def change_all(
     *,
     parallel: int,
     completed: Completed,
-    look: Look | None = None,
+    look: Look = NOT_ASKED,
 ) -> Mapping[StepId, str]:
     """Carry out several changes at one target: one durable batch of intents, then the sends, then the effects.
 

@@ -17,7 +17,7 @@ from failover.execution.moves import displacements, intended_records, moved_away
 from failover.execution.ownership import owned_by
 from failover.execution.reserved import busy_applications, reservations
 from failover.execution.runs import apply, shifted
-from failover.execution.situation import Look, Situation
+from failover.execution.situation import NOT_ASKED, Look, Situation
 from failover.health import HealthState
 from failover.model.errors import Conflict, StoreError
 from failover.model.ids import ApplicationName, Domain, RunId
@@ -274,7 +274,7 @@ class Context:
         *,
         evidence: tuple[str, ...] = (),
         policy: Policy | None = None,
-        look: Look | None = None,
+        look: Look = NOT_ASKED,
     ) -> Situation:
         """What the safety rules look at, now."""
         now = self.now()
@@ -295,9 +295,7 @@ class Context:
             sent_last_second=self.changes.last_second(now.mono),
             last_sent=self.changes.last_sent(now.mono),
             owned=self.owned,
-            inventories=dict(self.world.inventories),
-            counted_on=look.counted_on if look is not None else {},
-            counted_on_until=look.good_until if look is not None else float("inf"),
+            look=look,
         )
 
     def in_trouble(self, error: Exception) -> None:

@@ -13,7 +13,7 @@ from failover.dnszones.limits import urgently
 from failover.execution.machine import ATTEMPTS_MAX, Attempt, Observe, ReadBack, could_go_since
 from failover.execution.ownership import not_ours
 from failover.execution.rules import refuse
-from failover.execution.situation import Look
+from failover.execution.situation import NOT_ASKED, Look
 from failover.model.errors import TargetError
 from failover.model.ids import Epoch, IntentId, RunId, StepId
 from failover.model.journal import (
@@ -54,10 +54,10 @@ meet a failover of the provider's own: it is made once more, as a new change fro
 class RecordSteps:
     """Changes record sets and proves that they are served."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, around: LookAround) -> None:
         self._context = context
         self._retries = Retries()
-        self._around = LookAround(context)
+        self._around = around
         self._lags: dict[tuple[RunId, StepId], dict[str, float]] = {}
 
     async def round(self, run: Run, actions: Sequence[Attempt | ReadBack | Observe]) -> None:
@@ -158,10 +158,10 @@ class RecordSteps:
             look=await self._look(run, step),
         )
 
-    async def _look(self, run: Run, step: ChangeRecordsStep) -> Look | None:
+    async def _look(self, run: Run, step: ChangeRecordsStep) -> Look:
         """What a drain counts on. It outlives a zone's own queue of requests: the source runs on until it is taken away."""
         if run.plan.run_kind is not RunKind.DRAIN:
-            return None
+            return NOT_ASKED
         return replace(await self._around.at(run, step.application), good_until=float("inf"))
 
     def _done_before(self, run: Run, step: ChangeRecordsStep, state: ZoneState) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Coroutine, Sequence
 from typing import Any
 
 from failover.controller.context import Context
+from failover.controller.look_around import LookAround
 from failover.controller.record_steps import RecordSteps
 from failover.controller.scale_steps import ScaleSteps
 from failover.controller.waiting_steps import WaitingSteps
@@ -39,8 +40,9 @@ class Runner:
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._scale = ScaleSteps(context)
-        self._records = RecordSteps(context)
+        around = LookAround(context)
+        self._scale = ScaleSteps(context, around)
+        self._records = RecordSteps(context, around)
         self._waiting = WaitingSteps(context)
         self._drivers: dict[RunId, asyncio.Task[None]] = {}
         self._workers: dict[tuple[RunId, str], asyncio.Task[None]] = {}

@@ -11,7 +11,7 @@ from failover.controller.events import EventWriter
 from failover.controller.look_around import LookAround
 from failover.controller.retries import Retries
 from failover.execution.machine import Attempt, Observe, ReadBack
-from failover.execution.situation import Look
+from failover.execution.situation import NOT_ASKED, Look
 from failover.execution.velocity import room
 from failover.model.errors import StoreError, TargetError
 from failover.model.ids import ApplicationName, ClusterName, Epoch, RunId, StepId
@@ -28,12 +28,12 @@ RETRY_READ_S = 0.5
 class ScaleSteps:
     """Changes replicas (or an autoscaler's minimum) in clusters."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, around: LookAround) -> None:
         self._context = context
         self._fenced: set[tuple[ClusterName, Epoch]] = set()
         self._fence_tries: dict[tuple[RunId, ClusterName], int] = {}
         self._retries = Retries()
-        self._around = LookAround(context)
+        self._around = around
         self.events = EventWriter(context)
 
     async def round(
@@ -94,7 +94,7 @@ class ScaleSteps:
             takes = step.phase is Phase.RELEASE and change.after < change.before
             (taking if takes else adding).append((step, change))
         if adding:
-            await self._change_all(run, adding, parallel, None)
+            await self._change_all(run, adding, parallel, NOT_ASKED)
         by_owner: dict[ApplicationName, list[tuple[ScaleStep, ScaleChange]]] = defaultdict(list)
         for step, change in taking[:parallel]:
             by_owner[step.application].append((step, change))
@@ -126,7 +126,7 @@ class ScaleSteps:
             raise errors[0][1]
 
     async def _change_all(
-        self, run: Run, wanted: Sequence[tuple[ScaleStep, ScaleChange]], parallel: int, look: Look | None
+        self, run: Run, wanted: Sequence[tuple[ScaleStep, ScaleChange]], parallel: int, look: Look
     ) -> None:
         changes = [(step.id, change) for step, change in wanted]
         await change_all(self._context, run, changes, parallel=parallel, completed=self._completed, look=look)

@@ -53,8 +53,8 @@ def _unknown(row: Placement, situation: Situation) -> str:
 
 def _ready(row: Placement, situation: Situation) -> int | str:
     """What is ready of it there, as read just before, or why nobody knows. What was seen earlier does not count: it may be gone."""
-    known = situation.counted_on.get((row.cluster, row.workload), "nobody has asked just now")
-    late = isinstance(known, int) and situation.now.mono >= situation.counted_on_until
+    known = situation.look.counted_on.get((row.cluster, row.workload), "nobody has asked just now")
+    late = isinstance(known, int) and situation.now.mono >= situation.look.good_until
     return "it was asked too long ago" if late else known
 
 

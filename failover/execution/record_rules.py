@@ -1,13 +1,13 @@
 """Rules over one change of record sets: our names only, never empty, nothing dead in, nothing that serves out."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from failover.execution.carrying import not_carried
 from failover.execution.evidence import absolute_name
 from failover.execution.ownership import not_ours
 from failover.execution.rules import refuse
 from failover.execution.situation import Situation
-from failover.model.ids import ApplicationName, ZoneName
+from failover.model.ids import ApplicationName, ClusterName, ZoneName
 from failover.model.journal import Intent, RecordsChange, Run
 from failover.model.plan import RunKind
 from failover.model.policy import Application, ClusterEntry, DNSName, Publish
@@ -32,20 +32,14 @@ def record_refusals(
     for item in change.changes:
         yield from _names(item, change, application, situation)
         yield from _values(item, application, run, situation)
-        if run.plan.run_kind is RunKind.DRAIN:
-            yield from _carried(item, application, run, situation)
 
 
 def _carried(
-    item: RecordChange, application: Application, run: Run, situation: Situation
+    left: Collection[ClusterName], application: Application, run: Run, situation: Situation
 ) -> Iterator[Refusal]:
     """A drain sends clients away from what serves: what they are left with carries the floor now, and not only when it got ready."""
-    kind = item.after.record_type
-    after = {canonical(kind, value) for value in item.after.answered}
-    before = {canonical(kind, value) for value in item.before.answered} if item.before else set()
-    left = {entry.name for value in after for entry in _owners(value, kind, situation)}
     part = next((one for one in run.plan.applications if one.application == application.name), None)
-    if before - after and part is not None:
+    if part is not None:
         rows = [row for row in part.placements if row.after > 0 and row.cluster in left]
         yield from not_carried(application, part.demand, rows, situation, without=", ".join(run.plan.sources))
 
@@ -128,6 +122,9 @@ def _values(
         elif all(_gone(entry, situation) for entry in owners):
             names = ", ".join(entry.name for entry in owners)
             yield refuse("dead-endpoint", f"{value} in {what} is of {names}, which no longer serves")
+    if before - after and run.plan.run_kind is RunKind.DRAIN:
+        left = {entry.name for value in after for entry in _owners(value, kind, situation)}
+        yield from _carried(left, application, run, situation)
     for value in sorted(before - after):
         owners = _owners(value, kind, situation)
         if not owners:

@@ -55,7 +55,7 @@ def grant(intent: Intent, run: Run, situation: Situation) -> Permit | Refusal:
         epoch=intent.epoch,
         target=intent.change.target,
         rules=intent.rules,
-        expires_mono=min(situation.acting_until, situation.counted_on_until),
+        expires_mono=min(situation.acting_until, situation.look.good_until),
     )
 
 

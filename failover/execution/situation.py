@@ -6,7 +6,6 @@ from datetime import datetime
 
 from failover.execution.moves import RunSummary
 from failover.model.ids import ClusterName, Epoch
-from failover.model.inventory import ClusterInventory
 from failover.model.policy import Policy, WorkloadRef
 from failover.model.records import OwnedName
 from failover.model.time import Now
@@ -21,7 +20,10 @@ class Look:
     """What came of asking: what is ready by row, or why nobody knows; and until when (monotonic) that may be gone by."""
 
     counted_on: CountedOn
-    good_until: float
+    good_until: float = float("inf")
+
+
+NOT_ASKED = Look({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,8 +34,7 @@ class Situation:
     `sent_last_second`: changes sent per target in the last second, `last_sent`: monotonic second of the latest one (I12).
     `journal_ok`: the store takes appends.
     `owned`: names that changes of ours have landed at.
-    `inventories`: what is known of clusters, by name. `counted_on`: what was asked for once more, for a removal, which
-    must be on its way by `counted_on_until` (monotonic).
+    `look`: what a removal counts on, as it was asked for just before.
     `patience_from`: runs that did not get through before are forgiven (a person's `resume` or `ack`).
     """
 
@@ -52,9 +53,7 @@ class Situation:
     sent_last_second: Mapping[str, int] = field(default_factory=dict)
     last_sent: Mapping[str, float] = field(default_factory=dict)
     owned: frozenset[OwnedName] = frozenset()
-    inventories: Mapping[ClusterName, ClusterInventory] = field(default_factory=dict)
-    counted_on: CountedOn = field(default_factory=dict)
-    counted_on_until: float = float("inf")
+    look: Look = NOT_ASKED
 
     def region_of(self, cluster: ClusterName) -> str:
         """Region of a cluster, "" for one that left the policy."""

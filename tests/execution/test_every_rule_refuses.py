@@ -10,6 +10,7 @@ from failover.execution.admission import is_automatic
 from failover.execution.rules import RULES
 from failover.execution.runs import fold
 from failover.execution.safety import HALTING, RULES_ASKED, WAITING, grant
+from failover.execution.situation import Look
 from failover.model.ids import ApplicationName, Epoch, RunId, StepId, ZoneName
 from failover.model.journal import (
     AbortRequested,
@@ -184,10 +185,10 @@ def giving_up(**more: Any) -> Asked:
     return Asked(plan=replace(plan, steps=(shed, *rest)), **more)
 
 
-READY: Any = {(SOUTH, WEB): 9, (WEST, WEB): 9}
+READY = Look({(SOUTH, WEB): 9, (WEST, WEB): 9})
 """What is ready where the north's replicas went."""
 
-FEWER: Any = {(SOUTH, WEB): 1, (WEST, WEB): 2}
+FEWER = Look({(SOUTH, WEB): 1, (WEST, WEB): 2})
 """The same, where nodes were lost after the replacements had been ready."""
 
 CASES: list[tuple[str, Callable[[], Asked]]] = [
@@ -215,9 +216,9 @@ CASES: list[tuple[str, Callable[[], Asked]]] = [
     ("control-plane", lambda: Asked(situation={"judgement": judged(DOWN, verdict(SOUTH, VerdictKind.CONTROL_PLANE_DOWN))})),
     ("control-plane", lambda: Asked(situation={"judgement": judged(DOWN, verdict(SOUTH, VerdictKind.UNKNOWN))})),
     ("add-before-remove", too_early),
-    ("capacity-floor", lambda: Asked(plan=DRAIN, actor=PERSON, step="release", situation={"counted_on": READY, "judgement": judged(verdict(SOUTH, VerdictKind.DOWN), verdict("west-1", VerdictKind.DOWN))})),
-    ("capacity-floor", lambda: Asked(plan=DRAIN, actor=PERSON, step="release", situation={"judgement": ALL_WELL, "counted_on": FEWER})),
-    ("capacity-floor", lambda: Asked(plan=DRAIN, actor=PERSON, step="release", situation={"judgement": ALL_WELL, "counted_on": {(SOUTH, WEB): "no answer in time", (WEST, WEB): "429"}})),
+    ("capacity-floor", lambda: Asked(plan=DRAIN, actor=PERSON, step="release", situation={"look": READY, "judgement": judged(verdict(SOUTH, VerdictKind.DOWN), verdict("west-1", VerdictKind.DOWN))})),
+    ("capacity-floor", lambda: Asked(plan=DRAIN, actor=PERSON, step="release", situation={"judgement": ALL_WELL, "look": FEWER})),
+    ("capacity-floor", lambda: Asked(plan=DRAIN, actor=PERSON, step="release", situation={"judgement": ALL_WELL, "look": Look({(SOUTH, WEB): "no answer in time", (WEST, WEB): "429"})})),
     ("capacity-floor", lambda: Asked(plan=DRAIN, actor=PERSON, step="release")),
     ("shed", giving_up),
     ("single-writer", lambda: Asked(situation={"policy": SINGLE})),
@@ -232,7 +233,7 @@ CASES: list[tuple[str, Callable[[], Asked]]] = [
     ("dead-endpoint", lambda: moved(addresses(*ALL), before=addresses(*ALL[1:]))),
     ("serving-member", lambda: moved(addresses(ALL[1]))),
     ("serving-member", lambda: moved(addresses(*ALL[1:]), before=addresses(*ALL, "203.0.113.9"))),
-    ("capacity-floor", lambda: Asked(plan=DRAIN, actor=PERSON, step=MOVED, situation={"judgement": ALL_WELL, "counted_on": FEWER})),
+    ("capacity-floor", lambda: Asked(plan=DRAIN, actor=PERSON, step=MOVED, situation={"judgement": ALL_WELL, "look": FEWER})),
     ("capacity-floor", lambda: Asked(plan=DRAIN, actor=PERSON, step=MOVED, situation={"judgement": ALL_WELL})),
 ]  # fmt: skip
 
@@ -242,7 +243,7 @@ CASES: list[tuple[str, Callable[[], Asked]]] = [
     [
         Asked(),
         Asked(step=MOVED),
-        Asked(plan=DRAIN, actor=PERSON, step="release", situation={"counted_on": READY}),
+        Asked(plan=DRAIN, actor=PERSON, step="release", situation={"look": READY}),
     ],
 )
 def test_what_is_in_order_gets_a_permit_until_the_lease_less_its_margin(asked: Asked) -> None:

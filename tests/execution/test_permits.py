@@ -10,6 +10,7 @@ import pytest
 from failover.execution.rules import RULES
 from failover.execution.runs import apply
 from failover.execution.safety import HALTING, RULES_ASKED, WAITING, grant
+from failover.execution.situation import Look
 from failover.model.ids import ApplicationName, Epoch, StepId
 from failover.model.journal import (
     AbortRequested,
@@ -305,7 +306,7 @@ def test_replicas_are_taken_away_only_after_the_rest_is_ready_and_published() ->
     assert run is not None
     here = situation(policy=seen.policy, judgement=ALL_WELL)
     assert code(grant(step_intent(run, release, seen), run, here)) == "capacity-floor", "nobody has looked"
-    here = replace(here, counted_on={(row.cluster, row.workload): row.after for row in rows_of(plan)})
+    here = replace(here, look=Look({(row.cluster, row.workload): row.after for row in rows_of(plan)}))
     assert code(grant(step_intent(run, release, seen), run, here)) == "permit"
     hurried = replace(
         plan, steps=tuple(replace(s, needs=()) if s.id == release.id else s for s in plan.steps)

@@ -20,7 +20,7 @@ from failover.execution.machine import (
 )
 from failover.execution.runs import apply
 from failover.execution.safety import HALTING, RULES_ASKED, WAITING, grant
-from failover.execution.situation import Situation
+from failover.execution.situation import Look, Situation
 from failover.model.ids import ApplicationName, ClusterName, Epoch, IntentId, StepId
 from failover.model.journal import (
     Change,
@@ -259,7 +259,7 @@ class TinyShell:
             epoch=Epoch(self.epoch),
             now=replace(self.now, mono=NOW.mono),
             acting_until=NOW.mono + 10,
-            counted_on=dict(self.world.replicas),
+            look=Look(dict(self.world.replicas)),
         )
 
     def compose(self, run: Run, step: ScaleStep | ChangeRecordsStep) -> Intent:

@@ -45,6 +45,7 @@ CAUGHT = (
     ("floor-ignored", "I10", 1),
     ("removes-before-adding", "I10", 1),
     ("removes-before-adding", "I15", 1),
+    ("removes-before-adding", "I9", 5),
     ("two-writers", "I10", 5),
     ("plans-into-the-source", "I11", 1),
     ("plans-into-an-empty-target", "I11", 1),

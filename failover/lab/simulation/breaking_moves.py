@@ -6,7 +6,7 @@ from random import Random
 from typing import Any
 
 from failover.controller import app, look_around, policies, scale_steps, steady, waiting_steps
-from failover.execution import admission, machine, radius, safety, scale_rules
+from failover.execution import admission, machine, radius, record_rules, safety, scale_rules
 from failover.execution.situation import Look
 from failover.model.errors import PolicyError
 from failover.model.journal import StepDone
@@ -43,6 +43,7 @@ def removes_first() -> list[Patch]:
         (machine, "_ready", lambda run, step: True),
         (safety, "_on_plan", nothing),
         (safety, "scale_refusals", nothing),
+        (record_rules, "_carried", nothing),
     ]
 
 
@@ -142,7 +143,7 @@ def counts_on_what_was() -> list[Patch]:
         part = next(one for one in run.plan.applications if one.application == application)
         seen = self._context.world.ready_at
         ready = {(row.cluster, row.workload): seen(row.cluster, row.workload) or 0 for row in part.placements}
-        return Look(ready, float("inf"))
+        return Look(ready)
 
     return [(look_around.LookAround, "at", nobody_is_asked)]
 

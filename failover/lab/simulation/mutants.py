@@ -67,7 +67,7 @@ MUTANTS = (
     Mutant(name="no-limits", about="moves as often as it is asked", caught_by=("I8",), patches=breaking_moves.no_limits, faults=LOST),
     Mutant(name="wall-clock-for-deadlines", about="windows follow a clock that jumps", caught_by=("I8", "I15"), patches=breaking_moves.wall_clock, faults=("clock-forward", "region-killed", "region-silent", "drain-by-hand")),
     Mutant(name="floor-ignored", about="moves traffic before capacity is ready", caught_by=("I9", "I10"), patches=breaking_moves.floor_ignored, faults=LOST),
-    Mutant(name="removes-before-adding", about="does every step at once", caught_by=("I10", "I15"), patches=breaking_moves.removes_first, faults=("drain-by-hand",)),
+    Mutant(name="removes-before-adding", about="does every step at once", caught_by=("I10", "I15", "I9"), patches=breaking_moves.removes_first, faults=("drain-by-hand",)),
     Mutant(name="two-writers", about="moves a single writer like any other workload", caught_by=("I10",), patches=breaking_moves.two_writers, faults=LOST),
     Mutant(name="plans-into-the-source", about="places what is lost where it was lost", caught_by=("I11",), patches=breaking_moves.into_the_source, faults=LOST),
     Mutant(name="plans-into-an-empty-target", about="leaves a name without a target", caught_by=("I11",), patches=breaking_moves.into_nothing, faults=LOST),
