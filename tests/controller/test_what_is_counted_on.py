@@ -12,63 +12,34 @@ import pytest
 from failover.lab.fleet import TwinFleet
 from failover.lab.virtual import run_virtual
 from failover.model.errors import Throttled, Unavailable
-from failover.model.ids import ClusterName
 from failover.model.journal import IntentRecorded, RunState, ScaleChange, StepState
-from failover.model.plan import WaitReadyStep, WaitStep
+from failover.model.plan import WaitReadyStep
 from failover.model.policy import PlacementRule, WorkloadRef
 from failover.model.verdict import VerdictKind
-from tests.controller.test_what_may_wait import (
+from tests.support.drains import (
     LEDGER,
     LEDGER_NAME,
     NORTH,
     SOUTH,
-    WEB,
     WEST,
+    a_second_before,
+    answers_no_more,
+    at_once,
     ended,
+    held_up,
     kind_of,
+    loses_its_nodes,
     opened,
+    port_of,
+    port_of_zone,
+    reads,
     run_of,
     started,
+    the_last_copy_stays,
     two_applications,
+    waits_for,
 )
-
-
-async def a_second_before(fleet: TwinFleet) -> tuple[str, Callable[[], bool]]:
-    """A drain of the north is a second from taking the ledger away; the run, and whether the wait is over."""
-    await opened(fleet)
-    run = await started(fleet, "drain")
-    await fleet.until(lambda: len(fleet.addresses("example-test", LEDGER_NAME)) == 1, seconds=60)
-    (wait,) = [
-        step
-        for step in run_of(fleet, run).plan.steps
-        if isinstance(step, WaitStep) and step.application == "ledger"
-    ]
-
-    def over() -> bool:
-        return run_of(fleet, run).steps[wait.id].state is StepState.DONE
-
-    began = run_of(fleet, run).steps[wait.id].since
-    await fleet.clock.sleep((began - fleet.clock.now().wall).total_seconds() + wait.seconds - 1)
-    assert not over()
-    return run, over
-
-
-def port_of(fleet: TwinFleet, cluster: ClusterName) -> Any:
-    assert fleet.controller is not None
-    return fleet.controller.ports.clusters[cluster]
-
-
-def waits_for(fleet: TwinFleet) -> str:
-    assert fleet.controller is not None
-    return str(fleet.controller.status()["runs"][-1]["waits_for"])
-
-
-def loses_its_nodes(fleet: TwinFleet) -> None:
-    fleet.clusters[SOUTH].set_nodes(0, noticed_s=600)
-
-
-def answers_no_more(fleet: TwinFleet) -> None:
-    fleet.clusters[SOUTH].faults.down = True
+from tests.support.policies import WEB
 
 
 @pytest.mark.parametrize(
@@ -88,7 +59,7 @@ def test_what_is_counted_on_is_looked_at_just_before_something_is_taken_away(bef
         await fleet.until(over, seconds=5)
         assert kind_of(fleet, SOUTH) is VerdictKind.HEALTHY, "nobody has noticed"
         await fleet.clock.sleep(5)
-        assert fleet.replicas(LEDGER)[NORTH][0] == 4, "the last copy stays"
+        the_last_copy_stays(fleet)
         await fleet.until(lambda: fleet.replicas(WEB)[NORTH][0] == 0, seconds=60)
         assert run_of(fleet, run).state is RunState.RUNNING, "it is waited for"
         assert waits_for(fleet).startswith(f"ledger in {NORTH}: not yet: {said}"), waits_for(fleet)
@@ -107,20 +78,13 @@ def test_it_is_asked_after_a_slow_source_was_read_and_not_before() -> None:
     async def story() -> None:
         fleet = two_applications()
         _, over = await a_second_before(fleet)
-        port = port_of(fleet, NORTH)
-        read = port.read_workloads
-
-        async def slowly(refs: Sequence[WorkloadRef]) -> Any:
-            await fleet.clock.sleep(8)
-            return await read(refs)
-
-        port.read_workloads = slowly
+        reads(fleet, NORTH, lambda number: fleet.clock.sleep(8))
         await fleet.until(over, seconds=5)
         await fleet.clock.sleep(1.5)
         loses_its_nodes(fleet)
         answers_no_more(fleet)
         await fleet.clock.sleep(20)
-        assert fleet.replicas(LEDGER)[NORTH][0] == 4, "the last copy stays"
+        the_last_copy_stays(fleet)
         await fleet.stop()
 
     run_virtual(story())
@@ -140,7 +104,7 @@ def test_what_is_read_counts_where_no_inventory_tells_of_it() -> None:
         del fleet.controller.context.world.inventories[SOUTH]
         await fleet.until(over, seconds=5)
         await fleet.clock.sleep(5)
-        assert fleet.replicas(LEDGER)[NORTH][0] == 4, "the last copy stays"
+        the_last_copy_stays(fleet)
         assert "less than planned is ready in south-1" in waits_for(fleet)
         await fleet.stop()
 
@@ -152,13 +116,12 @@ def test_a_cluster_that_wants_to_be_left_alone_is_left_alone_and_not_counted_on(
         fleet = two_applications()
         _, over = await a_second_before(fleet)
         port = port_of(fleet, SOUTH)
-        read, asked = port.read_workloads, []
+        read = port.read_workloads
 
-        async def throttled(refs: Sequence[WorkloadRef]) -> Any:
-            asked.append(fleet.clock.now().mono)
+        async def throttled(number: int) -> None:
             raise Throttled("429 Too Many Requests", target=SOUTH, retry_after_s=30.0)
 
-        port.read_workloads = throttled
+        asked = reads(fleet, SOUTH, throttled)
         await fleet.until(over, seconds=5)
         await fleet.clock.sleep(20)
         assert len(asked) == 1
@@ -216,24 +179,6 @@ def test_a_step_that_is_kept_back_takes_nobodys_turn_away(
     run_virtual(story())
 
 
-def reads(fleet: TwinFleet, cluster: ClusterName, before: Callable[[int], Any]) -> list[float]:
-    """When that cluster's workloads are asked for; `before(n)` is waited for before the n-th answer."""
-    port, asked = port_of(fleet, cluster), []
-    read = port.read_workloads
-
-    async def asked_first(refs: Sequence[WorkloadRef]) -> Any:
-        asked.append(fleet.clock.now().mono)
-        await before(len(asked))
-        return await read(refs)
-
-    port.read_workloads = asked_first
-    return asked
-
-
-async def at_once(number: int) -> None:
-    return None
-
-
 def test_what_another_application_counts_on_makes_no_answer_old() -> None:
     """West keeps the shop's question waiting; meanwhile south, which had answered for the ledger, is lost."""
 
@@ -242,13 +187,11 @@ def test_what_another_application_counts_on_makes_no_answer_old() -> None:
         await a_second_before(fleet)
         reads(fleet, WEST, lambda number: fleet.clock.sleep(600))
         told = reads(fleet, SOUTH, at_once)
-        scaled: list[float] = []
 
-        async def scale(permit: Any, change: Any) -> Any:
-            scaled.append(fleet.clock.now().mono)
+        async def not_now(number: int) -> None:
             raise Unavailable("not now", target=NORTH)
 
-        port_of(fleet, NORTH).scale = scale
+        scaled = held_up(fleet, NORTH, "scale", not_now)
         await fleet.until(lambda: told, seconds=10)
         await fleet.clock.sleep(0.6)
         loses_its_nodes(fleet)
@@ -321,7 +264,7 @@ def test_an_answer_that_was_long_on_its_way_is_not_gone_by() -> None:
         await fleet.clock.sleep(0.3)
         loses_its_nodes(fleet)
         await fleet.clock.sleep(40)
-        assert fleet.replicas(LEDGER)[NORTH][0] == 4, "the last copy stays"
+        the_last_copy_stays(fleet)
         await fleet.stop()
 
     run_virtual(story())
@@ -384,20 +327,12 @@ def test_what_the_adapter_reads_before_it_writes_makes_no_old_answer_good() -> N
     async def story() -> None:
         fleet = two_applications()
         await a_second_before(fleet)
-        port = port_of(fleet, NORTH)
-        scale, begun = port.scale, []
-
-        async def slowly(permit: Any, change: Any) -> Any:
-            begun.append(fleet.clock.now().mono)
-            await fleet.clock.sleep(6.5)
-            return await scale(permit, change)
-
-        port.scale = slowly
+        begun = held_up(fleet, NORTH, "scale", lambda number: fleet.clock.sleep(6.5))
         await fleet.until(lambda: begun, seconds=10)
         await fleet.clock.sleep(0.5)
         loses_its_nodes(fleet)
         await fleet.clock.sleep(30)
-        assert fleet.replicas(LEDGER)[NORTH][0] == 4, "the last copy stays"
+        the_last_copy_stays(fleet)
         await fleet.stop()
 
     run_virtual(story())
@@ -472,8 +407,3 @@ def test_clients_are_not_sent_away_from_what_serves_onto_what_was_just_lost(befa
         await fleet.stop()
 
     run_virtual(story())
-
-
-def port_of_zone(fleet: TwinFleet) -> Any:
-    assert fleet.controller is not None
-    return next(iter(fleet.controller.ports.zones.values()))

@@ -12,30 +12,28 @@ from failover.lab.virtual import run_virtual
 from failover.model.errors import Rejected, Throttled, Unavailable
 from failover.model.journal import IntentRecorded, RunState, ScaleChange
 from failover.model.observation import Outcome
-from failover.model.policy import FenceMode
 from failover.model.verdict import VerdictKind
 from tests.controller.test_region_loss_in_virtual_time import runs
-from tests.controller.test_what_is_counted_on import (
-    a_second_before,
-    answers_no_more,
-    port_of,
-    reads,
-    waits_for,
-)
-from tests.controller.test_what_may_wait import (
+from tests.support.drains import (
     LEDGER,
     LEDGER_NAME,
     NORTH,
     SOUTH,
-    WEB,
     WEST,
+    a_second_before,
+    answers_no_more,
     ended,
+    fenced,
     kind_of,
     opened,
+    port_of,
+    reads,
     run_of,
     started,
     two_applications,
+    waits_for,
 )
+from tests.support.policies import WEB
 
 
 def test_status_says_what_keeps_it_back_now_and_not_what_did() -> None:
@@ -59,9 +57,7 @@ def test_status_says_what_keeps_it_back_now_and_not_what_did() -> None:
 
 def test_what_keeps_the_fence_back_keeps_every_change_behind_it_back() -> None:
     async def story() -> None:
-        fleet = two_applications()
-        clusters = tuple(replace(entry, fence=FenceMode.POLICY) for entry in fleet.policy.fleet.clusters)
-        fleet.policy = replace(fleet.policy, fleet=replace(fleet.policy.fleet, clusters=clusters))
+        fleet = fenced(two_applications())
         await opened(fleet)
         await started(fleet, "drain")
         await fleet.until(lambda: len(fleet.addresses("example-test", LEDGER_NAME)) == 1, seconds=60)
@@ -81,9 +77,7 @@ def test_what_keeps_the_fence_back_keeps_every_change_behind_it_back() -> None:
 
 def test_a_fence_that_is_refused_is_what_status_names() -> None:
     async def story() -> None:
-        fleet = two_applications()
-        clusters = tuple(replace(entry, fence=FenceMode.POLICY) for entry in fleet.policy.fleet.clusters)
-        fleet.policy = replace(fleet.policy, fleet=replace(fleet.policy.fleet, clusters=clusters))
+        fleet = fenced(two_applications())
         _, over = await a_second_before(fleet)
 
         async def forbidden(permit: Any, change: Any) -> Any:

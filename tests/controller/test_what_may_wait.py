@@ -1,47 +1,31 @@
 """What may not be sent yet: it waits as long as it should, counted from when it could go, and holds up nothing beside it."""
 
-from dataclasses import replace
 from typing import Any
 
 from failover.lab.fleet import TwinFleet
-from failover.lab.virtual import VirtualClock, run_virtual
-from failover.model.ids import ApplicationName, ClusterName
+from failover.lab.virtual import run_virtual
 from failover.model.journal import Run, RunState, StepState
 from failover.model.observation import Outcome
 from failover.model.plan import ChangeRecordsStep, Phase, ScaleStep
-from failover.model.policy import PlacementRule, Workload, WorkloadRef
 from failover.model.records import RecordSet, RecordType
 from failover.model.verdict import VerdictKind
-from tests.controller.test_region_loss_in_virtual_time import PERSON, a_healthy_fleet, runs
-from tests.support.policies import NAME, WEB, policy
+from tests.controller.test_region_loss_in_virtual_time import a_healthy_fleet, runs
+from tests.support.drains import (
+    LEDGER,
+    LEDGER_NAME,
+    NORTH,
+    SOUTH,
+    WEST,
+    ended,
+    kind_of,
+    opened,
+    run_of,
+    started,
+    two_applications,
+)
+from tests.support.policies import NAME, WEB
 
-NORTH, SOUTH, WEST = (ClusterName(name) for name in ("north-1", "south-1", "west-1"))
-LEDGER = WorkloadRef(object_kind="Deployment", namespace="ledger", name="api")
-LEDGER_NAME = "ledger.example.test."
 LONG_TTL = 300
-
-
-async def started(fleet: TwinFleet, kind: str) -> str:
-    assert fleet.controller is not None
-    answer = await fleet.controller.command({**PERSON, "verb": "start", "kind": kind, "domain": "north"})
-    return str(answer["run"])
-
-
-def run_of(fleet: TwinFleet, run: str) -> Run:
-    assert fleet.controller is not None
-    return fleet.controller.context.runs[run]  # type: ignore[index]
-
-
-async def ended(fleet: TwinFleet, run: str) -> Run:
-    await fleet.until(lambda: run_of(fleet, run).state.final, seconds=1500)
-    return run_of(fleet, run)
-
-
-def kind_of(fleet: TwinFleet, cluster: ClusterName) -> VerdictKind:
-    assert fleet.controller is not None
-    verdict = fleet.controller.context.judgement.of_cluster(cluster)
-    assert verdict is not None
-    return verdict.kind
 
 
 def with_long_ttl(fleet: TwinFleet) -> None:
@@ -76,40 +60,6 @@ def test_the_wait_for_an_old_ttl_uses_up_no_patience() -> None:
         await fleet.stop()
 
     run_virtual(story())
-
-
-def two_applications(shop_at: ClusterName = WEST) -> TwinFleet:
-    """The ledger stands in at south only, the shop at west only (or `shop_at`); both run in the north."""
-    made = policy()
-    (shop,) = made.applications
-
-    def at(*names: ClusterName) -> tuple[PlacementRule, ...]:
-        return tuple(PlacementRule(cluster=name) for name in names)
-
-    def made_of(application: Any, ref: WorkloadRef, name: str, stand_in: ClusterName) -> Any:
-        return replace(
-            application,
-            workloads=(Workload(ref=ref, placement=at(NORTH, stand_in)),),
-            dns=(replace(application.dns[0], name=name, clusters=(NORTH, stand_in)),),
-        )
-
-    ledger = made_of(replace(shop, name=ApplicationName("ledger")), LEDGER, LEDGER_NAME, SOUTH)
-    applications = (ledger, made_of(shop, WEB, NAME, shop_at))
-    return TwinFleet(replace(made, applications=applications), VirtualClock(), seed=3)
-
-
-async def opened(fleet: TwinFleet, shop_at: ClusterName = WEST) -> None:
-    zone = next(iter(fleet.zones.values()))
-    address = {entry.name: entry.ipv4[0] for entry in fleet.policy.fleet.clusters}
-    for name, ref, stand_in in ((LEDGER_NAME, LEDGER, SOUTH), (NAME, WEB, shop_at)):
-        values = tuple(sorted((address[NORTH], address[stand_in])))
-        zone.set_records(RecordSet(name=name, record_type=RecordType.A, ttl=30, values=values))
-        for cluster in (NORTH, stand_in):
-            fleet.clusters[cluster].add(ref, 4)
-    controller = fleet.boot()
-    fleet.start_vantages()
-    await fleet.until(lambda: controller.context.judgement.warm_up is None, seconds=60)
-    await fleet.clock.sleep(15)
 
 
 def test_an_application_that_must_wait_holds_up_no_other_in_the_same_cluster() -> None:
