@@ -144,19 +144,13 @@ class RecordSteps:
     async def _change(
         self, run: Run, step: ChangeRecordsStep, state: ZoneState, *, again: bool = False
     ) -> None:
+        look = await self._look(run, step)
         epoch = self._context.leadership.epoch
         if epoch is None:  # the lease was lost while the zone was read
             return
         whole = again or step.adopt
         change = RecordsChange(change=self._zone_change(run, step, state, epoch, whole=whole))
-        await change_all(
-            self._context,
-            run,
-            [(step.id, change)],
-            parallel=1,
-            completed=_completed,
-            look=await self._look(run, step),
-        )
+        await change_all(self._context, run, [(step.id, change)], parallel=1, completed=_completed, look=look)
 
     async def _look(self, run: Run, step: ChangeRecordsStep) -> Look:
         """What a drain counts on. It outlives a zone's own queue of requests: the source runs on until it is taken away."""
