@@ -4,9 +4,11 @@ They are processes of their own all the same: own session, own pid, killed and f
 """
 
 import multiprocessing
+import multiprocessing.connection
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,10 @@ _PRELOAD = [
 _context: Any = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(_PRELOAD)
 
+# The exit code of a process comes once, through a pipe, and whoever starts a process asks for those of all others. Of two
+# threads that ask at once one would find the pipe empty, and multiprocessing calls that an exit with 255.
+_asking = threading.Lock()
+
 
 class Forked:
     """What of `subprocess.Popen` a lab uses."""
@@ -36,16 +42,18 @@ class Forked:
         self._process = _context.Process(
             target=_become, args=(main, list(arguments), str(log), dict(environment))
         )
-        self._process.start()
+        with _asking:
+            self._process.start()
         self.pid: int = self._process.pid
 
     def poll(self) -> int | None:
         """Exit code, minus the signal that ended it, or None while it lives."""
-        code: int | None = self._process.exitcode
+        with _asking:
+            code: int | None = self._process.exitcode
         return code
 
     def wait(self, timeout: float | None = None) -> int | None:
-        self._process.join(timeout)
+        multiprocessing.connection.wait([self._process.sentinel], timeout)
         return self.poll()
 
     def kill(self) -> None:

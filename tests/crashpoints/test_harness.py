@@ -1,9 +1,13 @@
 """The proof must be able to fail: what is no proof is told apart from one, and nothing is left running."""
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from multiprocessing import forkserver
 from pathlib import Path
 
 import pytest
@@ -11,6 +15,7 @@ import pytest
 from tests.crashpoints import results
 from tests.crashpoints.__main__ import first_of_each_kind, planned
 from tests.crashpoints.cycle import Outcome, Strike
+from tests.crashpoints.forked import Forked
 from tests.crashpoints.judging import DIFFERS, NOT_REACHED, SAME, judge
 from tests.crashpoints.points import Trace
 from tests.crashpoints.warden import Warden
@@ -185,6 +190,25 @@ def test_a_runner_that_is_killed_leaves_nothing_running(tmp_path: Path) -> None:
     assert not folder.exists()
     os.killpg(other.pid, signal.SIGKILL)
     other.wait(timeout=30)
+
+
+def test_a_killed_process_is_told_so_to_everybody_who_asks_at_the_same_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cycles run in threads of one process: each new start of one asks for the ends of all the others."""
+    process = Forked(signal.pause, ["pause"], tmp_path / "log", {})
+    read, both_ask = forkserver.read_signed, threading.Barrier(2)
+
+    def read_when_both_ask(pipe: int) -> int:
+        with contextlib.suppress(threading.BrokenBarrierError):  # nobody else was let in: as it should be
+            both_ask.wait(timeout=1)
+        return read(pipe)
+
+    monkeypatch.setattr(forkserver, "read_signed", read_when_both_ask)
+    process.kill()
+    with ThreadPoolExecutor(2) as threads:
+        told = [threads.submit(process.wait, 30) for _ in range(2)]
+        assert [one.result() for one in told] == [-signal.SIGKILL, -signal.SIGKILL]
 
 
 def test_the_runner_tells_at_once_what_it_cannot_do() -> None:
