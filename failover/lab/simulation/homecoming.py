@@ -3,8 +3,10 @@
 from random import Random
 
 from failover.controller.context import Context
+from failover.model.journal import Run
 
 from .fleet import BATCH, WEB
+from .oracles.standing import ANSWERED
 from .world import PACE, World
 
 TRY_EVERY_S = 5.0
@@ -56,19 +58,28 @@ async def even_out(world: World, dice: Random) -> None:
 
 
 async def answer_what_waits(world: World) -> None:
-    """Approve or abort every run that waits for a person; what cannot be approved any more is aborted. Then the controller has
-    the time to think anew.
+    """Approve or abort every run that waits for a person, and let go on or abort what a doubt halted that somebody has ended, as
+    `status` asks; what cannot be approved any more is aborted. Then the controller has the time to think anew.
     """
     context = _context(world)
-    waiting = [] if context is None else [run.id for run in context.open_runs() if run.state.value == WAITS]
-    for run in waiting:
+    asked = [] if context is None else [(run.id, _yes(context, run)) for run in context.open_runs()]
+    waiting = [(run, yes) for run, yes in asked if yes]
+    for run, yes in waiting:
         answer = {"error": ""}
         if world.random.random() < APPROVED_SHARE:
-            answer = await world.command("approve", run=run, reason="looks right")
+            answer = await world.command(yes, run=run, reason="looks right")
         if "error" in answer:
             await world.command("abort", run=run, reason="not now")
     if waiting:
         await world.clock.sleep(PACE.reconsider_s + 2 * PACE.tick_s)
+
+
+def _yes(context: Context, run: Run) -> str:
+    """The command by which it goes on, where it waits for one; "" otherwise."""
+    if run.state.value == WAITS:
+        return "approve"
+    halted_by_doubt = run.halted is not None and run.halted.code in ANSWERED
+    return "resume-run" if halted_by_doubt and not context.doubt else ""
 
 
 def _away(world: World) -> list[str]:

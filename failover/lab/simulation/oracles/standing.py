@@ -20,7 +20,7 @@ from failover.model.plan import Plan
 from .base import UNPLANNED, correlated_limit
 
 ANSWERED = ("doubt", "epoch")
-"""Halts that a person ends: somebody has looked, and says `resume`."""
+"""Halts that a person ends: somebody has looked, says `resume`, and then of each such run `resume-run` or `abort`."""
 
 
 @dataclass(slots=True)
